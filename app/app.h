@@ -1,0 +1,41 @@
+// One function a command; results go to standard output, everything else to standard error.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "app/commands.h"
+#include "gflownet/base/status.h"
+#include "gflownet/train/run_folder.h"
+#include "tasks/task_parts.h"
+
+namespace gfn {
+
+Status Train(const TrainCommand& command);
+Status Sample(const SampleCommand& command);
+Status Eval(const EvalCommand& command);
+Status Doctor(const DoctorCommand& command);
+Status Describe(const DescribeCommand& command);
+Status Bench(const BenchCommand& command);
+Status MakeReport(const ReportCommand& command);
+Status Merge(const MergeCommand& command);
+Status Version();
+
+// One line on standard error.
+void Log(std::string_view line);
+
+// A trained sampler from a run folder: its config, its parts, and the parameters of a checkpoint.
+struct LoadedRun {
+  RunPaths paths;
+  std::unique_ptr<TaskParts> parts;
+  int64_t step = 0;
+  std::string checkpoint;
+};
+enum class WhichCheckpoint { kBest, kLast };
+// `path`: a run folder, or one of its checkpoints (then `which` plays no part).
+StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which);
+
+// 0, 1 or 2 for a status; its message goes to standard error.
+int ExitCode(const Status& status);
+
+}  // namespace gfn

@@ -1,0 +1,85 @@
+// What a command is asked to do, as plain values: the command line fills these in, the engine library carries them out. No
+// LibTorch here, so that `gfn --help` starts at once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace gfn {
+
+struct TrainCommand {
+  std::string config;
+  std::vector<std::string> overrides;  // "a.b=c"
+  std::string out;                     // empty: runs/<name>
+  bool resume = false;
+};
+
+struct SampleCommand {
+  std::string run;    // a run folder or a checkpoint in one
+  std::string input;  // JSON lines, "-": standard input
+  int64_t num = 8;
+  double temperature = 1;
+  int64_t top_k = 0;
+  double top_p = 1;
+  int64_t seed = 1;
+};
+
+struct EvalCommand {
+  std::string run;
+  std::string split = "test";
+  std::string data;  // a file instead of a split
+  std::string json;  // where the numbers go, beside the table
+  int64_t samples = 0;       // 0: the run's
+  int64_t max_conditions = 0;
+  std::string checkpoint = "best";  // best or last
+};
+
+struct DoctorCommand {
+  std::string target;  // a run folder or a YAML file
+  std::vector<std::string> overrides;
+};
+
+struct DescribeCommand {
+  std::string target;  // a YAML file, a run folder or a model
+  std::vector<std::string> overrides;
+};
+
+struct BenchCommand {
+  std::string what = "infill";
+  std::string model;
+  std::string dtype = "fp32";
+  std::string device = "cpu";
+  int threads = 0;
+  int64_t prompts = 1;
+  int64_t batch = 16;
+  int64_t prompt_tokens = 45;
+  int64_t suffix_tokens = 12;
+  int64_t max_len = 25;
+  int64_t rank = 64;
+  int64_t repeats = 3;
+  bool share_prefixes = false;
+  std::string json;
+};
+
+struct ReportCommand {
+  std::string run;
+};
+
+struct MergeCommand {
+  std::string run;
+  std::string out;
+  std::string dtype = "fp32";
+};
+
+struct VersionCommand {};
+
+using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, DoctorCommand, DescribeCommand, BenchCommand, ReportCommand,
+                             MergeCommand, VersionCommand>;
+
+}  // namespace gfn
+
+// The one entry of the engine library. `command` is a gfn::Command; returns the exit code: 0, 1 failure, 2 bad usage or config.
+extern "C" int gfn_engine_run(const void* command);
+inline constexpr char kEngineEntry[] = "gfn_engine_run";

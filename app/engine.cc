@@ -1,0 +1,47 @@
+#include <exception>
+#include <iostream>
+
+#include "app/app.h"
+
+namespace gfn {
+namespace {
+
+Status Run(const Command& command) {
+  return std::visit(
+      [](const auto& c) -> Status {
+        using T = std::decay_t<decltype(c)>;
+        if constexpr (std::is_same_v<T, TrainCommand>) return Train(c);
+        if constexpr (std::is_same_v<T, SampleCommand>) return Sample(c);
+        if constexpr (std::is_same_v<T, EvalCommand>) return Eval(c);
+        if constexpr (std::is_same_v<T, DoctorCommand>) return Doctor(c);
+        if constexpr (std::is_same_v<T, DescribeCommand>) return Describe(c);
+        if constexpr (std::is_same_v<T, BenchCommand>) return Bench(c);
+        if constexpr (std::is_same_v<T, ReportCommand>) return MakeReport(c);
+        if constexpr (std::is_same_v<T, MergeCommand>) return Merge(c);
+        if constexpr (std::is_same_v<T, VersionCommand>) return Version();
+      },
+      command);
+}
+
+}  // namespace
+
+void Log(std::string_view line) { std::cerr << line << std::endl; }
+
+int ExitCode(const Status& status) {
+  if (status.ok()) return 0;
+  Log("gfn: " + Message(status));
+  return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
+}
+
+}  // namespace gfn
+
+extern "C" int gfn_engine_run(const void* command) {
+  try {
+    return gfn::ExitCode(gfn::Run(*static_cast<const gfn::Command*>(command)));
+  } catch (const std::bad_alloc&) {
+    gfn::Log("gfn: out of memory");
+  } catch (const std::exception& e) {
+    gfn::Log(std::string("gfn: ") + e.what());
+  }
+  return 1;
+}

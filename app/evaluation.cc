@@ -1,0 +1,161 @@
+#include "app/evaluation.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gflownet/base/check.h"
+#include "llm/metrics/bleu.h"
+#include "llm/metrics/diversity.h"
+#include "llm/metrics/tokens.h"
+
+namespace gfn {
+namespace {
+
+struct MetricColumn {
+  const char* key;
+  const char* title;
+  int decimals;
+};
+// What the table shows, in order; the JSON has every metric.
+constexpr MetricColumn kColumns[] = {{"elbo", "ELBO", 2},          {"iw_bound", "IW bound", 2},   {"spread", "spread", 2},
+                                     {"ess", "ESS", 1},            {"log_reward", "E log R", 1},  {"length", "length", 1},
+                                     {"distinct_2", "distinct-2", 3}, {"self_bleu", "self-BLEU", 3}, {"bleu4", "BLEU-4", 3},
+                                     {"gleu4", "GLEU-4", 3}};
+
+// One number an example and metric.
+void ComputeMetrics(const TaskParts& parts, const TaskSplit& split, SamplerResult& result) {
+  for (size_t c = 0; c < result.conditions.size(); ++c) {
+    const ConditionSamples& condition = result.conditions[c];
+    const auto add = [&](const char* name, double value) { result.metrics[name].push_back(value); };
+    add("elbo", condition.Elbo());
+    add("iw_bound", condition.IwBound());
+    add("ess", condition.Ess());
+    add("spread", condition.Spread());
+    add("log_reward", condition.MeanLogReward());
+    add("length", condition.MeanLength());
+    std::vector<TokenSequence> words;
+    double bleu = 0, gleu = 0;
+    const TokenSequence reference = SplitWords(split.examples[c].z);
+    for (const SampledText& sample : condition.samples) {
+      words.push_back(SplitWords(DecodeObject(*parts.tokenizer, sample.tokens, sample.stop)));
+      bleu += SentenceBleu({&reference, 1}, words.back());
+      gleu += SentenceGleu({&reference, 1}, words.back());
+    }
+    const double n = static_cast<double>(words.size());
+    if (!split.examples[c].z.empty()) {
+      add("bleu4", bleu / n);
+      add("gleu4", gleu / n);
+    }
+    add("distinct_1", DistinctN(words, 1).value_or(0));
+    add("distinct_2", DistinctN(words, 2).value_or(0));
+    add("self_bleu", SelfBleu(words).value_or(0));
+  }
+}
+
+nlohmann::json ToJson(const Interval& interval) { return {{"mean", interval.mean}, {"ci95", {interval.low, interval.high}}}; }
+
+}  // namespace
+
+const SamplerResult& EvaluationResult::Get(const std::string& name) const {
+  for (const SamplerResult& sampler : samplers) {
+    if (sampler.name == name) return sampler;
+  }
+  GFN_CHECK(false) << "no sampler " << name;
+  return samplers[0];
+}
+
+const SamplerResult& EvaluationResult::BetterBaseline() const {
+  const SamplerResult &untrained = Get("untrained"), &left = Get("left_context");
+  return Mean(untrained.metrics.at("elbo")) >= Mean(left.metrics.at("elbo")) ? untrained : left;
+}
+
+StatusOr<EvaluationResult> EvaluateSamplers(TaskParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions) {
+  EvaluationResult result;
+  result.num_samples = num_samples;
+  ASSIGN_OR_RETURN(result.split, LoadSplit(parts, data));
+  if (max_conditions > 0 && max_conditions < static_cast<int64_t>(result.split.examples.size())) {
+    result.split.examples.resize(max_conditions);
+    result.split.conditions.resize(max_conditions);
+    result.split.baseline_conditions.resize(max_conditions);
+  }
+  SamplerEvaluationOptions options;
+  options.num_samples = num_samples;
+  options.batch_rows = parts.config.evaluation.batch_rows;
+  options.key = {static_cast<uint64_t>(parts.config.seed), RngPurpose::kEval, 1};
+  const auto add = [&](const char* name, const Policy& policy, const std::vector<ConditionId>& conditions) -> Status {
+    SamplerResult& sampler = result.samplers.emplace_back();
+    sampler.name = name;
+    ASSIGN_OR_RETURN(sampler.conditions, SampleConditions(*parts.environment, policy, *parts.reward, conditions, options));
+    ComputeMetrics(parts, result.split, sampler);
+    return OkStatus();
+  };
+  RETURN_IF_ERROR(add("trained", *parts.policy, result.split.conditions));
+  RETURN_IF_ERROR(add("untrained", *parts.untrained, result.split.baseline_conditions));
+  RETURN_IF_ERROR(add("left_context", *parts.left_context, result.split.baseline_conditions));
+  return result;
+}
+
+nlohmann::json EvaluationToJson(const EvaluationResult& result) {
+  nlohmann::json samplers, paired;
+  const SamplerResult& trained = result.Get("trained");
+  for (const SamplerResult& sampler : result.samplers) {
+    for (const auto& [metric, values] : sampler.metrics) {
+      samplers[sampler.name][metric] = ToJson(TInterval(values));
+      if (&sampler != &trained) {
+        paired["trained_minus_" + sampler.name][metric] = ToJson(TInterval(PairedDifferences(trained.metrics.at(metric), values)));
+      }
+    }
+  }
+  return {{"num_conditions", result.split.examples.size()}, {"num_samples", result.num_samples}, {"iw_bound_k", result.num_samples},
+          {"better_baseline", result.BetterBaseline().name}, {"samplers", samplers}, {"paired", paired}};
+}
+
+report::Table EvaluationTable(const EvaluationResult& result) {
+  report::Table table;
+  table.title = std::to_string(result.split.examples.size()) + " examples, " + std::to_string(result.num_samples) +
+                " samples of each (K = " + std::to_string(result.num_samples) + "), nats, 95 % intervals";
+  table.columns.push_back({.name = "sampler"});
+  for (const MetricColumn& column : kColumns) table.columns.push_back({.name = column.title, .decimals = column.decimals});
+  for (const SamplerResult& sampler : result.samplers) {
+    std::vector<report::Cell> row = {sampler.name};
+    for (const MetricColumn& column : kColumns) {
+      const auto found = sampler.metrics.find(column.key);
+      row.push_back(found == sampler.metrics.end() ? report::Cell(std::string("-")) : report::Cell(TInterval(found->second)));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  const SamplerResult& baseline = result.BetterBaseline();
+  std::vector<report::Cell> row = {"trained - " + baseline.name};
+  for (const MetricColumn& column : kColumns) {
+    const auto& trained = result.Get("trained").metrics;
+    const auto found = trained.find(column.key);
+    row.push_back(found == trained.end() ? report::Cell(std::string("-"))
+                                         : report::Cell(TInterval(PairedDifferences(found->second, baseline.metrics.at(column.key)))));
+  }
+  table.rows.push_back(std::move(row));
+  table.note = "last row: paired by example, against the better fixed baseline";
+  return table;
+}
+
+std::vector<report::SampleCard> SampleCards(const TaskParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples) {
+  std::vector<report::SampleCard> cards;
+  for (size_t c = 0; c < std::min(num_cards, result.split.examples.size()); ++c) {
+    const InfillExample& example = result.split.examples[c];
+    report::SampleCard& card = cards.emplace_back();
+    card.title = example.id;
+    card.before = example.x;
+    card.hidden = example.z;
+    card.after = example.y;
+    for (const auto& [name, hue] : {std::pair{"untrained", report::Hue::kVermillion}, std::pair{"trained", report::Hue::kBlue}}) {
+      report::SampleColumn& column = card.columns.emplace_back();
+      column.name = name;
+      column.hue = hue;
+      const auto& samples = result.Get(name).conditions[c].samples;
+      for (size_t n = 0; n < std::min(num_samples, samples.size()); ++n) {
+        column.samples.push_back({DecodeObject(*parts.tokenizer, samples[n].tokens, samples[n].stop), samples[n].log_q, samples[n].log_reward});
+      }
+    }
+  }
+  return cards;
+}
+
+}  // namespace gfn

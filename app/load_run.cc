@@ -1,0 +1,35 @@
+#include <filesystem>
+
+#include "app/app.h"
+#include "gflownet/base/file_util.h"
+#include "gflownet/train/checkpoint.h"
+
+namespace gfn {
+
+StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which) {
+  LoadedRun run;
+  std::string checkpoint;
+  const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
+  if (IsRunFolder(path)) {
+    run.paths.root = path;
+    ASSIGN_OR_RETURN(const FoundCheckpoint found, which == WhichCheckpoint::kBest ? BestCheckpoint(run.paths.checkpoints())
+                                                                                  : LatestValidCheckpoint(run.paths.checkpoints()));
+    for (const RejectedCheckpoint& bad : found.rejected) Log("skipping " + bad.path + ": " + bad.reason);
+    checkpoint = found.path;
+  } else if (FileExists(JoinPath(path, "manifest.json"))) {
+    // <run>/checkpoints/step_000123
+    run.paths.root = given.parent_path().parent_path().string();
+    checkpoint = given.string();
+  } else {
+    return NotFound(path + ": neither a run folder (resolved.yaml is missing) nor a checkpoint");
+  }
+  ASSIGN_OR_RETURN(const CheckpointManifest manifest, VerifyCheckpoint(checkpoint));
+  run.step = manifest.step;
+  run.checkpoint = checkpoint;
+  ASSIGN_OR_RETURN(const RunConfig config, ReadConfigText<RunConfig>(manifest.config, checkpoint + " (its configuration)"));
+  ASSIGN_OR_RETURN(run.parts, Build(config, Log));
+  RETURN_IF_ERROR(LoadTrainedParameters(*run.parts, checkpoint));
+  return run;
+}
+
+}  // namespace gfn

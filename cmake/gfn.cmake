@@ -1,0 +1,62 @@
+# gfn_library(NAME SRCS a.cc b.cc [DEPS x y] [TORCH])   a static library, alias gfn::NAME
+# gfn_test(NAME SRCS a_test.cc [DEPS x y] [TORCH] [LABELS unit] [TIMEOUT s])   one binary; every TEST in it becomes a ctest entry
+#
+# TORCH: the sources see LibTorch through the one shared precompiled header. Libraries without it must not include any
+# torch or ATen header (gflownet/base, report, the command line): tests/layering_test checks it.
+
+function(_gfn_flags target torch)
+  target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}")
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Werror)
+  if(torch)
+    target_link_libraries(${target} PUBLIC LibTorch::cpu)
+    if(NOT target STREQUAL "gfn_pch")
+      target_precompile_headers(${target} REUSE_FROM gfn_pch)
+    endif()
+  endif()
+endfunction()
+
+function(_gfn_existing name srcs)  # DEVELOPMENT ONLY
+  set(found)
+  foreach(s ${${srcs}})
+    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${s}" OR EXISTS "${s}" OR s MATCHES "TARGET_OBJECTS")
+      list(APPEND found ${s})
+    else()
+      message(WARNING "${name}: missing ${s}")
+    endif()
+  endforeach()
+  if(NOT found)
+    set(found ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
+  endif()
+  set(${srcs} ${found} PARENT_SCOPE)
+endfunction()
+
+function(gfn_library name)
+  cmake_parse_arguments(A "TORCH" "" "SRCS;DEPS" ${ARGN})
+  _gfn_existing(${name} A_SRCS)
+  add_library(gfn_${name} STATIC ${A_SRCS})
+  add_library(gfn::${name} ALIAS gfn_${name})
+  _gfn_flags(gfn_${name} "${A_TORCH}")
+  target_link_libraries(gfn_${name} PUBLIC ${A_DEPS})
+endfunction()
+
+function(gfn_test name)
+  if(NOT GFN_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(A "TORCH" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  _gfn_existing(${name} A_SRCS)
+  if(NOT A_LABELS)
+    set(A_LABELS unit)
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 600)
+  endif()
+  add_executable(${name} ${A_SRCS})
+  _gfn_flags(${name} "${A_TORCH}")
+  target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    GFN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" GFN_SHARED_DIR="${CMAKE_SOURCE_DIR}/../shared" GFN_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_dependencies(gfn_tests ${name})
+  # Discovery runs when ctest does, so that a build never has to start the binaries.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+endfunction()

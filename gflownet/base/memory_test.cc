@@ -1,0 +1,112 @@
+#include "gflownet/base/memory.h"
+
+#include <vector>
+
+#include "gflownet/base/test_folder.h"
+#include "gtest/gtest.h"
+
+namespace gfn {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+TEST(MemoryTest, RssGrowsWithWhatIsTouched) {
+  const int64_t before = CurrentRssBytes();
+  ASSERT_GT(before, kMiB);
+  EXPECT_GE(PeakRssBytes(), before);
+  {
+    std::vector<char> block(64 * kMiB, 1);
+    EXPECT_GT(CurrentRssBytes() + block[5], before + 50 * kMiB);
+  }
+  EXPECT_GT(PeakRssBytes(), before + 50 * kMiB);
+}
+
+TEST(MemoryTest, ThePeakCanBeReset) {
+  { const std::vector<char> block(64 * kMiB, 1); }
+  const int64_t peak = PeakRssBytes();
+  if (!ResetPeakRss()) GTEST_SKIP() << "/proc/self/clear_refs cannot be written here";
+  EXPECT_LT(PeakRssBytes(), peak - 50 * kMiB);
+}
+
+TEST(MemoryTest, ThisMachineHasMemory) {
+  const MemoryLimits limits = ReadMemoryLimits();
+  EXPECT_GT(limits.machine_total, 100 * kMiB);
+  EXPECT_GT(limits.Available(), 0);
+  EXPECT_LE(limits.Available(), limits.Total());
+  EXPECT_LE(limits.Total(), limits.machine_total);
+}
+
+// A folder that looks like the root of a machine with 16 GiB.
+class FakeRoot {
+ public:
+  FakeRoot() { Write("proc/meminfo", "MemTotal:       16777216 kB\nMemFree:         1024 kB\nMemAvailable:    8388608 kB\n"); }
+  void Write(const std::string& path, const std::string& content) {
+    ASSERT_TRUE(MakeFolders(ParentFolder(folder_ / path)).ok());
+    ASSERT_TRUE(WriteFileAtomic(folder_ / path, content).ok());
+  }
+  MemoryLimits Read() const { return ReadMemoryLimits(folder_.path()); }
+
+ private:
+  TestFolder folder_;
+};
+
+TEST(MemoryLimitsTest, WithoutGroupsTheMachineCounts) {
+  const FakeRoot root;
+  EXPECT_EQ(root.Read().machine_total, 16384 * kMiB);
+  EXPECT_EQ(root.Read().cgroup_limit, -1);
+  EXPECT_EQ(root.Read().Available(), 8192 * kMiB);
+  EXPECT_EQ(root.Read().Total(), 16384 * kMiB);
+}
+
+TEST(MemoryLimitsTest, Version2) {
+  FakeRoot root;
+  root.Write("proc/self/cgroup", "0::/user.slice/job\n");
+  root.Write("sys/fs/cgroup/user.slice/job/memory.max", "4294967296\n");
+  root.Write("sys/fs/cgroup/user.slice/job/memory.current", "2147483648\n");
+  root.Write("sys/fs/cgroup/user.slice/job/memory.stat", "anon 1\nfile 2000\ninactive_file 1073741824\n");
+  const MemoryLimits limits = root.Read();
+  EXPECT_EQ(limits.cgroup_limit, 4096 * kMiB);
+  EXPECT_EQ(limits.cgroup_used, 1024 * kMiB);  // the page cache can be dropped
+  EXPECT_EQ(limits.Available(), 3072 * kMiB);
+  EXPECT_EQ(limits.Total(), 4096 * kMiB);
+}
+
+TEST(MemoryLimitsTest, TheTightestGroupOnTheWayToTheRootCounts) {
+  FakeRoot root;
+  root.Write("proc/self/cgroup", "0::/a/b\n");
+  root.Write("sys/fs/cgroup/a/b/memory.max", "max\n");
+  root.Write("sys/fs/cgroup/a/memory.max", "1073741824\n");
+  root.Write("sys/fs/cgroup/a/memory.current", "1000\n");
+  root.Write("sys/fs/cgroup/memory.max", "2147483648\n");
+  EXPECT_EQ(root.Read().cgroup_limit, 1024 * kMiB);
+  EXPECT_EQ(root.Read().Available(), 1024 * kMiB - 1000);
+}
+
+TEST(MemoryLimitsTest, InAContainerOnlyTheRootOfTheGroupIsVisible) {
+  FakeRoot root;
+  root.Write("proc/self/cgroup", "0::/../../docker/123\n");
+  root.Write("sys/fs/cgroup/memory.max", "1073741824\n");
+  EXPECT_EQ(root.Read().cgroup_limit, 1024 * kMiB);
+}
+
+TEST(MemoryLimitsTest, Version1) {
+  FakeRoot root;
+  root.Write("proc/self/cgroup", "12:cpu,cpuacct:/x\n7:memory:/job\n0::/x\n");
+  root.Write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "3221225472\n");
+  root.Write("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1073741824\n");
+  root.Write("sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 536870912\n");
+  root.Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");  // version 1 for "none"
+  EXPECT_EQ(root.Read().cgroup_limit, 3072 * kMiB);
+  EXPECT_EQ(root.Read().Available(), 2560 * kMiB);
+}
+
+TEST(MemoryLimitsTest, AFullGroupLeavesNothing) {
+  FakeRoot root;
+  root.Write("proc/self/cgroup", "0::/\n");
+  root.Write("sys/fs/cgroup/memory.max", "1000\n");
+  root.Write("sys/fs/cgroup/memory.current", "2000\n");
+  EXPECT_EQ(root.Read().Available(), 0);
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,107 @@
+#include "gflownet/base/yaml_tree.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace gfn {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Kind = YamlNode::Kind;
+
+YamlNode Parse(std::string_view text) {
+  StatusOr<YamlNode> node = ParseYaml(text, "f.yaml");
+  EXPECT_TRUE(node.ok()) << node.status();
+  return node.ok() ? *node : YamlNode{};
+}
+
+std::string Error(std::string_view text) {
+  const Status status = ParseYaml(text, "f.yaml").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+  EXPECT_THAT(Message(status), StartsWith("f.yaml:")) << text;
+  return Message(status);
+}
+
+TEST(YamlTreeTest, NodesKnowTheirPlaces) {
+  const YamlNode root = Parse("# comment\na: 1\nb:\n  - x\n  - {c: \"2\", d: }\n");
+  ASSERT_EQ(root.kind, Kind::kMap);
+  ASSERT_EQ(root.entries.size(), 2u);
+  EXPECT_EQ(root.entries[0].first.text, "a");
+  EXPECT_EQ(root.entries[0].first.line, 2);
+  EXPECT_EQ(root.entries[0].first.column, 1);
+  EXPECT_EQ(root.entries[0].second.text, "1");
+  EXPECT_EQ(root.entries[0].second.column, 4);
+  const YamlNode& list = root.entries[1].second;
+  ASSERT_EQ(list.kind, Kind::kList);
+  ASSERT_EQ(list.items.size(), 2u);
+  EXPECT_EQ(list.items[0].line, 4);
+  EXPECT_EQ(list.items[0].column, 5);
+  const YamlNode& map = list.items[1];
+  ASSERT_EQ(map.kind, Kind::kMap);
+  EXPECT_TRUE(map.entries[0].second.quoted);
+  EXPECT_EQ(map.entries[0].second.text, "2");
+  EXPECT_EQ(map.entries[1].second.kind, Kind::kNull);
+}
+
+TEST(YamlTreeTest, ScalarsAndNulls) {
+  for (const char* text : {"", "~", "null", "# only a comment\n", "---\n"}) EXPECT_EQ(Parse(text).kind, Kind::kNull) << text;
+  EXPECT_EQ(Parse("\"null\"").text, "null");
+  EXPECT_TRUE(Parse("''").quoted);
+  EXPECT_EQ(Parse("''").kind, Kind::kScalar);
+  EXPECT_FALSE(Parse("true").quoted);
+  const YamlNode block = Parse("|\n  two\n  lines\n");
+  EXPECT_EQ(block.text, "two\nlines\n");
+  EXPECT_TRUE(block.quoted);
+}
+
+TEST(YamlTreeTest, KeysGivenTwiceAreKept) {
+  const YamlNode root = Parse("a: 1\na: 2\n");
+  ASSERT_EQ(root.entries.size(), 2u);
+  EXPECT_EQ(root.entries[1].first.line, 2);
+}
+
+TEST(YamlTreeTest, ReadsJson) {
+  const YamlNode root = Parse(R"({"a": [1, 2], "b": {"c": "x\ny"}})");
+  EXPECT_EQ(root.entries[0].second.items[1].text, "2");
+  EXPECT_EQ(root.entries[1].second.entries[0].second.text, "x\ny");
+}
+
+TEST(YamlTreeTest, BrokenSyntaxIsPlaced) {
+  EXPECT_THAT(Error("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("f.yaml:"));
+  EXPECT_EQ(Error("a: 1\nb: \"unclosed\nc: 2\n"), "f.yaml:2:4: this quote is never closed");
+  EXPECT_EQ(Error("\u00e9: '\u00e9'\r\nb: 'it''s\r\n"), "f.yaml:2:4: this quote is never closed");
+  EXPECT_EQ(Parse("a: 'it''s'\nb: \"q\\\"\"").entries[1].second.text, "q\"");
+  EXPECT_THAT(Error("a: 1\n b: 2\n"), StartsWith("f.yaml:2:"));
+  EXPECT_THAT(Error("a:\n\t- 1\n"), StartsWith("f.yaml:2:"));
+}
+
+TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
+  EXPECT_THAT(Error("a: &x 1\nb: *x\n"), HasSubstr("f.yaml:1:4: an anchor"));
+  EXPECT_THAT(Error("a: *x\n"), StartsWith("f.yaml:1:"));
+  EXPECT_THAT(Error("a: !!python/object 1\n"), HasSubstr("a tag"));
+  EXPECT_THAT(Error("a: !mine [1]\n"), HasSubstr("a tag (!mine)"));
+  EXPECT_THAT(Error("a: 1\n---\nb: 2\n"), HasSubstr("f.yaml:3:1: text after the end of the document"));
+  EXPECT_THAT(Error("a: 1\nb: \xFF\n"), HasSubstr("f.yaml:2:4: not valid UTF-8"));
+  EXPECT_THAT(Error("a: 1\n\x04" "b: 2\n"), HasSubstr("f.yaml:2:1: a control character"));
+  EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].second.text, "x");  // a byte order mark is fine
+  const std::string deep = std::string(100, '[') + std::string(100, ']');
+  EXPECT_THAT(Error(deep), HasSubstr("nested deeper than 64"));
+  const std::string very_deep = std::string(100000, '[');
+  EXPECT_THAT(Error(very_deep), StartsWith("f.yaml:"));
+}
+
+TEST(YamlTreeTest, DescribesWhatWasFound) {
+  EXPECT_EQ(Parse("").Describe(), "nothing (null)");
+  EXPECT_EQ(Parse("[1]").Describe(), "a list");
+  EXPECT_EQ(Parse("{a: 1}").Describe(), "a map of keys");
+  EXPECT_EQ(Parse("abc").Describe(), "'abc'");
+  EXPECT_EQ(Parse("'1'").Describe(), "the text \"1\"");
+  std::string euros;
+  for (int i = 0; i < 40; ++i) euros += "\u20AC";  // three bytes each: cut between characters
+  EXPECT_EQ(Parse(euros).Describe(), "'" + euros.substr(0, 60) + "...'");
+  EXPECT_EQ(Parse("a" + euros).Describe(), "'a" + euros.substr(0, 57) + "...'");
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,46 @@
+#include "gflownet/core/behaviour.h"
+
+#include <cmath>
+
+#include "gflownet/base/check.h"
+#include "gflownet/base/text_util.h"
+
+namespace gfn {
+
+void BehaviourConfig::Validate(ConfigErrors& errors) const {
+  constexpr double kRounding = 1e-6;
+  const double sum = on_policy + tempered + replay;
+  if (std::abs(sum - 1) > kRounding) {
+    errors.Add("", "on_policy + tempered + replay must be 1, they are " + FormatReal(sum));
+  }
+}
+
+BehaviourPlan PlanBehaviour(const BehaviourConfig& config, int64_t num_rollouts, const RngKey& key, uint64_t slot) {
+  auto choose = [&](uint64_t position) {
+    const double draw = Uniform(key, slot, position);
+    if (draw < config.on_policy) return Behaviour::kOnPolicy;
+    return draw < config.on_policy + config.tempered || config.replay == 0 ? Behaviour::kTempered : Behaviour::kReplay;
+  };
+  BehaviourPlan plan;
+  for (int64_t i = 0; i < num_rollouts; ++i) {
+    // Two addresses per rollout: the choice, the temperature. Without per_rollout all use those of the first.
+    const uint64_t position = config.per_rollout ? 2 * i : 0;
+    const Behaviour behaviour = choose(position);
+    plan.behaviour.push_back(behaviour);
+    plan.exploration.push_back(behaviour == Behaviour::kTempered
+                                   ? DrawExploration(config.exploration, key, slot, position + 1)
+                                   : Exploration{});
+  }
+  return plan;
+}
+
+std::vector<int64_t> ConditionsOfStep(int64_t num_conditions, int64_t per_step, uint64_t seed, int64_t step) {
+  GFN_CHECK(per_step >= 1 && per_step <= num_conditions) << per_step << " of " << num_conditions;
+  const int64_t steps_per_pass = num_conditions / per_step;
+  const RngKey key{seed, RngPurpose::kData, static_cast<uint64_t>(step / steps_per_pass)};
+  const std::vector<int64_t> order = Permutation(key, num_conditions);
+  const auto first = order.begin() + (step % steps_per_pass) * per_step;
+  return {first, first + per_step};
+}
+
+}  // namespace gfn

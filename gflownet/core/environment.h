@@ -1,0 +1,79 @@
+// The immutable rules of a directed acyclic graph over states: where a trajectory begins, which actions are legal, where they
+// lead, when the object is finished. Batched, pure, without hidden state, and ignorant of rewards and policies.
+// Shapes: B batch, D action width.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gflownet/base/rng.h"
+#include "gflownet/core/condition.h"
+#include "gflownet/core/state.h"
+#include "gflownet/core/support.h"
+
+namespace gfn {
+
+// What a world declares about itself; objectives, policies and the trainer are checked against it before step 0.
+struct EnvironmentSpec {
+  enum class Action { kDiscrete, kContinuous };
+  std::string name;
+  Action action = Action::kDiscrete;
+  int64_t num_actions = 0;           // A: discrete actions are 0 .. A-1
+  int64_t num_backward_actions = 0;  // A_back; 0 for a tree, where the way back is known
+  int64_t action_width = 0;          // D: continuous actions are float [B, D]
+  bool is_stochastic = false;        // Step needs nature's outcome
+  bool is_tree = false;              // every state has one parent: log P_B = 0
+  int64_t max_steps = 0;             // no trajectory has more actions (the terminating one counts)
+  std::vector<int64_t> stop_actions;  // sorted; actions that finish the object. Empty: the last step finishes it
+};
+
+class Environment {
+ public:
+  virtual ~Environment() = default;
+
+  virtual const EnvironmentSpec& Spec() const = 0;
+  // The initial state of each condition; ids the environment does not know are a programmer error.
+  virtual State Initial(const std::vector<ConditionId>& conditions_B) const = 0;
+  // The state after a legal action; actions are int64 [B] (or float [B, D]). Rows that are done stay as they are, whatever their
+  // action says. `outcome_B` is nature's draw, undefined unless the world is stochastic.
+  virtual State Step(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const = 0;
+  State Step(const State& state, const at::Tensor& actions_B) const { return Step(state, actions_B, at::Tensor()); }
+
+  // The parent that a backward action leads to (int64 [B] below A_back; all zero for a tree). Rows in the initial state stay.
+  virtual State Undo(const State& state, const at::Tensor& backward_actions_B) const = 0;
+  // The backward action that undoes `actions_B` taken in `state`: Undo(Step(s, a), BackwardAction(s, a)) = s. Zero for a tree.
+  virtual at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const;
+
+  // Legal forward actions; at least one for every row that is not done, none for one that is.
+  virtual Support ForwardSupport(const State& state) const = 0;
+  // Legal backward actions over A_back; none in the initial state. A tree has the one action 0, which the default returns.
+  virtual Support BackwardSupport(const State& state) const;
+  // bool [B]: rows in the initial state.
+  virtual at::Tensor IsInitial(const State& state) const = 0;
+
+  // Nature's draw for an action, [B, ...]; row b draws at (key, streams_B[b], position). Undefined unless the world is stochastic.
+  virtual at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key,
+                                 const std::vector<uint64_t>& streams_B, uint64_t position) const;
+
+  // One line for people.
+  virtual std::string Format(const State& state, int64_t row) const = 0;
+  // Everything that decides which objects are legal, as text: a replay buffer of another support is refused.
+  virtual std::string SupportDigest() const = 0;
+};
+
+// A world small enough to be listed. Decision states are numbered 0 .. NumStates()-1 so that parents come before children
+// (state 0 is initial); finished objects are numbered 0 .. NumObjects()-1 on their own.
+class EnumerableEnvironment : public Environment {
+ public:
+  virtual int64_t NumStates() const = 0;
+  virtual int64_t NumObjects() const = 0;
+  virtual State StatesAt(const at::Tensor& index_B, ConditionId condition) const = 0;   // int64 [B] below NumStates
+  virtual State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const = 0;  // int64 [B] below NumObjects
+  virtual at::Tensor StateIndex(const State& state) const = 0;   // int64 [B], valid where the row is not done
+  virtual at::Tensor ObjectIndex(const State& state) const = 0;  // int64 [B], valid where the row is done
+};
+
+}  // namespace gfn

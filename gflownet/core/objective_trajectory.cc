@@ -1,0 +1,75 @@
+// TB, VarGrad and maximum likelihood: losses of whole trajectories. Equations and sources: objective.h.
+#include "gflownet/base/check.h"
+#include "gflownet/core/objective_impl.h"
+
+namespace gfn::internal {
+namespace {
+
+at::Tensor RowsPerGroup(const TrajectoryScores& scores) {
+  return SumByGroup(at::ones(scores.group_B.sizes(), scores.group_B.options().dtype(at::kDouble)), scores.group_B, scores.num_groups);
+}
+
+class Tb : public Objective {
+ public:
+  explicit Tb(const TbConfig& config) : residual_(MakeResidual(config.residual)) {}
+  std::string Name() const override { return std::string(TbConfig::kKind); }
+  Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogZ); }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor log_z_B = AsDouble(scores.log_z_G).index_select(0, scores.group_B);
+    const at::Tensor cost_B = residual_->Cost(log_z_B - FinalLogZEstimates(scores, targets));
+    return {SumByGroup(cost_B, scores.group_B, scores.num_groups), RowsPerGroup(scores)};
+  }
+
+ private:
+  std::unique_ptr<Residual> residual_;
+};
+
+class VarGrad : public Objective {
+ public:
+  std::string Name() const override { return std::string(VarGradConfig::kKind); }
+  Needs needs() const override { return Need::kLogPf | Need::kLogPb; }
+  int64_t MinRollouts() const override { return 2; }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor estimates_B = FinalLogZEstimates(scores, targets);
+    const at::Tensor rows_G = RowsPerGroup(scores);
+    const at::Tensor mean_G = SumByGroup(estimates_B, scores.group_B, scores.num_groups) / rows_G;
+    const at::Tensor centred_B = estimates_B - mean_G.index_select(0, scores.group_B);
+    const at::Tensor sum_G = SumByGroup(centred_B.square(), scores.group_B, scores.num_groups);
+    return {sum_G / (rows_G - 1).clamp_min(1), rows_G.gt(1).to(at::kDouble)};
+  }
+};
+
+class MaximumLikelihood : public Objective {
+ public:
+  explicit MaximumLikelihood(const MaximumLikelihoodConfig& config) : importance_(config.importance) {}
+  std::string Name() const override { return std::string(MaximumLikelihoodConfig::kKind); }
+  Needs needs() const override { return importance_ ? Need::kLogPf | Need::kLogPb : Needs(Need::kLogPf); }
+  bool NeedsGivenObjects() const override { return !importance_; }
+  int64_t MinRollouts() const override { return importance_ ? 2 : 1; }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor log_q_B = AsDouble(scores.log_pf_BT).masked_fill(scores.mask_BT.logical_not(), 0).sum(1);
+    if (!importance_) {
+      const at::Tensor weights_B = AsDouble(targets.weight_B);
+      return {SumByGroup(-weights_B * log_q_B, scores.group_B, scores.num_groups),
+              SumByGroup(weights_B, scores.group_B, scores.num_groups)};
+    }
+    // Weights are constants: softmax of the log Z estimates over the rows of each group.
+    const at::Tensor estimates_B = FinalLogZEstimates(scores, targets).detach();
+    const at::Tensor same_BB = scores.group_B.unsqueeze(1).eq(scores.group_B.unsqueeze(0));
+    const at::Tensor log_sum_B = estimates_B.unsqueeze(0).masked_fill(same_BB.logical_not(), -INFINITY).logsumexp(1);
+    const at::Tensor weights_B = (estimates_B - log_sum_B).exp();
+    const at::Tensor sum_G = SumByGroup(-weights_B * log_q_B, scores.group_B, scores.num_groups);
+    return {sum_G, at::ones_like(sum_G).detach()};
+  }
+
+ private:
+  bool importance_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> Make(const TbConfig& config) { return std::make_unique<Tb>(config); }
+std::unique_ptr<Objective> Make(const VarGradConfig&) { return std::make_unique<VarGrad>(); }
+std::unique_ptr<Objective> Make(const MaximumLikelihoodConfig& config) { return std::make_unique<MaximumLikelihood>(config); }
+
+}  // namespace gfn::internal

@@ -1,0 +1,78 @@
+// Rewards of finished objects, always as untempered log R (nats). Temperature and replay belong to others.
+// Shapes: B rows, T steps.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+
+#include "gflownet/base/status.h"
+#include "gflownet/core/environment.h"
+#include "gflownet/core/trajectory.h"
+
+namespace gfn {
+
+struct RewardValue {
+  at::Tensor log_reward_B;                   // float [B]
+  std::map<std::string, at::Tensor> terms;   // name -> float [B]; they need not add up, they are for people
+};
+
+struct RewardValueAlong {
+  at::Tensor log_reward_along_BT;            // float [B, T]: log R of stopping in s_k with this row's stop action
+  std::map<std::string, at::Tensor> terms;   // name -> float [B], of the object that was finished
+};
+
+// No gradient flows through a reward.
+class Reward {
+ public:
+  virtual ~Reward() = default;
+  virtual StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const = 0;
+  // Everything that decides the value (model, terms, settings), as text: stored rewards of another digest are dropped.
+  virtual std::string Digest() const = 0;
+};
+
+// A reward that also knows the value of stopping at every legal prefix of a trajectory, with the same stop action.
+class PrefixReward : public Reward {
+ public:
+  // Entries where batch.stop_legal_BT is false are ignored: any value, NaN included.
+  virtual StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const = 0;
+  // LogRewardAlong of the batch with the last step as the only legal stop, so that nothing else is computed.
+  StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const override;
+};
+
+// A reward of the finished state alone, whatever the way that led to it. Where the world has stop actions, the value at every
+// prefix follows.
+class StateReward : public PrefixReward {
+ public:
+  explicit StateReward(const Environment& environment) : environment_(environment) {}
+  // float [B], for states that are all done.
+  virtual at::Tensor LogRewardOf(const State& objects) const = 0;
+  StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const override;
+  StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override;
+
+ protected:
+  const Environment& environment_;
+};
+
+// Fills the batch's rewards; `along` asks for those of every prefix too, for which the reward must be a PrefixReward and the
+// world have stop actions. A value that is not finite is refused with the term, the row's condition and its step.
+Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along = false);
+
+// The tempered rewards of one batch in float64, ready for an objective: log R / T; undefined where not evaluated. Only ApplyTemperature makes them.
+class Targets {
+ public:
+  at::Tensor log_reward_B;         // [B]
+  at::Tensor log_reward_along_BT;  // [B, T]; 0 where stopping is illegal; undefined without a PrefixReward
+  at::Tensor stop_legal_BT;        // bool [B, T]; undefined without a PrefixReward
+  at::Tensor weight_B;             // [B]: 1 unless the batch gives weights
+
+ private:
+  Targets() = default;
+  friend Targets ApplyTemperature(const TrajectoryBatch& batch, double temperature, at::Device device);
+};
+
+// The one place where the reward temperature acts; T > 0. The result is on the device of the scores it meets.
+Targets ApplyTemperature(const TrajectoryBatch& batch, double temperature, at::Device device = at::kCPU);
+
+}  // namespace gfn

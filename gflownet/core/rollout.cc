@@ -1,0 +1,196 @@
+#include "gflownet/core/rollout.h"
+
+#include "gflownet/base/check.h"
+#include "gflownet/tensor/categorical.h"
+
+namespace gfn {
+namespace {
+
+// The logits that are sampled from: legal actions only, then each row's exploration. [N, A]
+at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_NA, const std::vector<Exploration>& rows) {
+  at::Tensor result_NA = ApplyMask(logits_NA, legal_NA);
+  // Rows that share a setting are changed together; with none there is nothing to do.
+  std::vector<bool> seen(rows.size(), false);
+  for (size_t first = 0; first < rows.size(); ++first) {
+    const Exploration& setting = rows[first];
+    if (seen[first] || setting.IsOnPolicy()) continue;
+    std::vector<int64_t> same;
+    for (size_t row = first; row < rows.size(); ++row) {
+      if (rows[row] == setting) {
+        same.push_back(static_cast<int64_t>(row));
+        seen[row] = true;
+      }
+    }
+    const at::Tensor rows_M = at::tensor(same, at::kLong).to(logits_NA.device());
+    at::Tensor chosen_MA = result_NA.index_select(0, rows_M);
+    if (setting.temperature != 1) chosen_MA = WithTemperature(chosen_MA, setting.temperature);
+    if (setting.top_k > 0) chosen_MA = WithTopK(chosen_MA, setting.top_k);
+    if (setting.top_p < 1) chosen_MA = WithTopP(chosen_MA, setting.top_p);
+    // The uniform part reaches every legal action, also those that top-k and top-p dropped.
+    if (setting.epsilon > 0) {
+      const at::Tensor policy_MA = MaskedLogSoftmax(chosen_MA) + std::log1p(-setting.epsilon);
+      const at::Tensor legal_MA = legal_NA.index_select(0, rows_M);
+      const at::Tensor uniform_M = std::log(setting.epsilon) - legal_MA.sum(1).to(policy_MA.scalar_type()).log();
+      chosen_MA = at::logaddexp(policy_MA, uniform_M.unsqueeze(1)).masked_fill(legal_MA.logical_not(), -INFINITY);
+    }
+    result_NA.index_copy_(0, rows_M, chosen_MA.to(result_NA.scalar_type()));
+  }
+  return result_NA;
+}
+
+// What one rollout in progress has recorded; columns are padded and joined at the end.
+struct Columns {
+  std::vector<at::Tensor> actions, backward, stop_legal, outcomes;
+};
+
+// A column of the whole batch from the values of the live rows; the others get zeros.
+at::Tensor Scatter(const at::Tensor& values_N, const at::Tensor& live_N, int64_t num_rows) {
+  std::vector<int64_t> shape = values_N.sizes().vec();
+  shape[0] = num_rows;
+  return at::zeros(shape, values_N.options()).index_copy_(0, live_N, values_N);
+}
+
+at::Tensor StopLegal(const Support& support) {
+  return support.stop_legal_B.defined() ? support.stop_legal_B.logical_and(support.done_B.logical_not())
+                                        : support.done_B.logical_not();
+}
+
+std::string Place(const TrajectoryBatch& batch, int64_t row, int64_t step) {
+  return "row " + std::to_string(row) + " of condition " + batch.condition_ids[row].ToString() + ", action " + std::to_string(step);
+}
+
+}  // namespace
+
+std::vector<RolloutRow> RolloutRows(const std::vector<ConditionId>& conditions, int64_t num, const Exploration& exploration,
+                                    uint64_t first_stream) {
+  std::vector<RolloutRow> rows;
+  for (const ConditionId condition : conditions) {
+    for (int64_t i = 0; i < num; ++i) rows.push_back({condition, first_stream++, exploration});
+  }
+  return rows;
+}
+
+StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows_B,
+                                  const RngKey& key) {
+  const at::NoGradGuard no_grad;
+  const EnvironmentSpec& spec = environment.Spec();
+  const bool has_stops = !spec.stop_actions.empty();
+  const int64_t num_rows = static_cast<int64_t>(rows_B.size());
+  GFN_CHECK(num_rows > 0) << "a rollout of no rows";
+  GFN_CHECK(spec.action == EnvironmentSpec::Action::kDiscrete) << spec.name << " has continuous actions";
+
+  TrajectoryBatch batch;
+  for (const RolloutRow& row : rows_B) batch.condition_ids.push_back(row.condition);
+  State state = environment.Initial(batch.condition_ids);
+  const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
+  GFN_CHECK(state.done_B().is_cpu()) << spec.name << ": states live on the CPU";
+
+  at::Tensor live_N = at::arange(num_rows, at::kLong);  // rows of the batch that are not done
+  at::Tensor lengths_B = at::zeros({num_rows}, at::kLong);
+  std::vector<RolloutRow> live_rows = rows_B;
+  Columns columns;
+  for (int64_t step = 0; !live_rows.empty(); ++step) {
+    GFN_CHECK(step < spec.max_steps) << spec.name << " did not finish within max_steps";
+    const int64_t num_live = static_cast<int64_t>(live_rows.size());
+
+    // 1. Sample an action for every live row at its own address.
+    const Support support = environment.ForwardSupport(state);
+    const at::Tensor legal_NA = support.Dense();
+    std::vector<double> uniforms(num_live);
+    std::vector<uint64_t> streams(num_live);
+    std::vector<Exploration> exploration(num_live);
+    for (int64_t i = 0; i < num_live; ++i) {
+      uniforms[i] = Uniform(key, live_rows[i].stream, static_cast<uint64_t>(step));
+      streams[i] = live_rows[i].stream;
+      exploration[i] = live_rows[i].exploration;
+    }
+    at::Tensor logits_NA = session->Logits(state);
+    logits_NA = BehaviourLogits(logits_NA, legal_NA.to(logits_NA.device()), exploration);
+    const auto sample = SampleCategorical(logits_NA, {}, at::tensor(uniforms, at::kDouble));
+    if (!sample.ok()) {
+      return Annotate(sample.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows");
+    }
+    const at::Tensor actions_N = sample->action_B.to(at::kCPU);
+
+    // 2. Move the world and record what was done.
+    at::Tensor outcome_N;
+    if (spec.is_stochastic) {
+      outcome_N = environment.DrawOutcome(state, actions_N, {key.seed, RngPurpose::kNature, key.step}, streams, step);
+      columns.outcomes.push_back(Scatter(outcome_N, live_N, num_rows));
+    }
+    columns.actions.push_back(Scatter(actions_N, live_N, num_rows));
+    if (has_stops) columns.stop_legal.push_back(Scatter(StopLegal(support), live_N, num_rows));
+    if (!spec.is_tree) columns.backward.push_back(Scatter(environment.BackwardAction(state, actions_N), live_N, num_rows));
+    State next = environment.Step(state, actions_N, outcome_N);
+    lengths_B.index_add_(0, live_N, at::ones_like(live_N));
+
+    // 3. Finished rows leave.
+    const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
+    if (keep_M.numel() == 0) break;
+    session->Advance(sample->action_B);
+    if (keep_M.numel() < num_live) {
+      session->Keep(keep_M.to(sample->action_B.device()));
+      next = next.Gather(keep_M);
+      live_N = live_N.index_select(0, keep_M);
+      std::vector<RolloutRow> kept;
+      for (int64_t i = 0; i < keep_M.numel(); ++i) kept.push_back(live_rows[keep_M.data_ptr<int64_t>()[i]]);
+      live_rows = std::move(kept);
+    }
+    state = std::move(next);
+  }
+
+  batch.lengths_B = lengths_B;
+  batch.actions_BT = at::stack(columns.actions, 1);
+  if (!columns.stop_legal.empty()) batch.stop_legal_BT = at::stack(columns.stop_legal, 1);
+  if (!columns.backward.empty()) batch.backward_actions_BT = at::stack(columns.backward, 1);
+  if (!columns.outcomes.empty()) batch.outcomes_BT = at::stack(columns.outcomes, 1);
+  return batch;
+}
+
+std::vector<State> Unroll(const Environment& environment, const TrajectoryBatch& batch) {
+  const at::NoGradGuard no_grad;
+  std::vector<State> states = {environment.Initial(batch.condition_ids)};
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const at::Tensor outcome = batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step) : at::Tensor();
+    states.push_back(environment.Step(states.back(), batch.actions_BT.select(1, step), outcome));
+  }
+  return states;
+}
+
+State FinalStates(const Environment& environment, const TrajectoryBatch& batch) { return Unroll(environment, batch).back(); }
+
+Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch) {
+  const at::NoGradGuard no_grad;
+  RETURN_IF_ERROR(batch.Check());
+  const EnvironmentSpec& spec = environment.Spec();
+  State state = environment.Initial(batch.condition_ids);
+  Columns columns;
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const at::Tensor actions_B = batch.actions_BT.select(1, step);
+    const at::Tensor moves_B = batch.lengths_B.gt(step);
+    const Support support = environment.ForwardSupport(state);
+    const at::Tensor wrong_B = moves_B.logical_and(support.IsLegal(actions_B).logical_not());
+    if (wrong_B.any().item<bool>()) {
+      const int64_t row = wrong_B.nonzero()[0].item<int64_t>();
+      return InvalidArgument(spec.name + ": " + Place(batch, row, step) + ": action " +
+                             std::to_string(actions_B[row].item<int64_t>()) + " is not legal in " + environment.Format(state, row));
+    }
+    columns.stop_legal.push_back(StopLegal(support).logical_and(moves_B));
+    if (!spec.is_tree) columns.backward.push_back(environment.BackwardAction(state, actions_B).masked_fill(moves_B.logical_not(), 0));
+    const at::Tensor outcome_B = batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step) : at::Tensor();
+    state = environment.Step(state, actions_B, outcome_B);
+    // A row is done exactly when its length is used up.
+    const at::Tensor early_B = moves_B.logical_and(state.done_B().ne(batch.lengths_B.eq(step + 1)));
+    if (early_B.any().item<bool>()) {
+      const int64_t row = early_B.nonzero()[0].item<int64_t>();
+      return InvalidArgument(spec.name + ": " + Place(batch, row, step) + ": the object is " +
+                             (state.done_B()[row].item<bool>() ? "finished before" : "not finished at") + " its length " +
+                             std::to_string(batch.lengths_B[row].item<int64_t>()) + ": " + environment.Format(state, row));
+    }
+  }
+  if (!spec.stop_actions.empty()) batch.stop_legal_BT = at::stack(columns.stop_legal, 1);
+  if (!spec.is_tree) batch.backward_actions_BT = at::stack(columns.backward, 1);
+  return OkStatus();
+}
+
+}  // namespace gfn

@@ -1,0 +1,41 @@
+// Sampling trajectories, and getting their states back. No gradient is recorded.
+// Shapes: B rows, T steps.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gflownet/base/rng.h"
+#include "gflownet/core/environment.h"
+#include "gflownet/core/exploration.h"
+#include "gflownet/core/policy.h"
+#include "gflownet/core/trajectory.h"
+
+namespace gfn {
+
+// One trajectory to sample. Action k is drawn at (key, stream, k), so a trajectory does not depend on the rows beside it, on
+// their order or on when the others finish.
+struct RolloutRow {
+  ConditionId condition;
+  uint64_t stream = 0;
+  Exploration exploration;
+};
+
+// Samples one trajectory per row. Finished rows leave the session. Logits that are not finite are refused with row and step.
+StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows_B,
+                                  const RngKey& key);
+
+// `num` rows of each condition, streams counted from `first_stream`, all with the same exploration.
+std::vector<RolloutRow> RolloutRows(const std::vector<ConditionId>& conditions, int64_t num, const Exploration& exploration = {},
+                                    uint64_t first_stream = 0);
+
+// The states s_0 .. s_T of a batch; a finished row repeats its finished state.
+std::vector<State> Unroll(const Environment& environment, const TrajectoryBatch& batch);
+// The finished states only.
+State FinalStates(const Environment& environment, const TrajectoryBatch& batch);
+
+// Fills what the environment knows of a batch with only conditions, actions and lengths: backward actions and stop_legal_BT.
+// An action that is illegal where it was taken, or a length at which the object is not finished, is refused with row and step.
+Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch);
+
+}  // namespace gfn

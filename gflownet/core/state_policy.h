@@ -1,0 +1,40 @@
+// Policies that are functions of the state: a table, an MLP. They answer for any batch of states, which exact evaluation uses;
+// sessions and scores of trajectories follow from that here, once.
+// Shapes: B rows, A actions, T steps.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "gflownet/core/environment.h"
+#include "gflownet/core/policy.h"
+
+namespace gfn {
+
+struct StateValues {
+  at::Tensor forward_logits_BA;   // unnormalised
+  at::Tensor backward_logits_BA;  // over A_back; undefined: the uniform backward policy
+  at::Tensor log_flow_B;          // undefined unless the policy has a flow head
+};
+
+class StatePolicy : public Policy {
+ public:
+  explicit StatePolicy(const Environment& environment) : environment_(environment) {}
+
+  // Everything the policy knows of those states, differentiable.
+  virtual StateValues Evaluate(const State& state) const = 0;
+  virtual bool HasFlow() const = 0;
+  virtual bool HasLearnedBackward() const = 0;
+
+  const Environment& environment() const { return environment_; }
+  Needs Provides() const override;
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
+  TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
+
+ private:
+  const Environment& environment_;
+};
+
+}  // namespace gfn

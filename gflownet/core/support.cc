@@ -1,0 +1,75 @@
+#include "gflownet/core/support.h"
+
+#include "gflownet/base/check.h"
+#include "gflownet/tensor/categorical.h"
+
+namespace gfn {
+namespace {
+
+// bool [A]: which actions finish the object.
+at::Tensor StopMask(const Support& support, at::Device device) {
+  at::Tensor is_stop_A = at::zeros({support.num_actions}, at::TensorOptions().dtype(at::kBool).device(device));
+  if (support.stops_S.defined()) is_stop_A.index_fill_(0, support.stops_S, true);
+  return is_stop_A;
+}
+
+}  // namespace
+
+at::Tensor Support::Dense() const {
+  const auto device = done_B.device();
+  const at::Tensor actions_A = at::arange(num_actions, at::TensorOptions().dtype(at::kLong).device(device));
+  const at::Tensor is_stop_A = StopMask(*this, device);
+
+  at::Tensor inner_A = is_stop_A.logical_not();
+  if (vocabulary_A.defined()) inner_A = inner_A.logical_and(vocabulary_A);
+  at::Tensor inner_BA = inner_A.unsqueeze(0).expand({batch_size(), num_actions});
+  if (mask_BA.defined()) inner_BA = inner_BA.logical_and(mask_BA);
+  if (inner_legal_B.defined()) inner_BA = inner_BA.logical_and(inner_legal_B.unsqueeze(1));
+
+  at::Tensor stop_BA = is_stop_A.unsqueeze(0).expand({batch_size(), num_actions});
+  if (stop_legal_B.defined()) stop_BA = stop_BA.logical_and(stop_legal_B.unsqueeze(1));
+
+  at::Tensor legal_BA = inner_BA.logical_or(stop_BA);
+  if (forced_B.defined()) {
+    const at::Tensor is_forced_BA = actions_A.unsqueeze(0).eq(forced_B.unsqueeze(1));
+    legal_BA = at::where(forced_B.ge(0).unsqueeze(1), is_forced_BA, legal_BA);
+  }
+  return legal_BA.logical_and(done_B.logical_not().unsqueeze(1));
+}
+
+at::Tensor Support::IsLegal(const at::Tensor& actions_B) const {
+  const at::Tensor in_range_B = actions_B.ge(0).logical_and(actions_B.lt(num_actions));
+  const at::Tensor safe_B = actions_B.clamp(0, num_actions - 1);
+  const at::Tensor is_stop_B = StopMask(*this, done_B.device()).index_select(0, safe_B);
+
+  at::Tensor inner_B = is_stop_B.logical_not();
+  if (vocabulary_A.defined()) inner_B = inner_B.logical_and(vocabulary_A.index_select(0, safe_B));
+  if (mask_BA.defined()) inner_B = inner_B.logical_and(mask_BA.gather(1, safe_B.unsqueeze(1)).squeeze(1));
+  if (inner_legal_B.defined()) inner_B = inner_B.logical_and(inner_legal_B);
+
+  at::Tensor legal_B = stop_legal_B.defined() ? inner_B.logical_or(is_stop_B.logical_and(stop_legal_B))
+                                              : inner_B.logical_or(is_stop_B);
+  if (forced_B.defined()) legal_B = at::where(forced_B.ge(0), actions_B.eq(forced_B), legal_B);
+  return legal_B.logical_and(in_range_B).logical_and(done_B.logical_not());
+}
+
+at::Tensor Support::CountLegal() const { return Dense().sum(1); }
+
+at::Tensor Support::LogProbs(const at::Tensor& logits_BA) const {
+  GFN_CHECK(logits_BA.dim() == 2 && logits_BA.size(0) == batch_size() && logits_BA.size(1) == num_actions)
+      << "logits must be [" << batch_size() << ", " << num_actions << "], they are " << logits_BA.sizes();
+  const at::Tensor legal_BA = Dense();
+  // A finished row has nothing legal: it is computed as if everything were, and then masked.
+  const at::Tensor log_probs_BA = MaskedLogSoftmax(logits_BA, legal_BA.logical_or(done_B.unsqueeze(1)));
+  return log_probs_BA.masked_fill(legal_BA.logical_not(), -INFINITY);
+}
+
+Support Support::Gather(const at::Tensor& rows_N) const {
+  Support result = *this;
+  for (at::Tensor* tensor : {&result.stop_legal_B, &result.inner_legal_B, &result.forced_B, &result.mask_BA, &result.done_B}) {
+    if (tensor->defined()) *tensor = tensor->index_select(0, rows_N);
+  }
+  return result;
+}
+
+}  // namespace gfn

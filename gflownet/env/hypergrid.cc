@@ -1,0 +1,137 @@
+#include "gflownet/env/hypergrid.h"
+
+
+#include "gflownet/base/check.h"
+#include "gflownet/base/text_util.h"
+
+namespace gfn {
+namespace {
+
+constexpr int64_t kMaxCells = int64_t{1} << 24;  // numbered, and listed by exact evaluation
+
+int64_t NumCells(const HypergridConfig& config) {
+  int64_t cells = 1;
+  for (int64_t i = 0; i < config.dimensions && cells <= kMaxCells; ++i) cells *= config.side;
+  return cells;
+}
+
+State MakeState(at::Tensor position_BD, at::Tensor done_B) {
+  return State(std::move(done_B)).Set("position", std::move(position_BD));
+}
+
+// 1 at the coordinate that an action moves, 0 everywhere for the stop and for rows that do not move. [B, D]
+at::Tensor Move(const at::Tensor& actions_B, const at::Tensor& moves_B, int64_t dimensions) {
+  const at::Tensor axes_D = at::arange(dimensions, actions_B.options());
+  return axes_D.unsqueeze(0).eq(actions_B.unsqueeze(1)).logical_and(moves_B.unsqueeze(1)).to(at::kLong);
+}
+
+}  // namespace
+
+void HypergridConfig::Validate(ConfigErrors& errors) const {
+  if (NumCells(*this) > kMaxCells) {
+    errors.Add("side", "is " + std::to_string(side) + " in " + std::to_string(dimensions) + " dimensions: more than " +
+                           std::to_string(kMaxCells) + " cells");
+  }
+}
+
+Hypergrid::Hypergrid(const HypergridConfig& config) : config_(config), num_cells_(NumCells(config)) {
+  GFN_CHECK(config.dimensions >= 1 && config.side >= 2 && num_cells_ <= kMaxCells);
+  spec_.name = "hypergrid";
+  spec_.num_actions = config.dimensions + 1;
+  spec_.num_backward_actions = config.dimensions + 1;
+  spec_.max_steps = config.dimensions * (config.side - 1) + 1;
+  spec_.stop_actions = {config.dimensions};
+}
+
+State Hypergrid::Initial(const std::vector<ConditionId>& conditions_B) const {
+  const int64_t rows = static_cast<int64_t>(conditions_B.size());
+  return MakeState(at::zeros({rows, config_.dimensions}, at::kLong), at::zeros({rows}, at::kBool));
+}
+
+State Hypergrid::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
+  const at::Tensor moves_B = state.done_B().logical_not();
+  return MakeState(Position(state) + Move(actions_B, moves_B, config_.dimensions),
+                   state.done_B().logical_or(actions_B.eq(config_.dimensions)));
+}
+
+State Hypergrid::Undo(const State& state, const at::Tensor& backward_actions_B) const {
+  const at::Tensor moves_B = state.done_B().logical_not();
+  const at::Tensor back_BD = Move(backward_actions_B, moves_B, config_.dimensions);
+  return MakeState((Position(state) - back_BD).clamp_min(0),
+                   state.done_B().logical_and(backward_actions_B.ne(config_.dimensions)));
+}
+
+at::Tensor Hypergrid::BackwardAction(const State&, const at::Tensor& actions_B) const { return actions_B; }
+
+Support Hypergrid::ForwardSupport(const State& state) const {
+  Support support;
+  support.num_actions = spec_.num_actions;
+  support.stops_S = at::tensor(spec_.stop_actions, at::kLong);
+  const at::Tensor can_move_BD = Position(state).lt(config_.side - 1);
+  support.mask_BA = at::cat({can_move_BD, at::ones({state.batch_size(), 1}, at::kBool)}, 1);
+  support.done_B = state.done_B();
+  return support;
+}
+
+Support Hypergrid::BackwardSupport(const State& state) const {
+  Support support;
+  support.num_actions = spec_.num_backward_actions;
+  const at::Tensor done_B1 = state.done_B().unsqueeze(1);
+  support.mask_BA = at::cat({Position(state).gt(0).logical_and(done_B1.logical_not()), done_B1}, 1);
+  support.done_B = IsInitial(state);  // nothing lies before it
+  return support;
+}
+
+at::Tensor Hypergrid::IsInitial(const State& state) const {
+  return Position(state).eq(0).all(1).logical_and(state.done_B().logical_not());
+}
+
+std::string Hypergrid::Format(const State& state, int64_t row) const {
+  std::vector<std::string> parts;
+  for (int64_t i = 0; i < config_.dimensions; ++i) parts.push_back(std::to_string(Position(state)[row][i].item<int64_t>()));
+  std::string text = "(";
+  text += Join(parts, ", ");
+  text += state.done_B()[row].item<bool>() ? ") stop" : ")";
+  return text;
+}
+
+std::string Hypergrid::SupportDigest() const {
+  return "hypergrid dimensions=" + std::to_string(config_.dimensions) + " side=" + std::to_string(config_.side);
+}
+
+State Hypergrid::StatesAt(const at::Tensor& index_B, ConditionId) const {
+  std::vector<at::Tensor> coordinates(config_.dimensions);
+  at::Tensor rest_B = index_B;
+  for (int64_t i = config_.dimensions - 1; i >= 0; --i) {
+    coordinates[i] = rest_B.remainder(config_.side);
+    rest_B = rest_B.div(config_.side, "floor");
+  }
+  return MakeState(at::stack(coordinates, 1), at::zeros({index_B.size(0)}, at::kBool));
+}
+
+State Hypergrid::ObjectsAt(const at::Tensor& index_B, ConditionId condition) const {
+  return StatesAt(index_B, condition).SetDone(at::ones({index_B.size(0)}, at::kBool));
+}
+
+at::Tensor Hypergrid::StateIndex(const State& state) const {
+  at::Tensor index_B = at::zeros({state.batch_size()}, at::kLong);
+  for (int64_t i = 0; i < config_.dimensions; ++i) index_B = index_B * config_.side + Position(state).select(1, i);
+  return index_B;
+}
+
+at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::ScalarType dtype) {
+  return at::one_hot(Hypergrid::Position(state), grid.config().side).flatten(1).to(dtype);
+}
+
+at::Tensor HypergridReward::LogRewardOf(const State& objects) const {
+  const at::Tensor x_BD = (Hypergrid::Position(objects).to(at::kDouble) / static_cast<double>(side_ - 1) - 0.5).abs();
+  const at::Tensor outer_B = x_BD.gt(0.25).all(1).to(at::kDouble);
+  const at::Tensor ring_B = x_BD.gt(0.3).logical_and(x_BD.lt(0.4)).all(1).to(at::kDouble);
+  return (config_.r0 + config_.r1 * outer_B + config_.r2 * ring_B).log();
+}
+
+std::string HypergridReward::Digest() const {
+  return "hypergrid r0=" + FormatReal(config_.r0) + " r1=" + FormatReal(config_.r1) + " r2=" + FormatReal(config_.r2);
+}
+
+}  // namespace gfn

@@ -1,0 +1,90 @@
+// The hypergrid of Bengio et al. 2021 (2106.04399): a walker starts at the origin of a grid of `side` cells in each of d
+// dimensions, every action adds 1 to one coordinate, the last action stops. A DAG: a cell has as many parents as non-zero
+// coordinates.
+// Shapes: B batch, D dimensions. Actions 0 .. D-1 step, D stops. Backward actions 0 .. D-1 take a step back, D undoes the stop.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gflownet/base/config_errors.h"
+#include "gflownet/base/config_rules.h"
+#include "gflownet/core/environment.h"
+#include "gflownet/core/reward.h"
+
+namespace gfn {
+
+struct HypergridConfig {
+  int64_t dimensions = 2;
+  int64_t side = 8;
+  template <class V>
+  void Visit(V& v) {
+    v("dimensions", dimensions, "number of coordinates", Between(1, 32));
+    v("side", side, "cells along each coordinate", Between(2, 4096));
+  }
+  void Validate(ConfigErrors& errors) const;
+};
+
+class Hypergrid : public EnumerableEnvironment {
+ public:
+  explicit Hypergrid(const HypergridConfig& config);
+
+  const EnvironmentSpec& Spec() const override { return spec_; }
+  State Initial(const std::vector<ConditionId>& conditions_B) const override;
+  using Environment::Step;
+  State Step(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const override;
+  State Undo(const State& state, const at::Tensor& backward_actions_B) const override;
+  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const override;
+  Support ForwardSupport(const State& state) const override;
+  Support BackwardSupport(const State& state) const override;
+  at::Tensor IsInitial(const State& state) const override;
+  std::string Format(const State& state, int64_t row) const override;
+  std::string SupportDigest() const override;
+
+  // Cells are numbered row-major, so a parent always has a smaller number. Every cell can be an object.
+  int64_t NumStates() const override { return num_cells_; }
+  int64_t NumObjects() const override { return num_cells_; }
+  State StatesAt(const at::Tensor& index_B, ConditionId condition) const override;
+  State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const override;
+  at::Tensor StateIndex(const State& state) const override;
+  at::Tensor ObjectIndex(const State& state) const override { return StateIndex(state); }
+
+  // int64 [B, D]: the coordinates of a state of this world.
+  static const at::Tensor& Position(const State& state) { return state.Get("position"); }
+  const HypergridConfig& config() const { return config_; }
+
+ private:
+  HypergridConfig config_;
+  EnvironmentSpec spec_;
+  int64_t num_cells_ = 1;
+};
+
+// One-hot coordinates, float [B, D * side]: what an MLP reads.
+at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::ScalarType dtype);
+
+struct HypergridRewardConfig {
+  double r0 = 0.1;
+  double r1 = 0.5;
+  double r2 = 2.0;
+  template <class V>
+  void Visit(V& v) {
+    v("r0", r0, "reward everywhere", Positive());
+    v("r1", r1, "added where every coordinate is in the outer half: |x / (side - 1) - 1/2| > 1/4", NonNegative());
+    v("r2", r2, "added in the rings of modes: 0.3 < |x / (side - 1) - 1/2| < 0.4 for every coordinate", NonNegative());
+  }
+};
+
+// R(x) = r0 + r1 prod 1(|x_i| > 1/4) + r2 prod 1(0.3 < |x_i| < 0.4), x_i = coordinate / (side - 1) - 1/2.
+class HypergridReward : public StateReward {
+ public:
+  HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config) : StateReward(grid), config_(config), side_(grid.config().side) {}
+  at::Tensor LogRewardOf(const State& objects) const override;
+  std::string Digest() const override;
+
+ private:
+  HypergridRewardConfig config_;
+  int64_t side_;
+};
+
+}  // namespace gfn

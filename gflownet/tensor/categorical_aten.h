@@ -1,0 +1,20 @@
+// The sampler as a composition of ATen operations, for devices without a kernel of their own, and the twin that the CPU
+// kernel is tested against. Users want gflownet/tensor/categorical.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "gflownet/base/status.h"
+#include "gflownet/tensor/categorical.h"
+
+namespace gfn {
+
+// uniform_B undefined: the most probable action instead of a draw.
+StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask,
+                                           const at::Tensor& uniform_B);
+
+// "row 3 of 8: no legal action among 50257" and "row 3 of 8: a logit is NaN or +inf": one wording for both roads.
+Status NoLegalAction(int64_t row, const at::Tensor& logits_BA);
+Status NotFinite(int64_t row, const at::Tensor& logits_BA);
+
+}  // namespace gfn

@@ -1,0 +1,57 @@
+#include "llm/format/hf_writer.h"
+
+#include <utility>
+
+#include "gflownet/base/check.h"
+#include "gflownet/base/file_util.h"
+#include "gflownet/base/safetensors_file.h"
+#include "gflownet/tensor/exceptions.h"
+#include "llm/format/expected_tensors.h"
+#include "llm/format/tensor_text.h"
+
+namespace gfn {
+namespace {
+
+DType StoredType(at::ScalarType dtype) {
+  if (dtype == at::kFloat) return DType::kF32;
+  if (dtype == at::kBFloat16) return DType::kBF16;
+  GFN_CHECK(dtype == at::kHalf) << at::toString(dtype);
+  return DType::kF16;
+}
+
+// transformers' name of the type, for config.json.
+std::string_view TorchName(DType dtype) {
+  if (dtype == DType::kF32) return "float32";
+  return dtype == DType::kBF16 ? "bfloat16" : "float16";
+}
+
+}  // namespace
+
+Status WriteHfModel(const std::string& folder, const ModelConfig& config, at::ScalarType dtype,
+                    const std::function<StatusOr<at::Tensor>(const std::string& name)>& read) {
+  const DType stored = StoredType(dtype);
+  const std::vector<ExpectedTensor> expected = ExpectedTensors(config);
+  std::vector<TensorSpec> specs;
+  for (const ExpectedTensor& tensor : expected) specs.push_back({tensor.name, stored, tensor.shape});
+  RETURN_IF_ERROR(MakeFolders(folder));
+  const std::string path = JoinPath(folder, "model.safetensors");
+  // transformers refuses a file that does not say which framework its layout is of.
+  ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(path, std::move(specs), {{"format", "pt"}}));
+  RETURN_IF_ERROR(CatchExceptions("writing " + path, [&]() -> Status {
+    for (const ExpectedTensor& tensor : expected) {
+      ASSIGN_OR_RETURN(const at::Tensor value, read(tensor.name));
+      RETURN_IF_ERROR(CheckShape("writing " + path, tensor.name, value.sizes().vec(), tensor.shape));
+      const at::Tensor host = value.detach().to(at::kCPU, dtype).contiguous();
+      if (!at::isfinite(host).all().item<bool>()) {
+        return InvalidArgument("writing " + path + ": tensor '" + tensor.name + "' has numbers that are not finite in " +
+                               at::toString(dtype));
+      }
+      RETURN_IF_ERROR(writer.Write(tensor.name, {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}));
+    }
+    return OkStatus();
+  }));
+  RETURN_IF_ERROR(WriteFileAtomic(JoinPath(folder, "config.json"), ModelConfigToHfJson(config, TorchName(stored))));
+  return writer.Finish();
+}
+
+}  // namespace gfn

@@ -1,0 +1,70 @@
+#include "llm/format/hf_writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "gflownet/base/file_util.h"
+#include "llm/format/weight_source.h"
+
+namespace gfn {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
+
+std::string Folder(const std::string& name) {
+  const std::string folder = testing::TempDir() + "/hf_writer_" + name;
+  EXPECT_TRUE(RemoveAll(folder).ok());
+  return folder;
+}
+
+TEST(HfWriter, WritesWhatOpenModelReads) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      const auto source = OpenModel(kModels + name);
+      ASSERT_TRUE(source.ok()) << Message(source.status());
+      const std::string folder = Folder(name);
+      const Status written = WriteHfModel(folder, (*source)->config(), dtype, [&](const std::string& tensor) {
+        return (*source)->Read(tensor, at::kFloat);
+      });
+      ASSERT_TRUE(written.ok()) << Message(written);
+      const auto copy = OpenModel(folder);
+      ASSERT_TRUE(copy.ok()) << Message(copy.status());
+      EXPECT_EQ((*copy)->names(), (*source)->names());
+      EXPECT_EQ((*copy)->config().model_type, (*source)->config().model_type);
+      for (const std::string& tensor : (*source)->names()) {
+        EXPECT_TRUE(at::equal(*(*copy)->Read(tensor, dtype), *(*source)->Read(tensor, dtype))) << name << " " << tensor;
+      }
+    }
+  }
+}
+
+TEST(HfWriter, RefusesWrongShapesAndNumbersAndLeavesNoWeights) {
+  const auto source = OpenModel(kModels + "tiny_llama");
+  ASSERT_TRUE(source.ok());
+  const std::string folder = Folder("refused");
+  const auto write = [&](const at::Tensor& norm) {
+    return WriteHfModel(folder, (*source)->config(), at::kFloat, [&](const std::string& name) -> StatusOr<at::Tensor> {
+      return name == "model.norm.weight" ? norm : (*source)->Read(name, at::kFloat);
+    });
+  };
+  EXPECT_THAT(Message(write(at::ones({31}))), HasSubstr("'model.norm.weight' has shape [31], expected [32]"));
+  EXPECT_THAT(Message(write(at::full({32}, std::numeric_limits<float>::infinity()))), HasSubstr("not finite"));
+  EXPECT_FALSE(FileExists(folder + "/model.safetensors"));
+  EXPECT_TRUE(write(at::ones({32})).ok());
+  EXPECT_TRUE(FileExists(folder + "/model.safetensors"));
+}
+
+TEST(HfWriter, PassesOnTheReadersError) {
+  const auto source = OpenModel(kModels + "tiny_llama");
+  ASSERT_TRUE(source.ok());
+  const Status status = WriteHfModel(Folder("error"), (*source)->config(), at::kFloat,
+                                     [](const std::string&) -> StatusOr<at::Tensor> { return DataLoss("no such luck"); });
+  EXPECT_THAT(Message(status), HasSubstr("no such luck"));
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,73 @@
+#include "llm/format/model_config.h"
+
+#include <cmath>
+
+#include "gflownet/base/text_util.h"
+
+namespace gfn {
+namespace {
+
+// Generous limits that keep every product of sizes far from overflow and every table that is made from them small.
+constexpr int64_t kMaxVocab = int64_t{1} << 24;
+constexpr int64_t kMaxWidth = int64_t{1} << 20;
+constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxPositions = int64_t{1} << 30;
+
+}  // namespace
+
+Status Validate(const ModelConfig& c, std::string_view where) {
+  const auto wrong = [&](std::string_view field, const std::string& found, const std::string& expected) {
+    return InvalidArgument(std::string(where) + ": " + std::string(field) + " is " + found + ", expected " + expected);
+  };
+  struct Range {
+    const char* field;
+    int64_t value, max;
+  };
+  for (const auto& [field, value, max] : {Range{"the vocabulary size", c.vocab_size, kMaxVocab},
+                                          Range{"the hidden size", c.hidden_size, kMaxWidth},
+                                          Range{"the intermediate size", c.intermediate_size, kMaxWidth},
+                                          Range{"the number of layers", c.num_layers, kMaxLayers},
+                                          Range{"the number of heads", c.num_heads, kMaxWidth},
+                                          Range{"the number of key/value heads", c.num_kv_heads, c.num_heads},
+                                          Range{"the head size", c.head_dim, kMaxWidth},
+                                          Range{"the number of positions", c.max_positions, kMaxPositions}}) {
+    if (value < 1 || value > max) return wrong(field, std::to_string(value), "1 to " + std::to_string(max));
+  }
+  if (c.num_heads * c.head_dim > kMaxWidth) {
+    return wrong("the size of all heads", std::to_string(c.num_heads * c.head_dim), "at most " + std::to_string(kMaxWidth));
+  }
+  if (c.num_heads % c.num_kv_heads != 0) {
+    return wrong("the number of key/value heads", std::to_string(c.num_kv_heads), "a divisor of " + std::to_string(c.num_heads));
+  }
+  if (c.architecture != Architecture::kLlama && c.num_heads * c.head_dim != c.hidden_size) {
+    return wrong("the hidden size", std::to_string(c.hidden_size), "a multiple of " + std::to_string(c.num_heads) + " heads");
+  }
+  if (c.rotary_dim < 0 || c.rotary_dim > c.head_dim || c.rotary_dim % 2 != 0) {
+    return wrong("the rotary size", std::to_string(c.rotary_dim), "an even number up to the head size " + std::to_string(c.head_dim));
+  }
+  if ((c.rotary_dim == 0) != (c.architecture == Architecture::kGpt2)) {
+    return wrong("the rotary size", std::to_string(c.rotary_dim), "0 for gpt2 and more for the others");
+  }
+  if (!(c.norm_eps > 0 && c.norm_eps < 1)) return wrong("the epsilon of norms", FormatReal(c.norm_eps), "a number in (0, 1)");
+  if (!(c.rope_theta > 0 && std::isfinite(c.rope_theta))) {
+    return wrong("the base of rope", FormatReal(c.rope_theta), "a positive number");
+  }
+  if (c.sliding_window && *c.sliding_window < 1) {
+    return wrong("the sliding window", std::to_string(*c.sliding_window), "a positive number");
+  }
+  return OkStatus();
+}
+
+Status CheckContext(const ModelConfig& config, int64_t num_positions) {
+  const std::string asked = "a context of " + std::to_string(num_positions) + " tokens is longer than ";
+  if (num_positions > config.max_positions) {
+    return InvalidArgument(asked + "the model's " + std::to_string(config.max_positions) + " positions");
+  }
+  if (config.sliding_window && num_positions > *config.sliding_window) {
+    return Unimplemented(asked + "the model's sliding window of " + std::to_string(*config.sliding_window) +
+                         "; attention within a window is not supported");
+  }
+  return OkStatus();
+}
+
+}  // namespace gfn

@@ -1,0 +1,82 @@
+// What a language model is made of, whatever file it came from. A plain value: no torch, no file handles.
+//
+// Read from a Hugging Face config.json, from GGUF metadata or from the header of a llama2.c .bin. A key that would change
+// the computation and is not supported (a rope scaling, a bias, another activation, ...) is refused by name; nothing unknown
+// is guessed around.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "gflownet/base/enum_table.h"
+#include "gflownet/base/status.h"
+
+namespace gfn {
+
+class GgufFile;
+
+enum class Architecture {
+  kLlama,  // also Mistral, Qwen2 (qkv_bias), SmolLM2: RMSNorm, rotate-half rope, gated SiLU MLP
+  kGpt2,   // LayerNorm with bias, learned positions, biases everywhere, GELU (tanh)
+  kGptJ,   // one LayerNorm a block, attention and MLP in parallel, partial interleaved rope, GELU (tanh), LM head with bias
+};
+GFN_ENUM_TABLE(Architecture, {Architecture::kLlama, "llama"}, {Architecture::kGpt2, "gpt2"}, {Architecture::kGptJ, "gptj"})
+
+enum class Activation { kSilu, kGeluTanh };
+GFN_ENUM_TABLE(Activation, {Activation::kSilu, "silu"}, {Activation::kGeluTanh, "gelu_tanh"})
+
+struct ModelConfig {
+  Architecture architecture = Architecture::kLlama;
+  // The format's own name of the model family: "llama", "mistral", "qwen2", "gpt2", "gptj".
+  std::string model_type = "llama";
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;  // divides num_heads
+  int64_t head_dim = 0;      // even where there is rope; num_heads * head_dim need not be hidden_size for llama
+  int64_t max_positions = 0;
+  double norm_eps = 1e-5;
+  // Rope rotates the first rotary_dim numbers of each head (0: learned positions, gpt2).
+  double rope_theta = 10000.0;
+  int64_t rotary_dim = 0;
+  bool rope_interleaved = false;  // true: pairs (2i, 2i+1), GPT-J; false: pairs (i, i + rotary_dim / 2), Hugging Face llama
+  bool tie_embeddings = false;    // the LM head is the embedding; then no tensor lm_head.weight is read
+  bool qkv_bias = false;          // q, k and v projections have biases (Qwen2, gpt2)
+  bool lm_head_bias = false;      // gptj
+  Activation activation = Activation::kSilu;
+  // A position attends to at most this many positions, itself included. Unset: all of them.
+  // The engine has no windowed attention: a context longer than the window is refused (CheckContext).
+  std::optional<int64_t> sliding_window;
+  std::optional<int64_t> bos_id;
+  std::optional<int64_t> eos_id;  // the first one where a file lists several
+};
+
+// All fields are in range and agree with each other. `where` begins the message.
+Status Validate(const ModelConfig& config, std::string_view where);
+
+// Refuses a context that the model cannot see whole: longer than max_positions or than the sliding window.
+Status CheckContext(const ModelConfig& config, int64_t num_positions);
+
+// From the text of a config.json; `where` is its path, for messages.
+StatusOr<ModelConfig> ModelConfigFromHfJson(std::string_view text, std::string_view where);
+// The config.json of Hugging Face transformers for this model; torch_dtype names the stored type ("float32", "bfloat16").
+std::string ModelConfigToHfJson(const ModelConfig& config, std::string_view torch_dtype);
+
+// From GGUF metadata. general.architecture: llama, qwen2, gpt2, gptj. Whether the embedding is tied is seen from the tensors.
+StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
+
+// From the 28 bytes that begin a legacy llama2.c .bin: int32 dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size
+// (negative: the head is not tied), seq_len. `file_bytes` is the size of the whole file, which the header must explain exactly.
+inline constexpr int64_t kLlama2cHeaderBytes = 28;
+StatusOr<ModelConfig> ModelConfigFromLlama2cHeader(std::span<const std::byte> header, int64_t file_bytes, std::string_view where);
+
+// The config alone of whatever OpenModel (weight_source.h) would open; no weight is looked at.
+StatusOr<ModelConfig> ReadModelConfig(const std::string& path);
+
+}  // namespace gfn

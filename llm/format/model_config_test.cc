@@ -1,0 +1,250 @@
+#include "llm/format/model_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+#include "gflownet/base/file_util.h"
+#include "llm/format/expected_tensors.h"
+#include "llm/format/gguf_builder.h"
+#include "llm/format/gguf_file.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
+
+json LlamaJson() {
+  return {{"model_type", "llama"},      {"vocab_size", 100},         {"hidden_size", 32},
+          {"intermediate_size", 48},    {"num_hidden_layers", 2},    {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},   {"hidden_act", "silu"},      {"max_position_embeddings", 64},
+          {"rms_norm_eps", 1e-6},       {"rope_theta", 500.0},       {"tie_word_embeddings", true},
+          {"bos_token_id", 1},          {"eos_token_id", {2, 3}}};
+}
+
+json Gpt2Json() {
+  return {{"model_type", "gpt2"}, {"vocab_size", 100}, {"n_embd", 32}, {"n_layer", 2}, {"n_head", 4}, {"n_positions", 16}};
+}
+
+StatusOr<ModelConfig> Parse(const json& value) { return ModelConfigFromHfJson(value.dump(), "config.json"); }
+
+// The message of `base` with one key changed, which must be refused.
+std::string Refusal(json base, const char* key, const json& value) {
+  base[key] = value;
+  const auto config = Parse(base);
+  EXPECT_FALSE(config.ok()) << key;
+  return config.ok() ? "" : Message(config.status());
+}
+
+TEST(ModelConfigHf, ReadsLlama) {
+  const auto c = Parse(LlamaJson());
+  ASSERT_TRUE(c.ok()) << Message(c.status());
+  EXPECT_EQ(c->architecture, Architecture::kLlama);
+  EXPECT_EQ(c->head_dim, 8);
+  EXPECT_EQ(c->rotary_dim, 8);
+  EXPECT_EQ(c->rope_theta, 500.0);
+  EXPECT_FALSE(c->rope_interleaved);
+  EXPECT_TRUE(c->tie_embeddings);
+  EXPECT_FALSE(c->qkv_bias);
+  EXPECT_EQ(c->activation, Activation::kSilu);
+  EXPECT_EQ(c->bos_id, 1);
+  EXPECT_EQ(c->eos_id, 2);
+  EXPECT_FALSE(c->sliding_window);
+}
+
+TEST(ModelConfigHf, ReadsBothWaysOfRope) {
+  json j = LlamaJson();
+  j["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 7.0}};
+  EXPECT_EQ(Parse(j)->rope_theta, 7.0);
+  j.erase("rope_parameters");
+  j.erase("rope_theta");
+  EXPECT_EQ(Parse(j)->rope_theta, 10000.0);
+  j["rope_scaling"] = {{"type", "default"}};
+  EXPECT_TRUE(Parse(j).ok());
+  EXPECT_THAT(Refusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), HasSubstr("'rope_scaling'"));
+  EXPECT_THAT(Refusal(j, "rope_parameters", {{"rope_type", "llama3"}, {"factor", 8.0}}), HasSubstr("scaled rope"));
+  EXPECT_THAT(Refusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
+}
+
+TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
+  json mistral = LlamaJson();
+  mistral["model_type"] = "mistral";
+  EXPECT_EQ(Parse(mistral)->sliding_window, 4096);
+  mistral["sliding_window"] = nullptr;
+  EXPECT_FALSE(Parse(mistral)->sliding_window);
+  mistral["sliding_window"] = 10;
+  const auto c = Parse(mistral);
+  EXPECT_TRUE(CheckContext(*c, 10).ok());
+  EXPECT_THAT(Message(CheckContext(*c, 11)), HasSubstr("sliding window of 10"));
+  EXPECT_THAT(Message(CheckContext(*c, 65)), HasSubstr("64 positions"));
+
+  json qwen2 = LlamaJson();
+  qwen2["model_type"] = "qwen2";
+  qwen2["sliding_window"] = 10;
+  EXPECT_TRUE(Parse(qwen2)->qkv_bias);
+  EXPECT_FALSE(Parse(qwen2)->sliding_window);
+  qwen2["use_sliding_window"] = true;
+  EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
+}
+
+TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
+  const auto gpt2 = Parse(Gpt2Json());
+  ASSERT_TRUE(gpt2.ok()) << Message(gpt2.status());
+  EXPECT_EQ(gpt2->intermediate_size, 128);
+  EXPECT_EQ(gpt2->rotary_dim, 0);
+  EXPECT_TRUE(gpt2->tie_embeddings);
+  EXPECT_TRUE(gpt2->qkv_bias);
+  EXPECT_EQ(gpt2->activation, Activation::kGeluTanh);
+  json j = Gpt2Json();
+  j["model_type"] = "gptj";
+  j["rotary_dim"] = 4;
+  const auto gptj = Parse(j);
+  ASSERT_TRUE(gptj.ok()) << Message(gptj.status());
+  EXPECT_EQ(gptj->rotary_dim, 4);
+  EXPECT_TRUE(gptj->rope_interleaved);
+  EXPECT_TRUE(gptj->lm_head_bias);
+  EXPECT_FALSE(gptj->tie_embeddings);
+  j.erase("rotary_dim");
+  EXPECT_THAT(Message(Parse(j).status()), HasSubstr("'rotary_dim' is missing, expected an integer"));
+}
+
+TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
+  EXPECT_THAT(Refusal(LlamaJson(), "model_type", "mamba"), HasSubstr("supported are llama, mistral, qwen2, gpt2, gptj"));
+  EXPECT_THAT(Refusal(LlamaJson(), "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
+  EXPECT_THAT(Refusal(LlamaJson(), "mlp_bias", true), HasSubstr("mlp_bias"));
+  EXPECT_THAT(Refusal(LlamaJson(), "hidden_act", "gelu"), HasSubstr("only \"silu\" is"));
+  EXPECT_THAT(Refusal(LlamaJson(), "quantization_config", {{"bits", 4}}), HasSubstr("quantization_config"));
+  EXPECT_THAT(Refusal(Gpt2Json(), "activation_function", "relu"), HasSubstr("gelu_new"));
+  EXPECT_THAT(Refusal(Gpt2Json(), "scale_attn_by_inverse_layer_idx", true), HasSubstr("scale_attn_by_inverse_layer_idx"));
+  EXPECT_THAT(Refusal(Gpt2Json(), "add_cross_attention", true), HasSubstr("add_cross_attention"));
+}
+
+TEST(ModelConfigHf, RefusesValuesOutOfRange) {
+  EXPECT_THAT(Refusal(LlamaJson(), "vocab_size", 0), HasSubstr("config.json: the vocabulary size is 0, expected 1 to"));
+  EXPECT_THAT(Refusal(LlamaJson(), "vocab_size", "x"), HasSubstr("key 'vocab_size' is \"x\", expected an integer"));
+  EXPECT_THAT(Refusal(LlamaJson(), "hidden_size", ~uint64_t{0}), HasSubstr("expected an integer"));
+  EXPECT_THAT(Refusal(LlamaJson(), "hidden_size", 33), HasSubstr("hidden_size"));
+  EXPECT_THAT(Refusal(LlamaJson(), "head_dim", 7), HasSubstr("even number"));
+  EXPECT_THAT(Refusal(LlamaJson(), "num_hidden_layers", 1000000000), HasSubstr("number of layers"));
+  EXPECT_THAT(Refusal(LlamaJson(), "num_attention_heads", 0), HasSubstr("positive"));
+  EXPECT_THAT(Refusal(LlamaJson(), "num_key_value_heads", 3), HasSubstr("divisor of 4"));
+  EXPECT_THAT(Refusal(LlamaJson(), "rms_norm_eps", 0), HasSubstr("epsilon"));
+  EXPECT_THAT(Refusal(LlamaJson(), "rope_theta", -1.0), HasSubstr("rope"));
+  EXPECT_THAT(Refusal(Gpt2Json(), "n_head", 5), HasSubstr("divisor of n_embd"));
+  EXPECT_THAT(Message(Parse(json::array()).status()), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(Message(ModelConfigFromHfJson("{", "config.json").status()), HasSubstr("config.json"));
+}
+
+TEST(ModelConfigHf, WritesWhatItReads) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
+    const auto config = ReadModelConfig(kModels + name);
+    ASSERT_TRUE(config.ok()) << Message(config.status());
+    const std::string text = ModelConfigToHfJson(*config, "float32");
+    const auto again = ModelConfigFromHfJson(text, "again");
+    ASSERT_TRUE(again.ok()) << Message(again.status());
+    EXPECT_EQ(ModelConfigToHfJson(*again, "float32"), text);
+    EXPECT_EQ(NumParameters(*again), NumParameters(*config));
+  }
+}
+
+TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
+  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2"}) {
+    auto gguf = ReadModelConfig(std::string(GFN_SOURCE_DIR "/tests/golden/format/") + name + ".gguf");
+    const auto hf = ReadModelConfig(kModels + name);
+    ASSERT_TRUE(gguf.ok() && hf.ok()) << Message(gguf.status()) << Message(hf.status());
+    EXPECT_NEAR(gguf->norm_eps, hf->norm_eps, 1e-12);  // stored as fp32
+    gguf->norm_eps = hf->norm_eps;
+    EXPECT_EQ(ModelConfigToHfJson(*gguf, "float32"), ModelConfigToHfJson(*hf, "float32")) << name;
+  }
+}
+
+GgufBuilder LlamaGguf() {
+  GgufBuilder builder;
+  builder.String("general.architecture", "llama").Uint32("llama.block_count", 1).Uint32("llama.context_length", 16);
+  builder.Uint32("llama.embedding_length", 4).Uint32("llama.feed_forward_length", 4).Uint32("llama.attention.head_count", 2);
+  builder.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  return builder.F32("token_embd.weight", {4, 3}, std::vector<float>(12));
+}
+
+StatusOr<ModelConfig> Parse(const GgufBuilder& builder) {
+  const std::string bytes = builder.Build();
+  auto file = GgufFile::Parse(AsBytes(bytes), "f.gguf");
+  EXPECT_TRUE(file.ok()) << Message(file.status());
+  return ModelConfigFromGguf(*file);
+}
+
+TEST(ModelConfigGguf, TakesDefaultsWhereKeysAreAbsent) {
+  const auto c = Parse(LlamaGguf());
+  ASSERT_TRUE(c.ok()) << Message(c.status());
+  EXPECT_EQ(c->vocab_size, 3);
+  EXPECT_EQ(c->num_kv_heads, 2);
+  EXPECT_EQ(c->head_dim, 2);
+  EXPECT_EQ(c->rope_theta, 10000.0);
+  EXPECT_TRUE(c->tie_embeddings);
+  EXPECT_FALSE(c->bos_id);
+}
+
+TEST(ModelConfigGguf, RefusesWhatItCannotCompute) {
+  const auto refusal = [](GgufBuilder& builder) { return Message(Parse(builder).status()); };
+  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "yarn")), HasSubstr("'llama.rope.scaling.type'"));
+  EXPECT_THAT(refusal(LlamaGguf().Float32("llama.rope.scale_linear", 2)), HasSubstr("scaled rope"));
+  EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.expert_count", 8)), HasSubstr("mixtures of experts"));
+  EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.rope.dimension_count", 1)), HasSubstr("it is 1, supported is the head size 2"));
+  EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.vocab_size", 5)), HasSubstr("the embedding has 3 rows"));
+  EXPECT_THAT(refusal(LlamaGguf().F32("rope_freqs.weight", {1}, {1})), HasSubstr("rope_freqs.weight"));
+  EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "mamba")), HasSubstr("supported are llama, qwen2, gpt2"));
+  EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "llama")), HasSubstr("llama.block_count"));
+}
+
+std::array<int32_t, 7> Llama2cHeader() { return {8, 16, 2, 2, 1, 5, 10}; }
+
+StatusOr<ModelConfig> ParseLlama2c(const std::array<int32_t, 7>& header, int64_t bytes) {
+  return ModelConfigFromLlama2cHeader(std::as_bytes(std::span(header)), bytes, "m.bin");
+}
+
+// embedding 5*8; a layer: norms 2*8, q 8*8, k and v 4*8 each, o 8*8, mlp 3*8*16; final norm 8; rope tables 10*4
+constexpr int64_t kLlama2cBytes = 28 + 4 * (40 + 2 * (16 + 64 + 64 + 64 + 384) + 8 + 40);
+
+TEST(ModelConfigLlama2c, ReadsTheHeader) {
+  const auto tied = ParseLlama2c(Llama2cHeader(), kLlama2cBytes);
+  ASSERT_TRUE(tied.ok()) << Message(tied.status());
+  EXPECT_TRUE(tied->tie_embeddings);
+  EXPECT_EQ(tied->num_kv_heads, 1);
+  EXPECT_EQ(tied->head_dim, 4);
+  auto header = Llama2cHeader();
+  header[5] = -5;
+  const auto untied = ParseLlama2c(header, kLlama2cBytes + 4 * 40);
+  ASSERT_TRUE(untied.ok()) << Message(untied.status());
+  EXPECT_FALSE(untied->tie_embeddings);
+  EXPECT_EQ(untied->vocab_size, 5);
+}
+
+TEST(ModelConfigLlama2c, RefusesSizesThatTheHeaderDoesNotExplain) {
+  EXPECT_THAT(Message(ParseLlama2c(Llama2cHeader(), kLlama2cBytes - 1).status()), HasSubstr("the file has"));
+  auto header = Llama2cHeader();
+  header[2] = std::numeric_limits<int32_t>::max();
+  EXPECT_THAT(Message(ParseLlama2c(header, kLlama2cBytes).status()), HasSubstr("number of layers"));
+  header = Llama2cHeader();
+  header[5] = std::numeric_limits<int32_t>::min();
+  EXPECT_FALSE(ParseLlama2c(header, kLlama2cBytes).ok());
+  header[0] = 0x616b3432;
+  EXPECT_THAT(Message(ParseLlama2c(header, kLlama2cBytes).status()), HasSubstr("legacy layout"));
+  EXPECT_THAT(Message(ModelConfigFromLlama2cHeader({}, 0, "m.bin").status()), HasSubstr("too few"));
+}
+
+TEST(ReadModelConfig, SaysWhatWasThere) {
+  EXPECT_EQ(ReadModelConfig("/no/such/model").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Message(ReadModelConfig(kModels).status()), HasSubstr("a folder without config.json"));
+  EXPECT_THAT(Message(ReadModelConfig(GFN_SOURCE_DIR "/tests/golden/peft/tiny_llama").status()), HasSubstr("PEFT adapter"));
+  EXPECT_THAT(Message(ReadModelConfig(kModels + "tiny_llama/model.safetensors").status()), HasSubstr("give the folder"));
+  EXPECT_THAT(Message(ReadModelConfig(GFN_SOURCE_DIR "/CMakeLists.txt").status()), HasSubstr("neither a GGUF file nor"));
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,133 @@
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "gflownet/base/file_util.h"
+#include "gflownet/base/json_util.h"
+#include "gflownet/base/safetensors_file.h"
+#include "llm/format/json_fields.h"
+#include "llm/format/model_path.h"
+#include "llm/format/open_model.h"
+#include "llm/format/tensor_text.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn {
+namespace {
+
+// Where each tensor of the folder is, by its name in ExpectedTensors.
+struct HfTensors {
+  std::map<std::string, TensorView> by_name;
+  std::vector<std::shared_ptr<const void>> files;
+};
+
+// Exports of the bare model (GPT2Model, LlamaModel) leave out the prefix of the model inside the causal LM.
+std::string CanonicalName(const ModelConfig& config, const std::string& name) {
+  const std::string prefix = config.architecture == Architecture::kLlama ? "model." : "transformer.";
+  return name.starts_with(prefix) || name.starts_with("lm_head.") ? name : prefix + name;
+}
+
+// Buffers that transformers makes itself, and the copy of a tied embedding.
+bool IsIgnored(const ModelConfig& config, std::string_view name) {
+  if (name == "lm_head.weight") return config.tie_embeddings;
+  if (config.architecture == Architecture::kLlama) return name.ends_with(".rotary_emb.inv_freq");
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with(".attn.embed_positions");
+}
+
+Status AddTensor(const ModelConfig& config, const std::string& path, const TensorView& view, HfTensors& out) {
+  const std::string name = CanonicalName(config, view.name);
+  if (!out.by_name.emplace(name, view).second) return DataLoss(path + ": tensor '" + name + "' is there twice");
+  return OkStatus();
+}
+
+Status AddFile(const ModelConfig& config, const std::string& path, HfTensors& out) {
+  ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  for (const TensorView& view : file.tensors()) RETURN_IF_ERROR(AddTensor(config, path, view, out));
+  out.files.push_back(file.mapping());
+  return OkStatus();
+}
+
+// The index maps each tensor to the shard that holds it.
+Status AddShards(const ModelConfig& config, const std::string& folder, const std::string& index_path, HfTensors& out) {
+  ASSIGN_OR_RETURN(const nlohmann::json parsed, ReadJsonFile(index_path));
+  ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::Of(parsed, index_path));
+  const nlohmann::json* weight_map = fields.Find("weight_map");
+  if (weight_map == nullptr || !weight_map->is_object() || weight_map->empty()) {
+    return fields.Wrong("weight_map", "an object that maps tensor names to files");
+  }
+  std::map<std::string, std::vector<std::string>> names_of_shard;
+  for (const auto& [name, shard] : weight_map->items()) {
+    const bool plain = shard.is_string() && shard.get<std::string>().ends_with(".safetensors") &&
+                       shard.get<std::string>().find_first_of("/\\") == std::string::npos;
+    if (!plain) return DataLoss(index_path + ": tensor '" + name + "' is not mapped to a .safetensors file of this folder");
+    names_of_shard[shard.get<std::string>()].push_back(name);
+  }
+  for (const auto& [shard, names] : names_of_shard) {
+    const std::string path = JoinPath(folder, shard);
+    ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+    for (const std::string& name : names) {
+      ASSIGN_OR_RETURN(const TensorView view, file.Get(name));
+      RETURN_IF_ERROR(AddTensor(config, path, view, out));
+    }
+    out.files.push_back(file.mapping());
+  }
+  return OkStatus();
+}
+
+StatusOr<HfTensors> FindTensors(const ModelConfig& config, const std::string& folder) {
+  HfTensors tensors;
+  const std::string single = JoinPath(folder, "model.safetensors");
+  const std::string index = JoinPath(folder, "model.safetensors.index.json");
+  if (FileExists(single)) {
+    RETURN_IF_ERROR(AddFile(config, single, tensors));
+  } else if (FileExists(index)) {
+    RETURN_IF_ERROR(AddShards(config, folder, index, tensors));
+  } else {
+    const bool has_pickle = FileExists(JoinPath(folder, "pytorch_model.bin")) ||
+                            FileExists(JoinPath(folder, "pytorch_model.bin.index.json"));
+    return NotFound(folder + ": neither model.safetensors nor model.safetensors.index.json" +
+                    (has_pickle ? "; pytorch_model.bin is not read, save the model again with save_pretrained" : ""));
+  }
+  return tensors;
+}
+
+StatusOr<GgmlType> TypeOf(const std::string& folder, const TensorView& view) {
+  switch (view.dtype) {
+    case DType::kF32: return GgmlType::kF32;
+    case DType::kF16: return GgmlType::kF16;
+    case DType::kBF16: return GgmlType::kBF16;
+    default: break;
+  }
+  return Unimplemented(folder + ": tensor '" + view.name + "' is stored as " + std::string(EnumName(view.dtype)) +
+                       ", supported are F32, F16, BF16");
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<WeightSource>> OpenHfModel(const std::string& folder) {
+  ASSIGN_OR_RETURN(ModelConfig config, ReadHfConfig(folder));
+  ASSIGN_OR_RETURN(HfTensors found, FindTensors(config, folder));
+  std::vector<StoredTensor> tensors;
+  std::vector<std::string> missing, unexpected;
+  for (ExpectedTensor& expected : ExpectedTensors(config)) {
+    const auto it = found.by_name.find(expected.name);
+    if (it == found.by_name.end()) {
+      missing.push_back(expected.name);
+      continue;
+    }
+    RETURN_IF_ERROR(CheckShape(folder, expected.name, it->second.shape, expected.shape));
+    StoredTensor tensor;
+    ASSIGN_OR_RETURN(tensor.type, TypeOf(folder, it->second));
+    tensor.bytes = it->second.bytes;
+    tensor.expected = std::move(expected);
+    tensors.push_back(std::move(tensor));
+    found.by_name.erase(it);
+  }
+  for (const auto& [name, view] : found.by_name) {
+    if (!IsIgnored(config, name)) unexpected.push_back(name);
+  }
+  RETURN_IF_ERROR(CheckNames(folder, missing, unexpected));
+  return std::make_unique<WeightSource>(std::move(config), "huggingface", folder, std::move(tensors), std::move(found.files));
+}
+
+}  // namespace gfn

@@ -1,0 +1,169 @@
+#include "llm/format/peft_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "gflownet/base/file_util.h"
+#include "gflownet/base/json_util.h"
+#include "gflownet/tensor/safetensors_tensors.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kGolden = GFN_SOURCE_DIR "/tests/golden/peft/";
+
+std::string Folder(const std::string& name) {
+  const std::string folder = testing::TempDir() + "/peft_file_" + name;
+  EXPECT_TRUE(RemoveAll(folder).ok());
+  return folder;
+}
+
+// A copy of the golden adapter with one key of its config changed; ReadPeft's message, which must be a refusal.
+std::string Refusal(const std::string& key, const json& value) {
+  const std::string folder = Folder("refusal");
+  std::filesystem::copy(kGolden + "tiny_llama", folder);
+  auto config = ReadJsonFile(folder + "/adapter_config.json");
+  EXPECT_TRUE(config.ok());
+  (*config)[key] = value;
+  EXPECT_TRUE(WriteJsonFile(folder + "/adapter_config.json", *config).ok());
+  const auto adapter = ReadPeft(folder);
+  EXPECT_FALSE(adapter.ok()) << key;
+  return adapter.ok() ? "" : Message(adapter.status());
+}
+
+TEST(PeftFile, ReadsAnAdapterOfPeft) {
+  const auto adapter = ReadPeft(kGolden + "tiny_llama");
+  ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
+  EXPECT_EQ(adapter->config.rank, 2);
+  EXPECT_EQ(adapter->config.alpha, 4);
+  EXPECT_EQ(adapter->config.base_model_name_or_path, "tiny_llama");
+  EXPECT_THAT(adapter->config.target_modules, ElementsAre("down_proj", "q_proj", "v_proj"));
+  EXPECT_EQ(adapter->config.ScaleOf("model.layers.0.self_attn.q_proj"), 2.0);
+  EXPECT_EQ(adapter->modules.size(), 6u);
+  const LoraTensors& down = adapter->modules.at("model.layers.1.mlp.down_proj");
+  EXPECT_THAT(down.a.sizes().vec(), ElementsAre(2, 40));
+  EXPECT_THAT(down.b.sizes().vec(), ElementsAre(32, 2));
+}
+
+TEST(PeftFile, ReadsPatternsOfRankAndAlpha) {
+  const auto adapter = ReadPeft(kGolden + "tiny_llama_patterns");
+  ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
+  EXPECT_EQ(adapter->config.RankOf("model.layers.0.mlp.up_proj"), 3);
+  EXPECT_EQ(adapter->config.RankOf("model.layers.0.self_attn.k_proj"), 2);
+  EXPECT_EQ(adapter->config.RankOf("model.layers.1.self_attn.k_proj"), 1);
+  EXPECT_EQ(adapter->config.ScaleOf("model.layers.1.self_attn.k_proj"), 3.0);
+  EXPECT_EQ(adapter->config.ScaleOf("model.layers.1.self_attn.o_proj"), 2.5);
+  EXPECT_EQ(adapter->modules.at("model.layers.1.self_attn.k_proj").a.size(0), 1);
+}
+
+TEST(PeftFile, ReadsRankStabilisedAdaptersOfConv1D) {
+  const auto adapter = ReadPeft(kGolden + "tiny_gpt2");
+  ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
+  EXPECT_TRUE(adapter->config.fan_in_fan_out);
+  EXPECT_DOUBLE_EQ(adapter->config.ScaleOf("transformer.h.0.attn.c_attn"), 2 / std::sqrt(3.0));
+  EXPECT_THAT(adapter->modules.at("transformer.h.0.attn.c_attn").a.sizes().vec(), ElementsAre(3, 32));
+  EXPECT_THAT(adapter->modules.at("transformer.h.0.attn.c_attn").b.sizes().vec(), ElementsAre(96, 3));
+}
+
+TEST(PeftFile, WritesWhatItReads) {
+  for (const char* name : {"tiny_llama", "tiny_llama_patterns", "tiny_gpt2"}) {
+    const auto adapter = ReadPeft(kGolden + name);
+    ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
+    const std::string folder = Folder("written");
+    const Status written = WritePeft(folder, *adapter);
+    ASSERT_TRUE(written.ok()) << Message(written);
+    const auto original = ReadTensors(kGolden + name + "/adapter_model.safetensors");
+    const auto copy = ReadTensors(folder + "/adapter_model.safetensors");
+    ASSERT_TRUE(original.ok() && copy.ok());
+    ASSERT_EQ(original->size(), copy->size());
+    for (size_t i = 0; i < copy->size(); ++i) {
+      EXPECT_EQ((*copy)[i].name, (*original)[i].name);
+      EXPECT_TRUE(at::equal((*copy)[i].tensor, (*original)[i].tensor)) << (*copy)[i].name;
+    }
+    // Every key that is written is one of PEFT's, with the same value (target_modules is a set).
+    const auto config = ReadJsonFile(folder + "/adapter_config.json");
+    auto reference = ReadJsonFile(kGolden + name + "/adapter_config.json");
+    ASSERT_TRUE(config.ok() && reference.ok());
+    std::sort((*reference)["target_modules"].begin(), (*reference)["target_modules"].end());
+    for (const auto& [key, value] : config->items()) EXPECT_EQ(value, (*reference)[key]) << key;
+  }
+}
+
+PeftAdapter Small() {
+  PeftAdapter adapter;
+  adapter.config.rank = 2;
+  adapter.modules["m.x.c_fc"] = {at::ones({2, 3}), at::ones({4, 2})};
+  return adapter;
+}
+
+TEST(PeftFile, ListsTargetsWhereNoneAreGiven) {
+  const std::string folder = Folder("targets");
+  ASSERT_TRUE(WritePeft(folder, Small()).ok());
+  const auto adapter = ReadPeft(folder);
+  ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
+  EXPECT_THAT(adapter->config.target_modules, ElementsAre("c_fc"));
+}
+
+TEST(PeftFile, RefusesToWriteWhatItWouldNotRead) {
+  PeftAdapter adapter = Small();
+  adapter.modules["m.x.c_fc"].b = at::ones({4, 3});
+  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("lora_A is [2, 3] and lora_B [4, 3], expected [2, in]"));
+  adapter = Small();
+  adapter.config.target_modules = {"c_proj"};
+  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("not among the target_modules"));
+  adapter.modules.clear();
+  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("without any module"));
+}
+
+TEST(PeftFile, RefusesByNameWhatWouldBeAnotherFunction) {
+  EXPECT_THAT(Refusal("peft_type", "IA3"), HasSubstr("'peft_type' is \"IA3\""));
+  EXPECT_THAT(Refusal("task_type", "SEQ_CLS"), HasSubstr("task_type"));
+  EXPECT_THAT(Refusal("bias", "all"), HasSubstr("'bias' is \"all\""));
+  EXPECT_THAT(Refusal("use_dora", true), HasSubstr("use_dora"));
+  EXPECT_THAT(Refusal("lora_bias", true), HasSubstr("lora_bias"));
+  EXPECT_THAT(Refusal("modules_to_save", {"lm_head"}), HasSubstr("modules_to_save"));
+  EXPECT_THAT(Refusal("exclude_modules", "x"), HasSubstr("exclude_modules"));
+  EXPECT_THAT(Refusal("layers_to_transform", {0}), HasSubstr("layers_to_transform"));
+  EXPECT_THAT(Refusal("trainable_token_indices", {1}), HasSubstr("trainable_token_indices"));
+  EXPECT_THAT(Refusal("init_lora_weights", "pissa"), HasSubstr("init_lora_weights"));
+  EXPECT_THAT(Refusal("a_key_of_the_future", 1), HasSubstr("a_key_of_the_future"));
+  EXPECT_THAT(Refusal("rank_pattern", {{"layers\\.[01]", 2}}), HasSubstr("regular expressions"));
+}
+
+TEST(PeftFile, RefusesValuesThatDisagree) {
+  EXPECT_THAT(Refusal("r", 0), HasSubstr("key 'r' is 0, expected a positive integer"));
+  EXPECT_THAT(Refusal("r", 3), HasSubstr("expected [3, in]"));
+  EXPECT_THAT(Refusal("lora_alpha", "x"), HasSubstr("lora_alpha"));
+  EXPECT_THAT(Refusal("lora_dropout", 1.0), HasSubstr("lora_dropout"));
+  EXPECT_THAT(Refusal("rank_pattern", {{"q_proj", 4}}), HasSubstr("expected [4, in]"));
+  EXPECT_THAT(Refusal("target_modules", {"q_proj"}), HasSubstr("is not among the target_modules"));
+}
+
+TEST(PeftFile, RefusesIncompleteOrForeignTensors) {
+  const auto refusal = [](const std::function<void(std::vector<NamedTensor>&)>& edit) {
+    const std::string folder = Folder("tensors");
+    std::filesystem::copy(kGolden + "tiny_llama", folder);
+    auto tensors = ReadTensors(folder + "/adapter_model.safetensors");
+    EXPECT_TRUE(tensors.ok());
+    edit(*tensors);
+    EXPECT_TRUE(WriteTensors(folder + "/adapter_model.safetensors", *tensors).ok());
+    return Message(ReadPeft(folder).status());
+  };
+  EXPECT_THAT(refusal([](auto& t) { t.erase(t.begin()); }), HasSubstr("has no lora_"));
+  EXPECT_THAT(refusal([](auto& t) { t[0].name = "base_model.model.lm_head.modules_to_save.weight"; }),
+              HasSubstr("tensor 'base_model.model.lm_head.modules_to_save.weight', supported are"));
+  EXPECT_THAT(refusal([](auto& t) { t[0].tensor[0][0] = NAN; }), HasSubstr("not finite"));
+  EXPECT_THAT(refusal([](auto& t) { t.clear(); }), HasSubstr("without any module"));
+  EXPECT_EQ(ReadPeft("/no/such/folder").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,79 @@
+// The weights of a language model, whatever file they are in: tensors under Hugging Face names, in Hugging Face layout.
+//
+// Formats, chosen by content: a GGUF file, a Hugging Face folder (config.json with model.safetensors or its shards), a legacy
+// llama2.c .bin. Whatever a format does to its rows is undone by Read: GGUF and llama2.c store q and k of llama models for
+// interleaved rope, Read gives them for rotate-half rope, as transformers does; GGUF stores gpt2's Conv1D weights transposed.
+//
+// Opening checks that every tensor of ExpectedTensors(config) is there with its shape, and that no other weight is (buffers
+// that exports carry along, such as rotary frequencies or attention masks, are ignored by name).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gflownet/base/status.h"
+#include "llm/format/expected_tensors.h"
+#include "llm/format/gguf_file.h"
+#include "llm/format/model_config.h"
+
+namespace gfn {
+
+// How one tensor lies in its file. Shapes of safetensors and llama2.c types are expressed with ggml's (F32, F16, BF16).
+struct StoredTensor {
+  ExpectedTensor expected;           // name and shape that Read answers with
+  GgmlType type = GgmlType::kF32;
+  std::span<const std::byte> bytes;  // rows of shape[1] numbers (shape[0] if transposed), in the mapped file
+  bool transposed = false;           // stored [shape[1], shape[0]]
+  int64_t interleaved_heads = 0;     // > 0: rows of this many heads are in the order of interleaved rope
+};
+
+class WeightSource {
+ public:
+  // `format`: "gguf", "huggingface" or "llama2c". tensors: those of ExpectedTensors(config), in that order. `files` own the bytes.
+  WeightSource(ModelConfig config, std::string format, std::string path, std::vector<StoredTensor> tensors,
+               std::vector<std::shared_ptr<const void>> files);
+
+  const ModelConfig& config() const { return config_; }
+  const std::string& format() const { return format_; }
+  const std::string& path() const { return path_; }
+  // In the order of ExpectedTensors(config()).
+  std::vector<std::string> names() const;
+  bool Has(std::string_view name) const { return index_.find(name) != index_.end(); }
+  // See ExpectedTensor::conv1d.
+  bool IsConv1D(std::string_view name) const { return gfn::IsConv1D(config_, name); }
+
+  // One tensor, contiguous, on the CPU, owned by the caller. dtype: at::kFloat, at::kDouble, at::kBFloat16 or at::kHalf.
+  // Only this tensor is materialised, so that a caller that reads one at a time peaks at one model.
+  // NotFound for an unknown name; DataLoss naming the tensor and the element if a number is NaN or infinite (or too large for
+  // this dtype), unless the check is off.
+  StatusOr<at::Tensor> Read(std::string_view name, at::ScalarType dtype) const;
+  void set_check_finite(bool check) { check_finite_ = check; }
+
+  // The type that holds most of the bytes: "Q4_1", "F32", "BF16".
+  std::string stored_type() const;
+  // Identifies the base weights: a hash of every tensor's name, shape, type and stored bytes; it reads the file once. Shards,
+  // paths and the order in the file do not matter. The same model stored in another type or format hashes differently.
+  StatusOr<uint64_t> weight_hash() const;
+
+ private:
+  ModelConfig config_;
+  std::string format_;
+  std::string path_;
+  std::vector<StoredTensor> tensors_;
+  std::map<std::string, size_t, std::less<>> index_;
+  std::vector<std::shared_ptr<const void>> files_;
+  bool check_finite_ = true;
+};
+
+// path: a .gguf file, a Hugging Face folder, or a llama2.c .bin. The message says what was there instead.
+StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path);
+
+}  // namespace gfn

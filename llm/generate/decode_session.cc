@@ -1,0 +1,71 @@
+#include "llm/generate/decode_session.h"
+
+#include <numeric>
+
+#include "gflownet/base/check.h"
+
+namespace gfn {
+namespace {
+
+at::Tensor Index(const std::vector<int64_t>& values, at::Device device) {
+  at::Tensor index = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), index.mutable_data_ptr<int64_t>());
+  return index.to(device);
+}
+
+int64_t TotalSlots(const std::vector<std::vector<int32_t>>& prompts, size_t num_rows, int32_t max_new_tokens) {
+  int64_t total = static_cast<int64_t>(num_rows) * max_new_tokens;
+  for (const auto& prompt : prompts) total += static_cast<int64_t>(prompt.size());
+  return total;
+}
+
+}  // namespace
+
+DecodeSession::DecodeSession(const LanguageModel& model, const Adapter* adapter, const std::vector<std::vector<int32_t>>& prompts,
+                             const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens)
+    : model_(model), adapter_(adapter), cache_(model, TotalSlots(prompts, prompt_of_row.size(), max_new_tokens)) {
+  std::vector<KvCache::Append> appends;
+  std::vector<int64_t> last_rows;
+  int64_t end = 0;
+  for (const auto& prompt : prompts) {
+    GFN_CHECK(!prompt.empty()) << "a prompt needs a token";
+    appends.push_back({cache_.AddSegment(-1, 0, static_cast<int32_t>(prompt.size())), prompt});
+    end += static_cast<int64_t>(prompt.size());
+    last_rows.push_back(end - 1);
+  }
+  for (const int32_t prompt : prompt_of_row) {
+    segment_of_row_.push_back(cache_.AddSegment(prompt, static_cast<int32_t>(prompts[prompt].size()), max_new_tokens));
+    hidden_of_row_.push_back(prompt);
+  }
+  const PackedForest packed = cache_.Plan(appends);
+  hidden_ = model_.ForwardCached(packed, last_rows, adapter_, cache_);
+}
+
+at::Tensor DecodeSession::Logits() const {
+  // Rows of one prompt share its logits until their first token.
+  const at::Tensor logits = model_.Logits(hidden_);
+  return logits.index_select(0, Index(hidden_of_row_, logits.device()));
+}
+
+void DecodeSession::Advance(std::span<const int32_t> tokens_N) {
+  GFN_CHECK_EQ(static_cast<int64_t>(tokens_N.size()), num_rows());
+  std::vector<KvCache::Append> appends;
+  for (size_t n = 0; n < tokens_N.size(); ++n) appends.push_back({segment_of_row_[n], tokens_N.subspan(n, 1)});
+  hidden_of_row_.resize(tokens_N.size());
+  std::iota(hidden_of_row_.begin(), hidden_of_row_.end(), 0);
+  const PackedForest packed = cache_.Plan(appends);
+  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_);
+}
+
+void DecodeSession::Keep(std::span<const int64_t> rows) {
+  std::vector<int32_t> segments;
+  std::vector<int64_t> hidden;
+  for (const int64_t row : rows) {
+    segments.push_back(segment_of_row_[row]);
+    hidden.push_back(hidden_of_row_[row]);
+  }
+  segment_of_row_ = std::move(segments);
+  hidden_of_row_ = std::move(hidden);
+}
+
+}  // namespace gfn

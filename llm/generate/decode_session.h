@@ -1,0 +1,41 @@
+// Token-by-token decoding of many rows behind a few shared prompts, on a key/value cache, without a graph.
+// Shapes: N live rows, V vocabulary.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "llm/model/kv_cache.h"
+#include "llm/model/language_model.h"
+
+namespace gfn {
+
+class DecodeSession {
+ public:
+  // Each distinct prompt (not empty) is run once, whatever the number of its rows; row b continues prompts[prompt_of_row[b]].
+  // At most max_new_tokens are added to a row. Model and adapter must outlive the session.
+  DecodeSession(const LanguageModel& model, const Adapter* adapter, const std::vector<std::vector<int32_t>>& prompts,
+                const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens);
+
+  // Logits of the next token of each live row, [N, V].
+  at::Tensor Logits() const;
+  // Every live row takes its token.
+  void Advance(std::span<const int32_t> tokens_N);
+  // Goes on with these live rows (ascending) only.
+  void Keep(std::span<const int64_t> rows);
+
+  int64_t num_rows() const { return static_cast<int64_t>(segment_of_row_.size()); }
+
+ private:
+  const LanguageModel& model_;
+  const Adapter* adapter_;
+  KvCache cache_;
+  std::vector<int32_t> segment_of_row_;  // the row's own segment of the cache
+  at::Tensor hidden_;                    // of the last token of each row; [prompts, C] before the first token
+  std::vector<int64_t> hidden_of_row_;
+};
+
+}  // namespace gfn

@@ -1,0 +1,112 @@
+#include "llm/gfn/sampler_evaluation.h"
+
+#include <cmath>
+
+#include "gflownet/base/interval.h"
+#include "gflownet/core/rollout.h"
+#include "gflownet/tensor/categorical.h"
+#include "llm/gfn/trajectory_tokens.h"
+
+namespace gfn {
+namespace {
+
+std::vector<double> LogWeights(const std::vector<SampledText>& samples) {
+  std::vector<double> out;
+  for (const SampledText& sample : samples) out.push_back(sample.LogWeight());
+  return out;
+}
+
+template <class F>
+double MeanOf(const std::vector<SampledText>& samples, const F& value) {
+  double sum = 0;
+  for (const SampledText& sample : samples) sum += value(sample);
+  return sum / static_cast<double>(samples.size());
+}
+
+// Rewards and policy scores of a batch as plain numbers.
+StatusOr<std::vector<SampledText>> Evaluate(const Policy& policy, const Reward& reward, TrajectoryBatch& batch) {
+  RETURN_IF_ERROR(EvaluateReward(reward, batch, false));
+  const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+  const at::Tensor log_q = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
+  const at::Tensor log_reward = batch.log_reward_B.to(at::kCPU, at::kDouble).contiguous();
+  const TokenTrajectories tokens(batch);
+  const auto term = [&](const char* name, int64_t b) {
+    const auto found = batch.reward_terms.find(name);
+    return found == batch.reward_terms.end() ? 0.0 : found->second[b].item<double>();
+  };
+  std::vector<SampledText> out;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    out.push_back({.tokens = tokens.inner[b], .stop = tokens.stop[b], .log_q = log_q.const_data_ptr<double>()[b],
+                   .log_reward = log_reward.const_data_ptr<double>()[b], .log_p_z = term("log_p_z", b),
+                   .log_p_stop = term("log_p_stop", b), .log_p_y = term("log_p_y", b)});
+  }
+  return out;
+}
+
+}  // namespace
+
+double ConditionSamples::Elbo() const { return MeanOf(samples, [](const SampledText& s) { return s.LogWeight(); }); }
+double ConditionSamples::IwBound() const { return LogMeanExp(LogWeights(samples)); }
+double ConditionSamples::MeanLogReward() const { return MeanOf(samples, [](const SampledText& s) { return s.log_reward; }); }
+double ConditionSamples::MeanLength() const { return MeanOf(samples, [](const SampledText& s) { return static_cast<double>(s.tokens.size()); }); }
+
+double ConditionSamples::Ess() const {
+  std::vector<double> log_w = LogWeights(samples), twice;
+  for (const double w : log_w) twice.push_back(2 * w);
+  return std::exp(2 * LogSumExp(log_w) - LogSumExp(twice));
+}
+
+double ConditionSamples::Spread() const { return samples.size() < 2 ? 0.0 : std::sqrt(SampleVariance(LogWeights(samples))); }
+
+StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
+                                                         const std::vector<ConditionId>& conditions, const SamplerEvaluationOptions& options) {
+  at::NoGradGuard no_grad;
+  std::vector<ConditionSamples> out;
+  std::vector<RolloutRow> rows;
+  std::vector<size_t> owner;
+  const auto flush = [&]() -> Status {
+    if (rows.empty()) return OkStatus();
+    ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(environment, policy, rows, options.key));
+    ASSIGN_OR_RETURN(const std::vector<SampledText> texts, Evaluate(policy, reward, batch));
+    for (size_t i = 0; i < texts.size(); ++i) out[owner[i]].samples.push_back(texts[i]);
+    rows.clear();
+    owner.clear();
+    return OkStatus();
+  };
+  for (size_t c = 0; c < conditions.size(); ++c) {
+    out.push_back({conditions[c], {}});
+    for (int64_t n = 0; n < options.num_samples; ++n) {
+      rows.push_back({conditions[c], (static_cast<uint64_t>(c) << 32) + static_cast<uint64_t>(n), options.exploration});
+      owner.push_back(c);
+      if (static_cast<int64_t>(rows.size()) == options.batch_rows) RETURN_IF_ERROR(flush());
+    }
+  }
+  RETURN_IF_ERROR(flush());
+  return out;
+}
+
+StatusOr<TrajectoryBatch> MakeTokenBatch(const SequenceEnvironment& environment, const std::vector<ConditionId>& conditions,
+                                         const std::vector<std::vector<int32_t>>& tokens_with_stop) {
+  const int64_t B = static_cast<int64_t>(conditions.size());
+  size_t longest = 1;
+  for (const auto& tokens : tokens_with_stop) longest = std::max(longest, tokens.size());
+  TrajectoryBatch batch;
+  batch.condition_ids = conditions;
+  batch.actions_BT = at::zeros({B, static_cast<int64_t>(longest)}, at::kLong);
+  batch.lengths_B = at::zeros({B}, at::kLong);
+  for (int64_t b = 0; b < B; ++b) {
+    std::copy(tokens_with_stop[b].begin(), tokens_with_stop[b].end(), batch.actions_BT.mutable_data_ptr<int64_t>() + b * static_cast<int64_t>(longest));
+    batch.lengths_B.mutable_data_ptr<int64_t>()[b] = static_cast<int64_t>(tokens_with_stop[b].size());
+  }
+  RETURN_IF_ERROR(CompleteBatch(environment, batch));
+  return batch;
+}
+
+StatusOr<std::vector<SampledText>> ScoreTexts(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
+                                              const std::vector<ConditionId>& conditions, const std::vector<std::vector<int32_t>>& tokens_with_stop) {
+  at::NoGradGuard no_grad;
+  ASSIGN_OR_RETURN(TrajectoryBatch batch, MakeTokenBatch(environment, conditions, tokens_with_stop));
+  return Evaluate(policy, reward, batch);
+}
+
+}  // namespace gfn

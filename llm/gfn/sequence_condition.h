@@ -1,0 +1,36 @@
+// What a sequence sampler is asked about, as token ids: the policy reads `prompt`; the reward is the likelihood of
+// x z stop y. A continuation has an empty y; there prompt and x may be the same.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gflownet/core/condition.h"
+
+namespace gfn {
+
+struct SequenceCondition {
+  std::vector<int32_t> prompt;  // not empty
+  std::vector<int32_t> x;       // not empty
+  std::vector<int32_t> y;       // may be empty
+
+  // The canonical content: all three, unambiguously.
+  std::string Canonical() const {
+    std::string text;
+    for (const auto* part : {&prompt, &x, &y}) {
+      for (const int32_t id : *part) text += std::to_string(id) + ' ';
+      text += '|';
+    }
+    return text;
+  }
+};
+
+using SequenceConditionTable = ConditionTableOf<SequenceCondition>;
+
+inline StatusOr<ConditionId> InsertCondition(SequenceConditionTable& table, SequenceCondition condition) {
+  std::string canonical = condition.Canonical();
+  return table.Insert(std::move(canonical), std::move(condition));
+}
+
+}  // namespace gfn

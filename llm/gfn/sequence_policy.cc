@@ -1,0 +1,134 @@
+#include "llm/gfn/sequence_policy.h"
+
+#include "gflownet/base/check.h"
+#include "gflownet/base/phase.h"
+#include "gflownet/tensor/categorical.h"
+#include "llm/generate/decode_session.h"
+#include "llm/gfn/token_rows.h"
+#include "llm/gfn/trajectory_tokens.h"
+#include "llm/model/lm_head.h"
+
+namespace gfn {
+namespace {
+
+class SequenceSession : public RolloutSession {
+ public:
+  SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
+                  const std::vector<std::vector<int32_t>>& prompts, const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens)
+      : decoder_(model, adapter, prompts, prompt_of_row, max_new_tokens),
+        parameters_(parameters),
+        version_(parameters != nullptr ? parameters->version() : 0) {}
+
+  at::Tensor Logits(const State&) override {
+    GFN_CHECK(parameters_ == nullptr || parameters_->version() == version_) << "the adapter changed during a rollout";
+    return decoder_.Logits();
+  }
+  void Advance(const at::Tensor& actions_N) override {
+    const at::Tensor actions = actions_N.to(at::kCPU).contiguous();
+    const int64_t* data = actions.const_data_ptr<int64_t>();
+    decoder_.Advance(std::vector<int32_t>(data, data + actions.numel()));
+  }
+  void Keep(const at::Tensor& rows_M) override {
+    const at::Tensor rows = rows_M.to(at::kCPU).contiguous();
+    decoder_.Keep({rows.const_data_ptr<int64_t>(), static_cast<size_t>(rows.numel())});
+  }
+
+ private:
+  DecodeSession decoder_;
+  const ParameterSet* parameters_;
+  uint64_t version_;
+};
+
+}  // namespace
+
+SequencePolicy::SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
+                               const SequenceEnvironment& environment, PromptSource source, bool share_prefixes)
+    : model_(model), adapter_(adapter), parameters_(parameters), environment_(environment), source_(source), share_prefixes_(share_prefixes) {}
+
+const std::vector<int32_t>& SequencePolicy::Prompt(ConditionId id) const {
+  const SequenceCondition& condition = environment_.conditions().Get(id);
+  return source_ == PromptSource::kPrompt ? condition.prompt : condition.x;
+}
+
+std::unique_ptr<RolloutSession> SequencePolicy::StartRollout(const std::vector<ConditionId>& conditions_B) const {
+  const Grouping grouping = GroupRows(conditions_B);
+  std::vector<std::vector<int32_t>> prompts;
+  for (const ConditionId id : grouping.conditions) prompts.push_back(Prompt(id));
+  const std::vector<int32_t> prompt_of_row(grouping.group_of_row.begin(), grouping.group_of_row.end());
+  return std::make_unique<SequenceSession>(model_, adapter_, parameters_, prompts, prompt_of_row,
+                                           static_cast<int32_t>(environment_.support().max_len));
+}
+
+TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
+  at::AutoGradMode grad_mode(options.with_grad);
+  const TokenTrajectories trajectories(batch);
+  const Grouping grouping = GroupRows(batch.condition_ids);
+  const SequenceSupport& support = environment_.support();
+  const int64_t B = batch.size(), T = batch.num_steps();
+
+  // The forest: one root a condition, rollouts behind it. z_n is read only if what follows it is not certain.
+  Forest forest;
+  std::vector<int32_t> roots;
+  for (const ConditionId id : grouping.conditions) roots.push_back(forest.AddRoot(Prompt(id)));
+  std::vector<std::vector<Forest::Place>> places(B);
+  for (int64_t b = 0; b < B; ++b) {
+    const int32_t root = roots[grouping.group_of_row[b]];
+    std::span<const int32_t> read = trajectories.inner[b];
+    if (environment_.IsForcedStop(static_cast<int64_t>(read.size()))) read = read.first(read.size() - 1);
+    const int32_t root_len = static_cast<int32_t>(forest.segments()[root].tokens.size());
+    places[b] = forest.AddPath(root, root_len, read, share_prefixes_);
+  }
+  const PackedForest packed = PackForest(forest);
+
+  // One row of the head for each decision (b, k) that is not forced: the action's logit, the stops', the inner normaliser.
+  TokenRows rows;
+  std::vector<int64_t> row_of_entry(B * T, 0), stop_of_row(B, 0);
+  at::Tensor decided_BT = at::zeros({B, T}, at::kBool), is_stop_BT = at::zeros({B, T}, at::kBool);
+  at::Tensor inner_legal_BT = at::zeros({B, T}, at::kBool), stop_legal_BT = at::zeros({B, T}, at::kBool);
+  for (int64_t b = 0; b < B; ++b) {
+    const auto& z = trajectories.inner[b];
+    const int64_t n = static_cast<int64_t>(z.size());
+    stop_of_row[b] = environment_.StopIndex(trajectories.stop[b]);
+    GFN_CHECK_GE(stop_of_row[b], 0) << "token " << trajectories.stop[b] << " is no stop";
+    for (int64_t k = 0; k <= n; ++k) {
+      if (environment_.IsForcedStop(k)) continue;
+      const int32_t root = roots[grouping.group_of_row[b]];
+      const int64_t position = k == 0 ? packed.starts[root] + static_cast<int64_t>(forest.segments()[root].tokens.size()) - 1
+                                      : packed.Position(places[b][k - 1]);
+      row_of_entry[b * T + k] = rows.Add(position, k < n ? z[k] : -1);
+      decided_BT.mutable_data_ptr<bool>()[b * T + k] = true;
+      is_stop_BT.mutable_data_ptr<bool>()[b * T + k] = k == n;
+      inner_legal_BT.mutable_data_ptr<bool>()[b * T + k] = k < support.max_len;
+      stop_legal_BT.mutable_data_ptr<bool>()[b * T + k] = trajectories.stop_legal[b][k] != 0;
+    }
+  }
+  AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
+  AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
+  std::optional<RngKey> dropout_key;
+  if (options.with_grad && adapter_ != nullptr && adapter_->dropout > 0) dropout_key = options.dropout_key;
+  const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
+  const HeadScores head = ScoreHead(model_, hidden, {rows.targets, support.stop_ids, environment_.legal_V()});
+
+  // From rows to entries: log q = logit - log(sum over legal inner tokens + sum over stops where legal).
+  const at::Device device = hidden.device();
+  const auto to_device = [&](const at::Tensor& x) { return x.to(device); };
+  const at::Tensor entry = to_device(IndexTensor(row_of_entry));
+  const auto expand = [&](const at::Tensor& row_values) { return row_values.index_select(0, entry).view({B, T}); };
+  const at::Tensor stop_index_B1 = to_device(IndexTensor(stop_of_row)).unsqueeze(1);
+  const at::Tensor logit_stop_BT = head.logit_stop_RS.index_select(0, entry).view({B, T, -1}).gather(2, stop_index_B1.unsqueeze(1).expand({B, T, 1})).squeeze(2);
+  const at::Tensor decided = to_device(decided_BT), is_stop = to_device(is_stop_BT), stop_legal = to_device(stop_legal_BT);
+  const at::Tensor zero = at::zeros({}, hidden.options());
+  const at::Tensor log_norm_stop_BT = expand(LogSumExp(head.logit_stop_RS)), log_norm_inner_BT = expand(head.log_norm_R);
+  const at::Tensor both = at::logaddexp(log_norm_inner_BT, log_norm_stop_BT);
+  const at::Tensor log_norm_BT = at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
+
+  TrajectoryScores scores;
+  scores.log_pf_BT = at::where(decided, at::where(is_stop, logit_stop_BT, expand(head.logit_target_R)) - log_norm_BT, zero);
+  scores.log_stop_BT = at::where(decided.logical_and(stop_legal), logit_stop_BT - log_norm_BT, zero);
+  scores.mask_BT = batch.StepMask();
+  scores.group_B = IndexTensor(grouping.group_of_row);
+  scores.num_groups = static_cast<int64_t>(grouping.conditions.size());
+  return scores;
+}
+
+}  // namespace gfn

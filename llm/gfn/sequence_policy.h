@@ -1,0 +1,41 @@
+// The language model with an adapter as a policy over token sequences: it samples on a cache and scores in one teacher-forced
+// pass, both with the same support.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gflownet/core/policy.h"
+#include "gflownet/tensor/parameter_set.h"
+#include "llm/gfn/sequence_environment.h"
+#include "llm/model/language_model.h"
+
+namespace gfn {
+
+// What the policy reads: its own prompt, or only x (the left-context baseline; the base model as it is).
+enum class PromptSource { kPrompt, kX };
+
+class SequencePolicy : public Policy {
+ public:
+  // adapter may be null: the untrained model. parameters (whose version guards open sessions) may be null with it. Everything is
+  // borrowed. share_prefixes: rollouts of a condition share what they have in common (off only to compare costs).
+  SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters, const SequenceEnvironment& environment,
+                 PromptSource source = PromptSource::kPrompt, bool share_prefixes = true);
+
+  Needs Provides() const override { return Need::kLogPf | Need::kLogStop; }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
+  TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
+
+  const std::vector<int32_t>& Prompt(ConditionId id) const;
+
+ private:
+  const LanguageModel& model_;
+  const Adapter* adapter_;
+  const ParameterSet* parameters_;
+  const SequenceEnvironment& environment_;
+  PromptSource source_;
+  bool share_prefixes_;
+};
+
+}  // namespace gfn

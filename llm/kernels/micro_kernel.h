@@ -1,0 +1,133 @@
+// The one inner loop of every product: a tile C [MR, 16 NV] += A [MR, K] B [K, 16 NV] held in registers.
+//
+// A is read a word at a time and broadcast, B in whole vectors. Which operand is which decides the product:
+//   y = x W^T          A = x rows,            B = a panel of W
+//   dx^T = W^T dy^T    A = a panel of W,      B = dy transposed
+//   S^T = K Q^T        A = key rows,          B = queries transposed (attention)
+// On AVX-512 a tile of 8 x 48 keeps 24 sums, 3 vectors of B and a broadcast in the 32 registers, and needs 11 loads for 24
+// multiply-adds. Included by *_isa.cc only.
+#pragma once
+
+#include "llm/kernels/simd.h"
+
+namespace gfn::GFN_ISA {
+
+// Rows of a tile: what the registers of the instruction set hold beside three vectors of B.
+#if defined(__AVX512F__)
+inline constexpr int kTileRows = 8;
+#elif defined(__AVX2__)
+inline constexpr int kTileRows = 2;
+#else
+inline constexpr int kTileRows = 1;
+#endif
+
+struct DotFloat {
+  static constexpr int kPerWord = 1;
+  static GFN_INLINE Vec Add(Vec a, Vec b, Vec acc) { return MulAdd(a, b, acc); }
+};
+struct DotPairs {
+  static constexpr int kPerWord = 2;
+  static GFN_INLINE Vec Add(Vec a, Vec b, Vec acc) { return DotBFloat16(a, b, acc); }
+};
+
+// A word (r, k) is a[r * row_stride + k * k_stride]; row k of B begins at b + k * ld_b.
+struct Operands {
+  const float* a;
+  int64_t row_stride;
+  int64_t k_stride;
+  const float* b;
+  int64_t ld_b;
+  int64_t k;
+};
+
+template <int MR, int NV>
+struct Tile {
+  Vec sum[MR][NV];
+};
+
+template <class Dot, int MR, int NV>
+GFN_INLINE void Multiply(const Operands& o, Tile<MR, NV>& tile) {
+  Vec sum[MR][NV];
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) sum[r][v] = Zero();
+  }
+  const float* a = o.a;
+  const float* b = o.b;
+  const int64_t rs = o.row_stride, ks = o.k_stride, ld_b = o.ld_b;
+  for (int64_t k = o.k; k > 0; --k) {
+    Vec bv[NV];
+#ifdef PF
+    if constexpr (MR <= PFM) {
+      for (int v = 0; v < NV; ++v) __builtin_prefetch(b + PF + v * kLanes, 0, PFL);
+    }
+#endif
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) bv[v] = Load(b + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+      const Vec av = Set(a[r * rs]);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) sum[r][v] = Dot::Add(av, bv[v], sum[r][v]);
+    }
+    a += ks;
+    b += ld_b;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) tile.sum[r][v] = sum[r][v];
+  }
+}
+
+// C [MR, cols] = (or +=) A B, 16 (NV - 1) < cols <= 16 NV.
+template <class Dot, int MR, int NV>
+void MultiplyStore(const Operands& o, float* c, int64_t ld_c, int64_t cols, bool accumulate) {
+  Tile<MR, NV> tile;
+  Multiply<Dot, MR, NV>(o, tile);
+  const int64_t last = cols - (NV - 1) * kLanes;
+  for (int r = 0; r < MR; ++r, c += ld_c) {
+    for (int v = 0; v < NV; ++v) {
+      float* to = c + v * kLanes;
+      const int64_t lanes = v + 1 < NV ? kLanes : last;
+      if (lanes == kLanes) {
+        Store(to, accumulate ? Load(to) + tile.sum[r][v] : tile.sum[r][v]);
+      } else {
+        StoreFirst(to, accumulate ? LoadFirst(to, lanes) + tile.sum[r][v] : tile.sum[r][v], lanes);
+      }
+    }
+  }
+}
+
+using TileFunction = void (*)(const Operands& o, float* c, int64_t ld_c, int64_t cols, bool accumulate);
+
+// The tile function for 1..kTileRows rows and NV vectors.
+template <class Dot, int NV, int MR = kTileRows>
+TileFunction TileOf(int64_t rows) {
+  if constexpr (MR > 1) {
+    if (rows < MR) return TileOf<Dot, NV, MR - 1>(rows);
+  }
+  return MultiplyStore<Dot, MR, NV>;
+}
+
+template <class Dot>
+TileFunction TileFor(int64_t rows, int64_t cols) {
+  switch ((cols + kLanes - 1) / kLanes) {
+    case 1: return TileOf<Dot, 1>(rows);
+    case 2: return TileOf<Dot, 2>(rows);
+    default: return TileOf<Dot, 3>(rows);
+  }
+}
+
+// Splits `rows` into tiles of nearly equal height, none above kTileRows: tile i covers [Begin(i), Begin(i + 1)).
+struct RowTiles {
+  explicit RowTiles(int64_t rows) : count((rows + kTileRows - 1) / kTileRows) {
+    base = count > 0 ? rows / count : 0;
+    extra = rows - base * count;
+  }
+  int64_t Begin(int64_t i) const { return i * base + (i < extra ? i : extra); }
+  int64_t count, base, extra;
+};
+
+}  // namespace gfn::GFN_ISA

@@ -1,0 +1,157 @@
+// Products with a packed matrix against a naive float64 twin, for every instruction set that the processor has.
+#include "llm/kernels/packed_matrix.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "llm/kernels/dispatch.h"
+#include "llm/kernels/test_values.h"
+
+namespace gfn {
+namespace {
+
+// |a - b| <= tolerance * max(1, |b|) for entries of unit variance: sums of `in` products, float32 accumulation.
+constexpr double kTolerance = 2e-5;
+
+class PackedMatrixTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
+ protected:
+  void SetUp() override { scope_.emplace(std::get<0>(GetParam())); }
+  bool bfloat16() const { return std::get<1>(GetParam()) == WeightType::kBFloat16; }
+  // What the product sees of an operand.
+  float Seen(float x) const { return bfloat16() ? RoundedToBFloat16(x) : x; }
+  std::optional<ScopedIsa> scope_;
+};
+
+struct Shape {
+  int64_t n, out, in;
+};
+
+const Shape kShapes[] = {{0, 5, 7},   {1, 1, 1},    {1, 48, 64},   {1, 960, 576}, {3, 49, 17},   {2, 47, 33},
+                         {5, 97, 31}, {8, 96, 128}, {17, 130, 129}, {16, 192, 576}, {33, 64, 300}, {50, 100, 385},
+                         {100, 31, 257}, {200, 145, 64}, {13, 1000, 40}, {3, 0, 4}};
+
+TEST_P(PackedMatrixTest, ApplyEqualsNaive) {
+  for (const Shape& s : kShapes) {
+    for (const bool accumulate : {false, true}) {
+      const std::vector<float> w = Values(s.out * s.in, 1, 1 / std::sqrt(s.in)), x = Values(s.n * (s.in + 3), 2);
+      const std::vector<float> before = Values(s.n * (s.out + 5), 3);
+      const PackedMatrix packed = PackedMatrix::Pack(w.data(), s.out, s.in, std::get<1>(GetParam()));
+      std::vector<float> y = before;
+      packed.Apply(x.data(), s.n, s.in + 3, y.data(), s.out + 5, accumulate, 2);
+      for (int64_t i = 0; i < s.n; ++i) {
+        for (int64_t o = 0; o < s.out + 5; ++o) {
+          double want = before[i * (s.out + 5) + o];
+          if (o < s.out) {
+            want = accumulate ? want : 0;
+            for (int64_t k = 0; k < s.in; ++k) want += double{Seen(w[o * s.in + k])} * Seen(x[i * (s.in + 3) + k]);
+          }
+          ASSERT_NEAR(y[i * (s.out + 5) + o], want, kTolerance * std::max(1.0, std::abs(want)))
+              << "n " << s.n << " out " << s.out << " in " << s.in << " at " << i << ", " << o;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedMatrixTest, ApplyTransposedEqualsNaive) {
+  for (const Shape& s : kShapes) {
+    for (const bool accumulate : {false, true}) {
+      const std::vector<float> w = Values(s.out * s.in, 1, 1 / std::sqrt(s.out)), dy = Values(s.n * (s.out + 3), 2);
+      const std::vector<float> before = Values(s.n * (s.in + 5), 3);
+      const PackedMatrix packed = PackedMatrix::Pack(w.data(), s.out, s.in, std::get<1>(GetParam()));
+      std::vector<float> dx = before;
+      packed.ApplyTransposed(dy.data(), s.n, s.out + 3, dx.data(), s.in + 5, accumulate, 2);
+      for (int64_t i = 0; i < s.n; ++i) {
+        for (int64_t k = 0; k < s.in + 5; ++k) {
+          double want = before[i * (s.in + 5) + k];
+          if (k < s.in) {
+            want = accumulate ? want : 0;
+            for (int64_t o = 0; o < s.out; ++o) want += double{Seen(w[o * s.in + k])} * Seen(dy[i * (s.out + 3) + o]);
+          }
+          ASSERT_NEAR(dx[i * (s.in + 5) + k], want, kTolerance * std::max(1.0, std::abs(want)))
+              << "n " << s.n << " out " << s.out << " in " << s.in << " at " << i << ", " << k;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedMatrixTest, RangesOfRowsAreTheSameColumns) {
+  const int64_t n = 5, out = 200, in = 70;
+  const std::vector<float> w = Values(out * in, 1), x = Values(n * in, 2), dy = Values(n * out, 3);
+  const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
+  std::vector<float> all(n * out), part(n * 56), dx(n * in), sum(n * in);
+  packed.Apply(x.data(), n, in, all.data(), out, false);
+  packed.ApplyRows(144, 200, x.data(), n, in, part.data(), 56, false);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t o = 0; o < 56; ++o) ASSERT_EQ(part[i * 56 + o], all[i * out + 144 + o]);
+  }
+  packed.ApplyTransposed(dy.data(), n, out, dx.data(), in, false);
+  packed.ApplyTransposedRows(0, 144, dy.data(), n, out, sum.data(), in, false);
+  packed.ApplyTransposedRows(144, 200, dy.data() + 144, n, out, sum.data(), in, true);
+  for (int64_t i = 0; i < n * in; ++i) ASSERT_NEAR(sum[i], dx[i], 2e-4);
+}
+
+TEST_P(PackedMatrixTest, ARowDependsNeitherOnTheBatchNorOnThreads) {
+  const int64_t n = 230, out = 300, in = 400;
+  const std::vector<float> w = Values(out * in, 1), x = Values(n * in, 2), dy = Values(n * out, 3);
+  const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
+  std::vector<float> y(n * out), row(out), dx(n * in), dx_row(in);
+  packed.Apply(x.data(), n, in, y.data(), out, false, 3);
+  packed.ApplyTransposed(dy.data(), n, out, dx.data(), in, false, 3);
+  for (const int64_t i : {0, 1, 7, 95, 96, 229}) {
+    packed.Apply(x.data() + i * in, 1, in, row.data(), out, false, 1);
+    ASSERT_EQ(std::memcmp(row.data(), y.data() + i * out, out * sizeof(float)), 0) << "row " << i;
+    packed.ApplyTransposed(dy.data() + i * out, 1, out, dx_row.data(), in, false, 1);
+    ASSERT_EQ(std::memcmp(dx_row.data(), dx.data() + i * in, in * sizeof(float)), 0) << "row " << i;
+  }
+}
+
+TEST_P(PackedMatrixTest, RowAndSetRows) {
+  const int64_t out = 101, in = 37;
+  const std::vector<float> w = Values(out * (in + 1), 1);
+  PackedMatrix packed(out, in, std::get<1>(GetParam()));
+  packed.SetRows(0, 60, w.data(), in + 1);
+  packed.SetRows(60, 41, w.data() + 60 * (in + 1), in + 1);
+  std::vector<float> row(in);
+  for (int64_t i = 0; i < out; ++i) {
+    packed.Row(i, row.data());
+    for (int64_t k = 0; k < in; ++k) ASSERT_EQ(row[k], Seen(w[i * (in + 1) + k]));
+  }
+  EXPECT_EQ(packed.bytes(), bfloat16() ? 144 * 19 * 4 : 144 * 37 * 4);
+}
+
+TEST_P(PackedMatrixTest, NotANumberAndInfinityStay) {
+  const int64_t out = 50, in = 20;
+  std::vector<float> w = Values(out * in, 1), x = Values(in, 2), y(out);
+  x[3] = std::nanf("");
+  const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
+  packed.Apply(x.data(), 1, in, y.data(), out, false);
+  for (const float v : y) EXPECT_TRUE(std::isnan(v));
+  x[3] = HUGE_VALF;
+  packed.Apply(x.data(), 1, in, y.data(), out, false);
+  for (const float v : y) EXPECT_TRUE(std::isinf(v));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PackedMatrixTest,
+                         testing::Combine(testing::ValuesIn(SupportedIsas()),
+                                          testing::Values(WeightType::kFloat32, WeightType::kBFloat16)),
+                         [](const auto& info) {
+                           return std::string(IsaName(std::get<0>(info.param))) +
+                                  (std::get<1>(info.param) == WeightType::kBFloat16 ? "_bfloat16" : "_float32");
+                         });
+
+TEST(PackedMatrixDeathTest, RefusesARangeInsideAPanel) {
+  const PackedMatrix packed(100, 4, WeightType::kFloat32);
+  float x[4] = {}, y[100];
+  EXPECT_DEATH(packed.ApplyRows(7, 20, x, 1, 4, y, 100, false), "rows \\[7, 20\\)");
+}
+
+}  // namespace
+}  // namespace gfn

@@ -1,0 +1,68 @@
+#include "llm/model/frozen_matrix.h"
+
+#include "gflownet/base/check.h"
+
+namespace gfn {
+namespace {
+
+// x with unit stride in its rows, fp32, as the kernels take it.
+at::Tensor RowMajor(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
+
+}  // namespace
+
+at::ScalarType ActivationType(ModelDtype dtype) { return dtype == ModelDtype::kFloat64 ? at::kDouble : at::kFloat; }
+
+FrozenMatrix::FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O, ModelDtype dtype, at::Device device)
+    : num_inputs_(weight_OI.size(1)), num_outputs_(weight_OI.size(0)) {
+  if (bias_O.defined()) bias_O_ = bias_O.to(device, ActivationType(dtype));
+  if (device.is_cpu() && dtype != ModelDtype::kFloat64) {
+    const at::Tensor source = weight_OI.to(at::kFloat).contiguous();
+    packed_ = PackedMatrix::Pack(source.const_data_ptr<float>(), num_outputs_, num_inputs_,
+                                 dtype == ModelDtype::kBFloat16 ? WeightType::kBFloat16 : WeightType::kFloat32);
+  } else {
+    weight_OI_ = weight_OI.to(device, dtype == ModelDtype::kBFloat16 ? at::kBFloat16 : ActivationType(dtype)).contiguous();
+  }
+}
+
+at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI) const {
+  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
+  at::Tensor y_NO;
+  if (packed_) {
+    const at::Tensor x = RowMajor(x_NI);
+    y_NO = at::empty({x.size(0), num_outputs_}, x.options());
+    packed_->Apply(x.const_data_ptr<float>(), x.size(0), x.stride(0), y_NO.mutable_data_ptr<float>(), num_outputs_, false);
+  } else {
+    y_NO = at::mm(x_NI.to(weight_OI_.scalar_type()), weight_OI_.t()).to(x_NI.scalar_type());
+  }
+  if (bias_O_.defined()) y_NO.add_(bias_O_);
+  return y_NO;
+}
+
+at::Tensor FrozenMatrix::ApplyTransposed(const at::Tensor& dy_NO) const {
+  GFN_CHECK_EQ(dy_NO.size(1), num_outputs_);
+  if (!packed_) return at::mm(dy_NO.to(weight_OI_.scalar_type()), weight_OI_).to(dy_NO.scalar_type());
+  const at::Tensor dy = RowMajor(dy_NO);
+  at::Tensor dx_NI = at::empty({dy.size(0), num_inputs_}, dy.options());
+  packed_->ApplyTransposed(dy.const_data_ptr<float>(), dy.size(0), dy.stride(0), dx_NI.mutable_data_ptr<float>(), num_inputs_, false);
+  return dx_NI;
+}
+
+at::Tensor FrozenMatrix::Rows(const at::Tensor& ids_N) const {
+  if (!packed_) {
+    const at::ScalarType type = weight_OI_.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    return at::index_select(weight_OI_, 0, ids_N.to(weight_OI_.device())).to(type);
+  }
+  const at::Tensor ids = ids_N.to(at::kCPU).contiguous();
+  at::Tensor rows_NI = at::empty({ids.numel(), num_inputs_}, at::kFloat);
+  const int64_t* id = ids.const_data_ptr<int64_t>();
+  float* out = rows_NI.mutable_data_ptr<float>();
+  for (int64_t n = 0; n < ids.numel(); ++n) packed_->Row(id[n], out + n * num_inputs_);
+  return rows_NI;
+}
+
+int64_t FrozenMatrix::bytes() const {
+  const int64_t bias = bias_O_.defined() ? static_cast<int64_t>(bias_O_.nbytes()) : 0;
+  return bias + (packed_ ? packed_->bytes() : weight_OI_.defined() ? static_cast<int64_t>(weight_OI_.nbytes()) : 0);
+}
+
+}  // namespace gfn

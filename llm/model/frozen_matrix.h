@@ -1,0 +1,49 @@
+// A frozen weight: the only copy, in the layout that its products want. Layers never see a base weight as a tensor, so a faster
+// layout changes this file alone.
+// Shapes: N rows, I inputs, O outputs.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "llm/kernels/packed_matrix.h"
+
+namespace gfn {
+
+enum class ModelDtype { kFloat32, kBFloat16, kFloat64 };
+
+class FrozenMatrix {
+ public:
+  FrozenMatrix() = default;
+  // weight [O, I] and bias [O] (may be undefined), as read from the file. On the CPU fp32 and bf16 weights are packed and the
+  // tensor is not kept; float64 (tests) and other devices keep a plain tensor.
+  FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O, ModelDtype dtype, at::Device device);
+
+  // x [N, I] (rows may be strided) -> x W^T + bias, [N, O], in the activations' dtype. bf16 rounds x, and accumulates in fp32.
+  at::Tensor Apply(const at::Tensor& x_NI) const;
+  // dy [N, O] -> dy W, [N, I].
+  at::Tensor ApplyTransposed(const at::Tensor& dy_NO) const;
+  // Row o of W in the activations' dtype for each of the ids (int64 [N], any device): an embedding lookup. [N, I]
+  at::Tensor Rows(const at::Tensor& ids_N) const;
+
+  int64_t num_inputs() const { return num_inputs_; }
+  int64_t num_outputs() const { return num_outputs_; }
+  int64_t bytes() const;
+  // The packed copy, where there is one (CPU, fp32 or bf16): for kernels that fuse a product with what follows.
+  const PackedMatrix* packed() const { return packed_ ? &*packed_ : nullptr; }
+  // The plain copy, where there is one.
+  const at::Tensor& weight() const { return weight_OI_; }
+
+ private:
+  int64_t num_inputs_ = 0, num_outputs_ = 0;
+  std::optional<PackedMatrix> packed_;
+  at::Tensor weight_OI_;
+  at::Tensor bias_O_;
+};
+
+// The dtype of activations beside weights of this dtype.
+at::ScalarType ActivationType(ModelDtype dtype);
+
+}  // namespace gfn

@@ -1,0 +1,124 @@
+#include "llm/model/ops.h"
+
+#include "gflownet/base/check.h"
+
+namespace gfn {
+namespace {
+
+// The fused kernels take fp32 on the CPU.
+bool UseKernels(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+
+const float* Data(const at::Tensor& x) { return x.const_data_ptr<float>(); }
+
+// Normalised x and the factor 1 / scale of each row, for the ATen forms.
+std::pair<at::Tensor, at::Tensor> Normalise(const NormWeights& norm, const at::Tensor& x) {
+  const at::Tensor centred = norm.bias_C.defined() ? x - x.mean(-1, true) : x;
+  const at::Tensor inverse = (centred.square().mean(-1, true) + norm.epsilon).rsqrt();
+  return {centred * inverse, inverse};
+}
+
+}  // namespace
+
+at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC) {
+  if (UseKernels(x_NC)) {
+    const at::Tensor x = x_NC.contiguous();
+    at::Tensor y = at::empty_like(x);
+    const float epsilon = static_cast<float>(norm.epsilon);
+    if (norm.bias_C.defined()) {
+      LayerNormForward(Data(x), Data(norm.weight_C), Data(norm.bias_C), x.size(0), x.size(1), epsilon, y.mutable_data_ptr<float>(),
+                       nullptr, nullptr);
+    } else {
+      RmsNormForward(Data(x), Data(norm.weight_C), x.size(0), x.size(1), epsilon, y.mutable_data_ptr<float>(), nullptr);
+    }
+    return y;
+  }
+  const at::Tensor y = Normalise(norm, x_NC).first * norm.weight_C;
+  return norm.bias_C.defined() ? y + norm.bias_C : y;
+}
+
+void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& dy_NC, at::Tensor& dx_NC) {
+  if (UseKernels(x_NC)) {
+    // The statistics are two cheap passes over x: made again here rather than kept for every layer.
+    const int64_t n = x_NC.size(0), width = x_NC.size(1);
+    at::Tensor scratch = at::empty_like(x_NC), mean = at::empty({n}, x_NC.options()), inverse = at::empty({n}, x_NC.options());
+    const float epsilon = static_cast<float>(norm.epsilon);
+    if (norm.bias_C.defined()) {
+      LayerNormForward(Data(x_NC), Data(norm.weight_C), Data(norm.bias_C), n, width, epsilon, scratch.mutable_data_ptr<float>(),
+                       mean.mutable_data_ptr<float>(), inverse.mutable_data_ptr<float>());
+      LayerNormBackward(Data(x_NC), Data(norm.weight_C), Data(mean), Data(inverse), Data(dy_NC), n, width,
+                        dx_NC.mutable_data_ptr<float>(), true);
+    } else {
+      RmsNormForward(Data(x_NC), Data(norm.weight_C), n, width, epsilon, scratch.mutable_data_ptr<float>(),
+                     inverse.mutable_data_ptr<float>());
+      RmsNormBackward(Data(x_NC), Data(norm.weight_C), Data(inverse), Data(dy_NC), n, width, dx_NC.mutable_data_ptr<float>(), true);
+    }
+    return;
+  }
+  const auto [unit, inverse] = Normalise(norm, x_NC);
+  at::Tensor d_unit = dy_NC * norm.weight_C;
+  at::Tensor d = d_unit - unit * (d_unit * unit).mean(-1, true);
+  if (norm.bias_C.defined()) d = d - d_unit.mean(-1, true);
+  dx_NC.add_(d * inverse);
+}
+
+Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype, at::Device device) {
+  // Angles are made in double precision: position * theta^(-2i / R) loses digits in fp32 at long contexts.
+  const auto f64 = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor frequency_R = at::pow(theta, at::arange(0, rotary_dim, 2, f64) * (-1.0 / static_cast<double>(rotary_dim)));
+  const at::Tensor angle_PR = at::outer(at::arange(num_positions, f64), frequency_R);
+  return {angle_PR.cos().to(device, dtype).contiguous(), angle_PR.sin().to(device, dtype).contiguous(), style};
+}
+
+void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse) {
+  const int64_t half = rotary.cosine_PR.size(1);
+  if (UseKernels(x_NW)) {
+    const RotaryTable table{Data(rotary.cosine_PR), Data(rotary.sine_PR), rotary.cosine_PR.size(0), static_cast<int>(2 * half)};
+    RotaryInPlace(x_NW.mutable_data_ptr<float>(), x_NW.stride(0), x_NW.size(0), static_cast<int>(num_heads), static_cast<int>(head_dim),
+                  positions_N.const_data_ptr<int32_t>(), table, rotary.style, inverse);
+    return;
+  }
+  const at::Tensor x_NHD = x_NW.narrow(1, 0, num_heads * head_dim).view({x_NW.size(0), num_heads, head_dim});
+  const at::Tensor cosine = rotary.cosine_PR.index_select(0, positions_N).unsqueeze(1);
+  const at::Tensor sine = rotary.sine_PR.index_select(0, positions_N).unsqueeze(1) * (inverse ? -1.0 : 1.0);
+  const bool interleaved = rotary.style == RotaryStyle::kInterleaved;
+  const at::Tensor first = interleaved ? x_NHD.slice(2, 0, 2 * half, 2) : x_NHD.narrow(2, 0, half);
+  const at::Tensor second = interleaved ? x_NHD.slice(2, 1, 2 * half, 2) : x_NHD.narrow(2, half, half);
+  const at::Tensor rotated_first = first * cosine - second * sine;
+  const at::Tensor rotated_second = second * cosine + first * sine;
+  first.copy_(rotated_first);
+  second.copy_(rotated_second);
+}
+
+at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up) {
+  const bool gated = kind == MlpKind::kGatedSilu;
+  const int64_t width = up.size(1) / (gated ? 2 : 1);
+  if (UseKernels(up)) {
+    at::Tensor y = at::empty({up.size(0), width}, up.options());
+    if (gated) {
+      SwigluForward(Data(up), up.size(0), width, y.mutable_data_ptr<float>());
+    } else {
+      GeluForward(Data(up), up.numel(), y.mutable_data_ptr<float>());
+    }
+    return y;
+  }
+  return gated ? at::silu(up.narrow(1, 0, width)) * up.narrow(1, width, width) : at::gelu(up, "tanh");
+}
+
+at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tensor& d_act) {
+  const bool gated = kind == MlpKind::kGatedSilu;
+  if (UseKernels(up)) {
+    at::Tensor d_up = at::empty_like(up);
+    if (gated) {
+      SwigluBackward(Data(up), Data(d_act), up.size(0), up.size(1) / 2, d_up.mutable_data_ptr<float>());
+    } else {
+      GeluBackward(Data(up), Data(d_act), up.numel(), d_up.mutable_data_ptr<float>());
+    }
+    return d_up;
+  }
+  if (!gated) return at::gelu_backward(d_act, up, "tanh");
+  const int64_t width = up.size(1) / 2;
+  const at::Tensor gate = up.narrow(1, 0, width);
+  return at::cat({at::silu_backward(d_act * up.narrow(1, width, width), gate), d_act * at::silu(gate)}, 1);
+}
+
+}  // namespace gfn

@@ -1,0 +1,64 @@
+// The row operations of a transformer on tensors, forward and backward, without autograd: fused kernels for fp32 on the CPU, a
+// composition of ATen operations for every other device and dtype (which is also the kernels' twin in tests).
+// Shapes: N positions, C width, H query heads, K key/value heads, D head width, M key slots.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "llm/kernels/elementwise.h"
+#include "llm/model/forest.h"
+
+namespace gfn {
+
+// RMSNorm where bias and mean play no part, LayerNorm with bias otherwise.
+struct NormWeights {
+  at::Tensor weight_C;
+  at::Tensor bias_C;  // undefined: RMSNorm
+  double epsilon = 1e-5;
+};
+at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC);
+// Adds the gradient of x to dx.
+void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& dy_NC, at::Tensor& dx_NC);
+
+// Rotary angles of every position up to the context length.
+struct Rotary {
+  at::Tensor cosine_PR, sine_PR;  // [positions, rotary_dim / 2], activations' dtype
+  RotaryStyle style = RotaryStyle::kRotateHalf;
+  bool defined() const { return cosine_PR.defined(); }
+};
+Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype, at::Device device);
+// Rotates the first `num_heads` heads of each row of x [N, >= num_heads * D] in place; inverse rotates back (the gradient).
+// positions_N: int32, on x's device.
+void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse);
+
+// act = silu(gate) * up of [N, 2 I] = gate | up, or GELU-tanh of [N, I].
+enum class MlpKind { kGatedSilu, kGelu };
+at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up);
+at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tensor& d_act);
+
+// What attention needs of a forest, on the device.
+struct AttentionPlan {
+  const PackedForest* forest = nullptr;
+  at::Tensor positions_N;  // int32
+  // For devices without the forest kernel: per block, padded to the longest (-1 rows / masked keys).
+  at::Tensor query_index_SQ;  // int64 [blocks, Q]
+  at::Tensor query_place_N;   // int64 [N]: where position n stands in the flattened [blocks * Q]
+  at::Tensor key_index_SK;    // int64 [blocks, keys]
+  at::Tensor visible_SQK;     // bool
+};
+AttentionPlan MakeAttentionPlan(const PackedForest& forest, at::Device device, at::ScalarType dtype);
+
+struct AttentionDims {
+  int64_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
+};
+// out [N, H * D] and log_sum_exp [N, H] (only where asked, for the backward pass of the kernels).
+at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& q_NW, const at::Tensor& k_MW,
+                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH);
+// d_qkv [N, (H + 2K) * D] of qkv [N, (H + 2K) * D], where keys and values are this pass's own (no cache).
+at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& out_NW,
+                             const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW);
+
+}  // namespace gfn

@@ -1,0 +1,39 @@
+// One pass through the layers, with or without a tape, and the way back. No autograd inside: a graph of some hundred nodes a
+// layer would cost more than it gives; language_model.cc hangs the whole stack into autograd as one function.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <vector>
+
+#include "llm/model/kv_cache.h"
+#include "llm/model/language_model.h"
+
+namespace gfn {
+
+// What the backward pass of a layer needs; norms and activations are made again (they cost less than their memory).
+struct LayerTape {
+  at::Tensor input_NC;                               // x
+  at::Tensor qkv_NW;                                 // behind the rotation
+  at::Tensor attention_NW, log_sum_exp_NH;           // attention output and its normaliser
+  at::Tensor middle_NC;                              // x + attention; undefined for a parallel layer
+  at::Tensor up_NW;                                  // before the activation
+  std::array<at::Tensor, kNumSlots> lora_NP;         // x A^T of each product
+};
+
+struct StackTape {
+  AttentionPlan plan;
+  std::vector<LayerTape> layers;
+  at::Tensor last_NC;  // input of the final norm
+};
+
+// Hidden states behind the last layer, before the final norm, [N, C]. tape and cache may be null, not both given.
+at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan, const Adapter* adapter,
+                        const std::optional<RngKey>& dropout_key, KvCache* cache, StackTape* tape);
+
+// Gradients of adapter.Tensors(), in that order, given the gradient of the last layer's output. Frees the tape as it goes.
+std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter, const std::optional<RngKey>& dropout_key,
+                                      StackTape& tape, at::Tensor d_last_NC);
+
+}  // namespace gfn

@@ -1,0 +1,94 @@
+#include <array>
+#include <utility>
+
+#include "llm/tokenizer/loaders.h"
+#include "llm/tokenizer/spm_bpe.h"
+#include "llm/tokenizer/spm_model.h"
+#include "llm/tokenizer/spm_processor.h"
+#include "llm/tokenizer/vocabulary.h"
+
+namespace gfn {
+namespace {
+
+class SpmTokenizer : public VocabularyTokenizer {
+ public:
+  SpmTokenizer(Vocabulary vocabulary, const Digest& rules, const SpmModel& model, std::unique_ptr<SpmProcessor> front,
+               std::unique_ptr<SpmProcessor> middle)
+      : VocabularyTokenizer(std::move(vocabulary), rules),
+        front_(std::move(front)),
+        middle_(std::move(middle)),
+        trims_space_(model.remove_extra_whitespaces),
+        has_bytes_(model.byte_fallback) {
+    for (int32_t id = 0; id < vocab_size(); ++id) {
+      if (token(id).kind == TokenKind::kByte) bytes_[static_cast<unsigned char>(token(id).text[0])] = id;
+      if (token(id).kind == TokenKind::kUnknown) unknown_ = id;
+    }
+  }
+
+ protected:
+  void EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const override;
+  void EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const override;
+
+ private:
+  std::unique_ptr<SpmProcessor> front_;   // puts a space before the text if the model says so
+  std::unique_ptr<SpmProcessor> middle_;  // never does
+  bool trims_space_;
+  bool has_bytes_;
+  std::array<int32_t, 256> bytes_{};
+  int32_t unknown_ = -1;
+};
+
+void SpmTokenizer::EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const {
+  // A model that trims white space would swallow the one between two parts of a text; the space that is put before the text
+  // stands for it.
+  const bool keeps_space = trims_space_ && text[0] == ' ';
+  const bool middle = place == Place::kMiddle && !keeps_space;
+  (middle ? middle_ : front_)->Encode(text, ids);
+}
+
+void SpmTokenizer::EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const {
+  if (!has_bytes_) {
+    ids->push_back(unknown_);
+    return;
+  }
+  for (const char byte : bytes) ids->push_back(bytes_[static_cast<unsigned char>(byte)]);
+}
+
+// Appended to a serialised ModelProto, this sets normalizer_spec.add_dummy_prefix (3.3) to false: parts of a message that come
+// twice are merged, and the last value of a scalar counts.
+constexpr char kNoDummyPrefix[] = {'\x1A', 2, '\x18', 0};
+
+StatusOr<std::unique_ptr<SpmProcessor>> MakeProcessor(std::string_view bytes, const std::string& path) {
+  std::string error;
+  std::unique_ptr<SpmProcessor> processor = SpmProcessor::Load(bytes, &error);
+  if (processor == nullptr) return DataLoss(path + ": libsentencepiece refuses it: " + error);
+  return processor;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Tokenizer>> LoadSentencePiece(std::string_view bytes, const std::string& path) {
+  ASSIGN_OR_RETURN(const SpmModel model, SpmModel::Parse(bytes, path));
+  Vocabulary vocabulary;
+  vocabulary.prepends_bos = true;
+  vocabulary.drops_first_space = model.add_dummy_prefix || model.remove_extra_whitespaces;
+  vocabulary.unknown_surface = model.unknown_surface;
+  Digest rules;
+  rules.String("SentencePiece").Int(static_cast<int>(model.algorithm)).Bool(model.byte_fallback);
+  rules.Bool(model.add_dummy_prefix).Bool(model.remove_extra_whitespaces).String(model.normalizer_charsmap);
+  for (const SpmPiece& piece : model.pieces) {
+    const int32_t id = static_cast<int32_t>(vocabulary.tokens.size());
+    // User-defined pieces are found by the library itself, inside the normalised text.
+    const TokenKind kind = piece.kind == TokenKind::kUserDefined ? TokenKind::kNormal : piece.kind;
+    ASSIGN_OR_RETURN(Token token, SpmToken(piece.piece, kind, id, path));
+    vocabulary.tokens.push_back(std::move(token));
+    rules.Real(piece.score).Int(static_cast<int>(piece.kind));
+    if (piece.kind == TokenKind::kControl && piece.piece == model.bos_piece) vocabulary.bos = id;
+    if (piece.kind == TokenKind::kControl && piece.piece == model.eos_piece) vocabulary.eos = id;
+  }
+  ASSIGN_OR_RETURN(auto front, MakeProcessor(bytes, path));
+  ASSIGN_OR_RETURN(auto middle, MakeProcessor(std::string(bytes) + std::string(kNoDummyPrefix, sizeof(kNoDummyPrefix)), path));
+  return std::make_unique<SpmTokenizer>(std::move(vocabulary), rules, model, std::move(front), std::move(middle));
+}
+
+}  // namespace gfn

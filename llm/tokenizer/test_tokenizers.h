@@ -1,0 +1,51 @@
+// What the tests of this folder share: the tokenizers by name, texts, and folders that disappear.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llm/tokenizer/tokenizer.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn::test {
+
+std::string GoldenPath(const std::string& name);    // tests/golden/tokenizer/name
+std::string SharedPath(const std::string& name);    // ../shared/data/name
+std::string SmolLm2Path();                          // the GGUF that tools/setup fetches
+
+// A new folder, removed with everything in it at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+  // Writes a file into it and returns its path.
+  std::string Write(const std::string& name, std::string_view content) const;
+
+ private:
+  std::string path_;
+};
+
+std::string ReadAll(const std::string& path);
+nlohmann::json ReadJson(const std::string& path);
+
+// The tokenizers of tests/golden/tokenizer/ids.json.
+std::vector<std::string> GoldenTokenizers();
+// Loads one by its name there, or says in *missing which file is not here.
+std::unique_ptr<Tokenizer> LoadGolden(const std::string& name, std::string* missing);
+
+// GPT-2's vocabulary and merges as a tokenizer.json with these steps around them.
+nlohmann::json Gpt2TokenizerJson(const nlohmann::json& pre_tokenizer, const nlohmann::json& normalizer);
+// tests/golden/tokenizer/stories260k_tokenizer.json with Metaspace in place of its normaliser.
+nlohmann::json MetaspaceTokenizerJson();
+
+// The texts of tests/golden/tokenizer/edge_cases.json; they hold any bytes.
+std::vector<std::string> EdgeCases();
+
+}  // namespace gfn::test

@@ -1,0 +1,31 @@
+// Characters of UTF-8 texts, and what is not one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace gfn {
+
+// The number of bytes of the well-formed character at the front of `text` (Unicode 15, table 3-7: no surrogates, no overlong
+// forms), or 0 if there is none.
+size_t Utf8CharLength(std::string_view text);
+
+// The character at the front of `text`, which must be well-formed; *pos moves behind it.
+char32_t NextUtf8Char(std::string_view text, size_t* pos);
+
+void AppendUtf8(char32_t c, std::string* out);
+
+// A maximal run of bytes that are all part of well-formed characters, or all not.
+struct Utf8Run {
+  std::string_view bytes;
+  bool well_formed;
+};
+// The run that begins at *pos < text.size(); *pos moves behind it.
+Utf8Run NextUtf8Run(std::string_view text, size_t* pos);
+
+// The property White_Space of Unicode, which is what \s means in the pre-tokenisers' patterns.
+bool IsUnicodeSpace(char32_t c);
+
+}  // namespace gfn

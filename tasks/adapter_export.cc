@@ -1,0 +1,84 @@
+// The trained sampler as a PEFT folder, with what a sampler is beyond its weights in gfn_sampler.json.
+#include <nlohmann/json.hpp>
+
+#include "gflownet/base/digest.h"
+#include "gflownet/base/file_util.h"
+#include "gflownet/base/json_util.h"
+#include "gflownet/core/rollout.h"
+#include "gflownet/tensor/safetensors_tensors.h"
+#include "tasks/task_parts.h"
+
+namespace gfn {
+namespace {
+
+constexpr char kSamplerFile[] = "gfn_sampler.json";
+constexpr char kParametersFile[] = "parameters.safetensors";  // as Trainer::Save names it
+
+}  // namespace
+
+Status LoadTrainedParameters(TaskParts& parts, const std::string& checkpoint) {
+  const std::string path = JoinPath(checkpoint, kParametersFile);
+  ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  at::NoGradGuard no_grad;
+  for (const Parameter& parameter : parts.parameters) {
+    ASSIGN_OR_RETURN(const at::Tensor value, ReadTensor(file, parameter.name));
+    if (value.sizes() != parameter.value.sizes()) return DataLoss(path + ": " + parameter.name + " has another shape than this run's adapter");
+    at::Tensor(parameter.value).copy_(value);
+  }
+  parts.parameters.RaiseVersion();
+  return OkStatus();
+}
+
+Status ExportAdapter(const TaskParts& parts, const std::string& folder) {
+  const InfillConfig& task = std::get<InfillConfig>(parts.config.task);
+  const PeftAdapter peft = ToPeft(*parts.model, parts.adapter, parts.config.lora, parts.config.model.path);
+  RETURN_IF_ERROR(WritePeft(folder, peft));
+  ASSIGN_OR_RETURN(const uint64_t weight_hash, parts.source->weight_hash());
+  const SequenceSupport& support = parts.environment->support();
+  nlohmann::json legal = nlohmann::json::array();  // runs [begin, end) of legal ids
+  for (int64_t id = 0; id < support.vocab_size;) {
+    int64_t end = id;
+    while (end < support.vocab_size && support.legal[end]) ++end;
+    if (end > id) legal.push_back({id, end});
+    id = end + 1;
+  }
+  const nlohmann::json sampler = {
+      {"format", 1},
+      {"task", "infill"},
+      {"prompt", task.prompt},
+      {"stop_ids", support.stop_ids},
+      {"legal_id_ranges", legal},
+      {"min_len", support.min_len},
+      {"max_len", support.max_len},
+      {"reward_temperature", parts.config.train.trainer.reward_temperature.end},
+      {"base_weight_hash", DigestToHex(weight_hash)},
+      {"base_stored_type", parts.source->stored_type()},
+      {"base_dtype", std::string(EnumName(parts.config.model.dtype))},
+      {"tokenizer_digest", DigestToHex(parts.tokenizer->digest())},
+  };
+  return WriteJsonFile(JoinPath(folder, kSamplerFile), sampler);
+}
+
+Status ImportAdapter(TaskParts& parts, const std::string& folder) {
+  if (const std::string path = JoinPath(folder, kSamplerFile); FileExists(path)) {
+    ASSIGN_OR_RETURN(const nlohmann::json sampler, ReadJsonFile(path));
+    ASSIGN_OR_RETURN(const uint64_t weight_hash, parts.source->weight_hash());
+    const auto check = [&](const char* key, const std::string& here) -> Status {
+      if (!sampler.contains(key) || !sampler[key].is_string()) return DataLoss(path + ": no '" + key + "'");
+      if (sampler[key].get<std::string>() == here) return OkStatus();
+      return FailedPrecondition(path + ": the adapter was trained on another base: " + key + " is " + sampler[key].get<std::string>() +
+                                " there and " + here + " here");
+    };
+    RETURN_IF_ERROR(check("base_weight_hash", DigestToHex(weight_hash)));
+    RETURN_IF_ERROR(check("tokenizer_digest", DigestToHex(parts.tokenizer->digest())));
+  }
+  ASSIGN_OR_RETURN(const PeftAdapter peft, ReadPeft(folder));
+  ParameterSet fresh;
+  ASSIGN_OR_RETURN(Adapter adapter, FromPeft(*parts.model, peft, fresh));
+  parts.parameters = std::move(fresh);
+  parts.adapter = std::move(adapter);
+  parts.parameters.RaiseVersion();
+  return OkStatus();
+}
+
+}  // namespace gfn

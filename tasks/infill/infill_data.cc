@@ -1,0 +1,148 @@
+#include "tasks/infill/infill_data.h"
+
+#include <algorithm>
+
+#include "gflownet/base/jsonl.h"
+#include "gflownet/base/text_util.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn {
+namespace {
+
+using nlohmann::json;
+
+// The value at a path "a.0.b", or nullptr.
+const json* Find(const json& object, std::string_view path) {
+  const json* at = &object;
+  while (!path.empty()) {
+    const size_t dot = path.find('.');
+    const std::string key(path.substr(0, dot));
+    path = dot == std::string_view::npos ? "" : path.substr(dot + 1);
+    if (at->is_array()) {
+      const auto index = ParseInt(key);
+      if (!index || *index < 0 || *index >= static_cast<int64_t>(at->size())) return nullptr;
+      at = &(*at)[static_cast<size_t>(*index)];
+    } else {
+      if (!at->is_object() || !at->contains(key)) return nullptr;
+      at = &(*at)[key];
+    }
+  }
+  return at;
+}
+
+StatusOr<std::string> TextOf(const json& line, const std::vector<std::string>& paths, const std::string& where) {
+  std::string text;
+  for (const std::string& path : paths) {
+    const json* value = Find(line, path);
+    if (value == nullptr || !value->is_string()) {
+      return InvalidArgument(where + ": expected a text at '" + path + "', found " + (value == nullptr ? "nothing" : value->type_name()));
+    }
+    if (!text.empty()) text += ' ';
+    text += value->get<std::string>();
+  }
+  return text;
+}
+
+// Token ids of a text that goes on from another one.
+std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
+  if (text.empty()) return {};
+  return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
+}
+
+std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text) {
+  std::vector<int32_t> ids;
+  if (tokenizer.prepends_bos() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
+  const std::vector<int32_t> rest = tokenizer.Encode(text);
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+}  // namespace
+
+StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields) {
+  ASSIGN_OR_RETURN(JsonlReader reader, JsonlReader::Open(path));
+  std::vector<InfillExample> examples;
+  json line;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
+    if (!more) break;
+    const std::string where = reader.Where();
+    InfillExample example;
+    const json* id = Find(line, fields.id);
+    example.id = id != nullptr && id->is_string() ? id->get<std::string>() : where.substr(where.rfind(':') + 1);
+    ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
+    ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
+    if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
+    if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
+    examples.push_back(std::move(example));
+  }
+  if (examples.empty()) return InvalidArgument(path + ": no examples");
+  return examples;
+}
+
+std::string FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y) {
+  std::string out;
+  for (size_t i = 0; i < prompt_template.size();) {
+    if (prompt_template.compare(i, 3, "{X}") == 0) {
+      out += x;
+      i += 3;
+    } else if (prompt_template.compare(i, 3, "{Y}") == 0) {
+      out += y;
+      i += 3;
+    } else {
+      out += prompt_template[i++];
+    }
+  }
+  return out;
+}
+
+SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y) {
+  return {EncodeStart(tokenizer, FillTemplate(prompt_template, x, y)), EncodeStart(tokenizer, x), EncodeContinuation(tokenizer, y)};
+}
+
+StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size) {
+  SequenceSupport support{.vocab_size = vocab_size, .legal = std::vector<bool>(vocab_size, false), .stop_ids = {},
+                          .min_len = config.min_len, .max_len = config.max_len};
+  const auto single_token = [&](const std::string& text) -> StatusOr<int64_t> {
+    const std::vector<int32_t> ids = tokenizer.Encode(text, {.parse_special = true, .continuation = true});
+    if (ids.size() == 1) return ids[0];
+    std::vector<std::string> pieces;
+    for (const int32_t id : ids) pieces.emplace_back(tokenizer.TokenName(id));
+    return InvalidArgument("'" + text + "' must be one token of this tokenizer, but is " + std::to_string(ids.size()) + ": " + Join(pieces, " | "));
+  };
+  for (int32_t id = 0; id < std::min<int64_t>(vocab_size, tokenizer.vocab_size()); ++id) {
+    const std::string_view bytes = tokenizer.TokenBytes(id);
+    support.legal[id] = !tokenizer.IsSpecial(id) && !bytes.empty() && bytes.find_first_of(config.forbidden_characters) == std::string_view::npos;
+  }
+  for (const std::string& text : config.forbidden_tokens) {
+    ASSIGN_OR_RETURN(const int64_t id, single_token(text));
+    support.legal[id] = false;
+  }
+  for (const std::string& text : config.stop) {
+    auto id = single_token(text);
+    if (!id.ok()) return Annotate(id.status(), "task.support.stop");
+    support.stop_ids.push_back(*id);
+  }
+  return support;
+}
+
+std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z) {
+  std::vector<int32_t> tokens = EncodeContinuation(tokenizer, z);
+  const int64_t inner = static_cast<int64_t>(tokens.size()) - 1;
+  if (inner < support.min_len || inner > support.max_len) return {};
+  const auto is_stop = [&](int64_t id) { return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end(); };
+  if (!is_stop(tokens.back())) return {};
+  for (int64_t i = 0; i < inner; ++i) {
+    if (!support.legal[tokens[i]] || is_stop(tokens[i])) return {};
+  }
+  return tokens;
+}
+
+std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop) {
+  std::vector<int32_t> tokens = inner;
+  tokens.push_back(static_cast<int32_t>(stop));
+  const std::string text = tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
+  return text.starts_with(' ') ? text.substr(1) : text;
+}
+
+}  // namespace gfn

@@ -1,0 +1,40 @@
+// Examples of the infilling task: texts from JSON lines, and their token ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gflownet/base/status.h"
+#include "llm/gfn/sequence_condition.h"
+#include "llm/gfn/sequence_environment.h"
+#include "llm/tokenizer/tokenizer.h"
+#include "tasks/infill/infill_config.h"
+
+namespace gfn {
+
+struct InfillExample {
+  std::string id;
+  std::string x, y;
+  std::string z;  // the reference; empty if the data has none
+};
+
+// InvalidArgument with file and line for a line that is no JSON object, or lacks a text.
+StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields);
+
+// The prompt template with {X} and {Y} replaced.
+std::string FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y);
+
+// Token ids of an example: y and z go on from a text, with a space between.
+SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y);
+
+// The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.
+StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size);
+
+// The reference as tokens with its stop at the end, if it is in the support; otherwise empty.
+std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z);
+
+// A hidden text with its stop, as people read it (without the space that it begins with).
+std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop);
+
+}  // namespace gfn

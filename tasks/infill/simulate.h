@@ -1,0 +1,39 @@
+// Joint samples of the frozen model: (z, y) ~ p(z stop y | x) behind given beginnings, restricted to the support by rejection.
+// Then z is an exact sample of the posterior p(z | x, y) over the support, for its own y.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gflownet/base/status.h"
+#include "llm/gfn/sequence_environment.h"
+#include "llm/model/language_model.h"
+#include "llm/tokenizer/tokenizer.h"
+#include "tasks/infill/infill_config.h"
+
+namespace gfn {
+
+struct SimulatedStory {
+  size_t example = 0;         // which beginning
+  std::vector<int32_t> z;     // inner tokens
+  int64_t stop = 0;
+  std::vector<int32_t> y;     // up to and including a token with a sentence end
+};
+
+struct SimulationRequest {
+  const LanguageModel* model = nullptr;
+  const Tokenizer* tokenizer = nullptr;
+  SequenceSupport support;
+  InfillSimulation config;
+  std::string sentence_ends;                 // an ending is finished by a token that contains one of these characters
+  std::vector<std::vector<int32_t>> beginnings;  // token ids of x
+  uint64_t seed = 0;
+  std::function<void(int64_t done, int64_t total)> progress;  // may be empty
+};
+
+// In order of attempt; about a third of the attempts are inside the support.
+StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request);
+
+}  // namespace gfn

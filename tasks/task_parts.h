@@ -1,0 +1,81 @@
+// Everything a command works with, built from a RunConfig in one place: tasks::Build is the only code that names concrete
+// classes of models, worlds, policies and rewards.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gflownet/core/log_z.h"
+#include "gflownet/core/objective.h"
+#include "gflownet/core/trainer.h"
+#include "llm/format/weight_source.h"
+#include "llm/gfn/likelihood_reward.h"
+#include "llm/gfn/sampler_evaluation.h"
+#include "llm/gfn/sequence_environment.h"
+#include "llm/gfn/sequence_policy.h"
+#include "llm/lora/lora.h"
+#include "llm/tokenizer/tokenizer.h"
+#include "tasks/infill/infill_data.h"
+#include "tasks/run_config.h"
+
+namespace gfn {
+
+// The examples of one split, with the conditions they are.
+struct TaskSplit {
+  std::vector<InfillExample> examples;
+  std::vector<ConditionId> conditions;           // [examples], in the run's template
+  std::vector<ConditionId> baseline_conditions;  // [examples], in the fixed template of the untrained baseline
+};
+
+// The template of the fixed baseline that every recipe is compared with, whatever its own is.
+inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}";
+
+struct TaskParts {
+  RunConfig config;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<WeightSource> source;
+  std::unique_ptr<LanguageModel> model;
+  SequenceConditionTable conditions;
+  std::unique_ptr<SequenceEnvironment> environment;
+  ParameterSet parameters;
+  Adapter adapter;
+  std::unique_ptr<SequencePolicy> policy;        // the base with the adapter
+  std::unique_ptr<SequencePolicy> untrained;     // the base alone on the prompt
+  std::unique_ptr<SequencePolicy> left_context;  // the base alone on x
+  std::unique_ptr<LikelihoodReward> reward;
+};
+
+// Loads model and tokenizer and makes the sampler. Nothing of the data is read. `log` may be empty.
+StatusOr<std::unique_ptr<TaskParts>> Build(const RunConfig& config, const std::function<void(std::string_view)>& log);
+
+// Reads examples and adds their conditions. Contexts that are too long for the model are refused by name.
+StatusOr<TaskSplit> LoadSplit(TaskParts& parts, const std::string& path);
+StatusOr<ConditionId> AddCondition(TaskParts& parts, const std::string& prompt_template, const InfillExample& example);
+
+// Stories simulated by the frozen model as given objects, for a warm start; empty without any. They are kept in the file `cache`,
+// so that a resumed run takes up the same ones without computing them again.
+StatusOr<TrajectoryBatch> MakeGivenObjects(TaskParts& parts, const TaskSplit& train, const std::string& cache,
+                                           const std::function<void(std::string_view)>& log);
+
+// What a training run needs beside the parts.
+struct TrainingParts {
+  std::unique_ptr<Objective> objective, warm_start;
+  std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z
+  std::optional<Optimizer> optimizer;
+  std::unique_ptr<Trainer> trainer;
+};
+StatusOr<TrainingParts> MakeTraining(TaskParts& parts, const TaskSplit& train, const TrajectoryBatch& given, const std::string& failure_folder);
+
+// The trained parameters of a checkpoint that a Trainer wrote, into parts.parameters; what belongs to training alone is left out.
+Status LoadTrainedParameters(TaskParts& parts, const std::string& checkpoint);
+
+// Saves the sampler for others: the PEFT folder, and beside it gfn_sampler.json with all that the adapter alone does not say
+// (template, stops, legal vocabulary, lengths, temperature, hash and stored type of the base weights).
+Status ExportAdapter(const TaskParts& parts, const std::string& folder);
+// Replaces the adapter's values by those of a PEFT folder. If the folder has a gfn_sampler.json, base weights and tokenizer must
+// be the ones that it names.
+Status ImportAdapter(TaskParts& parts, const std::string& folder);
+
+}  // namespace gfn

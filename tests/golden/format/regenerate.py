@@ -1,0 +1,149 @@
+"""Writes the GGUF files beside this script, the numbers of SmolLM2 and an answer of `gguf` to every block type.
+
+Run with the packages torch, transformers, gguf and numpy (gguf 0.19 when the stored files were made):
+    python3 tests/golden/format/regenerate.py [SMOLLM2_HF_FOLDER]
+- blocks.gguf: random blocks of each tensor type, as tensor "<type>", with the numbers that the Python package `gguf` makes
+  of them as fp32 tensor "<type>.f32"; and one metadata key of each value type.
+- tiny_llama_sharded.gguf, tiny_qwen2.gguf, tiny_gpt2.gguf: the models of tests/golden/models under the names that the package's
+  tensor map gives, with what llama.cpp's convert_hf_to_gguf.py does to them: rows of q and k of llama permuted, Conv1D of gpt2
+  transposed, vectors as fp32.
+- smollm2_tensors.json: for each tensor of SmolLM2-135M-Instruct (its GGUF as transformers loads it, in fp32) the shape and the
+  sum of bits * (1 + index) modulo 2^64 over the bit patterns of its numbers. Only with the folder given.
+"""
+import json
+import pathlib
+import sys
+
+import gguf
+import numpy as np
+import torch
+from safetensors import safe_open
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODELS = HERE.parent / "models"
+TYPES = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]
+# Where a block's fp16 numbers lie: random bits there would be NaN, infinite or absurd.
+SCALE_OFFSETS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2],
+                 "Q6_K": [208]}
+
+
+def random_blocks(name, rows, rng):
+    elements, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+    per_row = 256 // elements if elements > 1 else 32
+    if name == "F16":
+        values = rng.normal(size=(rows, per_row)).astype(np.float16)
+        values[0, :4] = [0.0, -0.0, 6e-8, 65504]  # zeros, the smallest subnormal, the largest number
+        return values.view(np.uint8)
+    if name == "BF16":
+        return (rng.normal(size=(rows, per_row)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
+    blocks = rng.integers(0, 256, size=(rows * per_row, size), dtype=np.uint8)
+    for offset in SCALE_OFFSETS[name]:
+        scales = rng.normal(size=rows * per_row).astype(np.float16)
+        blocks[:, offset:offset + 2] = scales[:, None].view(np.uint8)
+    return blocks.reshape(rows, per_row * size)
+
+
+def write(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def blocks_file():
+    rng = np.random.default_rng(7)
+    writer = gguf.GGUFWriter(HERE / "blocks.gguf", "test")
+    for kind, value in dict(uint8=200, int8=-100, uint16=60000, int16=-30000, uint32=4000000000, int32=-2000000000,
+                            uint64=9000000000000000000, int64=-9000000000000000000, float32=0.1, float64=0.1, bool=True,
+                            string="gr\u00fc\u00df dich").items():
+        getattr(writer, "add_" + kind)("test." + kind, value)
+    writer.add_array("test.ints", [1, -2, 3])
+    writer.add_array("test.floats", [0.5, -0.25])
+    writer.add_array("test.bools", [True, False])
+    writer.add_array("test.strings", ["a", "", "bc"])
+    for name in TYPES:
+        kind = gguf.GGMLQuantizationType[name]
+        raw = random_blocks(name, 2, rng)
+        writer.add_tensor(name, raw, raw_dtype=kind)
+        writer.add_tensor(name + ".f32", gguf.quants.dequantize(raw, kind).astype(np.float32))
+    write(writer)
+
+
+def permute(weight, heads):
+    """convert_hf_to_gguf.py, LlamaModel.permute"""
+    return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+
+
+def model_file(name, arch):
+    folder = MODELS / name
+    config = json.loads((folder / "config.json").read_text())
+    writer = gguf.GGUFWriter(HERE / (name + ".gguf"), gguf.MODEL_ARCH_NAMES[arch])
+    is_gpt2 = arch == gguf.MODEL_ARCH.GPT2
+    heads = config["n_head" if is_gpt2 else "num_attention_heads"]
+    layers = config["n_layer" if is_gpt2 else "num_hidden_layers"]
+    writer.add_block_count(layers)
+    writer.add_head_count(heads)
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    if is_gpt2:
+        writer.add_context_length(config["n_positions"])
+        writer.add_embedding_length(config["n_embd"])
+        writer.add_feed_forward_length(config["n_inner"])
+        writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+    else:
+        writer.add_context_length(config["max_position_embeddings"])
+        writer.add_embedding_length(config["hidden_size"])
+        writer.add_feed_forward_length(config["intermediate_size"])
+        writer.add_head_count_kv(config["num_key_value_heads"])
+        writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+        writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+        if "head_dim" in config:
+            writer.add_key_length(config["head_dim"])
+            writer.add_value_length(config["head_dim"])
+            writer.add_rope_dimension_count(config["head_dim"])
+    names = gguf.get_tensor_name_map(arch, layers)
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for key in file.keys():
+                tensor = file.get_tensor(key)
+                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith("q_proj.weight"):
+                    tensor = permute(tensor, heads)
+                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith("k_proj.weight"):
+                    tensor = permute(tensor, config["num_key_value_heads"])
+                if is_gpt2 and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
+                    tensor = tensor.transpose(1, 0)
+                new_name = names.get_name(key, try_suffixes=(".weight", ".bias"))
+                if tensor.dim() == 1:
+                    writer.add_tensor(new_name, tensor.float().numpy())
+                elif tensor.dtype == torch.bfloat16:
+                    raw = tensor.contiguous().view(torch.uint8).numpy()
+                    writer.add_tensor(new_name, raw, raw_dtype=gguf.GGMLQuantizationType.BF16)
+                else:
+                    writer.add_tensor(new_name, np.ascontiguousarray(tensor.numpy()))
+    write(writer)
+
+
+def smollm2_numbers(folder):
+    result = {}
+    with safe_open(pathlib.Path(folder) / "model.safetensors", "np") as file:
+        for key in sorted(file.keys()):
+            tensor = file.get_tensor(key)
+            bits = np.ascontiguousarray(tensor).view(np.uint32).reshape(-1).astype(np.uint64)
+            total = int((bits * (np.arange(bits.size, dtype=np.uint64) + np.uint64(1))).sum(dtype=np.uint64))
+            result[key] = [list(tensor.shape), f"{total:016x}"]
+    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in result.items())
+    (HERE / "smollm2_tensors.json").write_text("{\n" + lines + "\n}\n")
+
+
+def main():
+    blocks_file()
+    model_file("tiny_llama_sharded", gguf.MODEL_ARCH.LLAMA)
+    model_file("tiny_qwen2", gguf.MODEL_ARCH.QWEN2)
+    model_file("tiny_gpt2", gguf.MODEL_ARCH.GPT2)
+    if len(sys.argv) > 1:
+        smollm2_numbers(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Writes small LoRA adapters with PEFT on the models of tests/golden/models, each with reference logits.
+
+Run with the packages torch, transformers and peft (2.11, 5.23 and 0.21 when the stored files were made):
+    python3 tests/golden/peft/regenerate.py
+Each folder is what PeftModel.save_pretrained writes, plus reference.json as in tests/golden/models: the logits of the model
+with the adapter. Both matrices are random, as after training (a fresh adapter's B is zero and would change nothing).
+"""
+import json
+import pathlib
+import shutil
+
+import peft
+import torch
+import transformers
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODELS = HERE.parent / "models"
+COMMON = dict(task_type="CAUSAL_LM", lora_dropout=0.0, bias="none")
+
+ADAPTERS = {
+    "tiny_llama": ("tiny_llama", dict(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj", "down_proj"])),
+    # other ranks and alphas by pattern, a module given by its whole path
+    "tiny_llama_patterns": ("tiny_llama", dict(
+        r=2, lora_alpha=3, target_modules=["k_proj", "o_proj", "up_proj"],
+        rank_pattern={"up_proj": 3, "model.layers.1.self_attn.k_proj": 1}, alpha_pattern={"o_proj": 5})),
+    # Conv1D weights and scale = alpha / sqrt(rank)
+    "tiny_gpt2": ("tiny_gpt2", dict(r=3, lora_alpha=2, use_rslora=True, fan_in_fan_out=True,
+                                    target_modules=["c_attn", "c_proj", "c_fc"])),
+}
+
+
+def main():
+    for seed, (name, (base, settings)) in enumerate(ADAPTERS.items()):
+        folder = HERE / name
+        shutil.rmtree(folder, ignore_errors=True)
+        model = transformers.AutoModelForCausalLM.from_pretrained(MODELS / base, dtype=torch.float32,
+                                                                  attn_implementation="eager")
+        model = peft.get_peft_model(model, peft.LoraConfig(**COMMON, **settings))
+        model.peft_config["default"].base_model_name_or_path = base
+        generator = torch.Generator().manual_seed(2000 + seed)
+        with torch.no_grad():
+            for key, p in model.named_parameters():
+                if "lora_" in key:
+                    p.copy_(0.3 * torch.randn(p.shape, generator=generator))
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+
+        model.eval()
+        plain = json.loads((MODELS / base / "reference.json").read_text())
+        ids = torch.tensor([plain["token_ids"]])
+        with torch.no_grad():
+            logits = model(ids).logits[0]
+        rows = ",\n".join("[" + ",".join(f"{x:.8g}" for x in row) + "]" for row in logits.tolist())
+        (folder / "reference.json").write_text(f'{{"token_ids": {json.dumps(ids[0].tolist())},\n"logits": [\n{rows}\n]}}\n')
+        change = (logits - torch.tensor(plain["logits"])).abs().max().item()
+        print(name, "largest change of a logit", change)
+
+
+if __name__ == "__main__":
+    main()

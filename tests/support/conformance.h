@@ -1,0 +1,65 @@
+// The suites that every environment, reward and policy passes. A new one's own test is a few lines:
+//
+//   TEST(MyWorld, Environment) { CheckEnvironment(world, {Unconditional()}); }
+//   TEST(MyWorld, Reward) { CheckReward(world, reward, {Unconditional()}); }
+//   TEST(MyWorld, Policy) { CheckPolicy(world, policy, {Unconditional()}, {.tolerance = kTinyModelTolerance}); }
+//
+// Failures are gtest failures that name the check, the row and the state as Environment::Format prints it. For discrete,
+// deterministic worlds. Give two or more conditions where the world has conditions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gflownet/core/environment.h"
+#include "gflownet/core/policy.h"
+#include "gflownet/core/reward.h"
+#include "gflownet/tensor/parameter_set.h"
+#include "gflownet/tensor/tolerances.h"
+
+namespace gfn {
+
+struct ConformanceOptions {
+  int64_t rollouts = 8;  // of each condition
+  uint64_t seed = 1;
+  // Of one action's log-probability or of one row's log R; sums over T actions get sqrt(T) times as much.
+  Tolerance tolerance{1e-5};
+};
+
+// Trajectories of uniformly random legal actions, drawn through the environment alone, complete but without rewards.
+TrajectoryBatch RandomTrajectories(const Environment& environment, const std::vector<ConditionId>& conditions,
+                                   const ConformanceOptions& options = {});
+
+// The Spec is sane; initial states are initial and open; some action is legal until done and none after; every trajectory ends
+// within max_steps, by a stop action where there are any; done rows stay as they are; Undo(Step(s, a)) = s by a legal backward
+// action; every legal backward action leads to a parent from which a legal action leads back; a batch is its rows one by one;
+// the views of Support agree; Format tells different states apart; CompleteBatch takes what is legal and refuses what is not.
+void CheckEnvironment(const Environment& environment, const std::vector<ConditionId>& conditions,
+                      const ConformanceOptions& options = {});
+
+// Finite; a batch is its rows one by one, in any order, with any padding; the same twice. Of a PrefixReward besides: the last
+// entry is LogReward, and each legal entry is the reward of the trajectory that was stopped there.
+void CheckReward(const Environment& environment, const Reward& reward, const std::vector<ConditionId>& conditions,
+                 const ConformanceOptions& options = {});
+
+// Provides what it says; log-probabilities are at most 0, and exactly 0 in padding and where one action only is legal; those of
+// a session sum to 1 over legal actions and equal Score's step by step, with rows leaving on the way; log_stop at the last step
+// is log_pf there and equals the session's elsewhere; a batch is its rows one by one; without with_grad nothing is recorded.
+void CheckPolicy(const Environment& environment, const Policy& policy, const std::vector<ConditionId>& conditions,
+                 const ConformanceOptions& options = {});
+
+// A gradient of log_pf reaches a parameter; saved parameters, loaded into another policy of the same shape that says something
+// else, give the same scores bit for bit.
+struct PolicyWithParameters {
+  const Policy& policy;
+  ParameterSet& parameters;
+};
+void CheckPolicyParameters(const Environment& environment, const PolicyWithParameters& original,
+                           const PolicyWithParameters& other, const std::vector<ConditionId>& conditions,
+                           const ConformanceOptions& options = {});
+
+// Expects every element close; `what` begins the message.
+void ExpectClose(const at::Tensor& found, const at::Tensor& expected, Tolerance tolerance, const std::string& what);
+
+}  // namespace gfn

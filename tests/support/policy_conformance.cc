@@ -1,0 +1,161 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "gflownet/core/rollout.h"
+#include "tests/support/conformance.h"
+
+namespace gfn {
+namespace {
+
+constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb, Need::kLogStop, Need::kLogFlow, Need::kLogZ};
+
+at::Tensor* Field(TrajectoryScores& scores, Need need) {
+  switch (need) {
+    case Need::kLogPf: return &scores.log_pf_BT;
+    case Need::kLogPb: return &scores.log_pb_BT;
+    case Need::kLogStop: return &scores.log_stop_BT;
+    case Need::kLogFlow: return &scores.log_flow_BT;
+    case Need::kLogZ: return &scores.log_z_G;
+  }
+  return nullptr;
+}
+
+// Everything that the policy provides, except log_pb on a tree, on the CPU.
+TrajectoryScores ScoreAll(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch, bool with_grad = false) {
+  Needs needs = policy.Provides();
+  if (environment.Spec().is_tree) needs = needs.Without(Need::kLogPb);
+  TrajectoryScores scores = policy.Score(batch, {.needs = needs, .with_grad = with_grad});
+  for (const Need need : kAllNeeds) {
+    at::Tensor& field = *Field(scores, need);
+    EXPECT_EQ(needs.Has(need), field.defined()) << Needs(need).ToString();
+    if (field.defined() && !with_grad) field = field.to(at::kCPU);
+  }
+  return scores;
+}
+
+// Forces the batch through a session, dropping rows as they finish; what the session says is log_pf and log_stop. [B, T]
+TrajectoryScores SessionScores(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch) {
+  const at::NoGradGuard no_grad;
+  TrajectoryScores result;
+  result.log_pf_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
+  result.log_stop_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
+  const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
+  State state = environment.Initial(batch.condition_ids);
+  at::Tensor live_N = at::arange(batch.size(), at::kLong);
+  const at::Tensor stops_B = batch.actions_BT.gather(1, (batch.lengths_B - 1).unsqueeze(1)).squeeze(1);
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const Support support = environment.ForwardSupport(state);
+    const at::Tensor logits_NA = session->Logits(state);
+    EXPECT_EQ(logits_NA.sizes(), (at::IntArrayRef{live_N.numel(), environment.Spec().num_actions}));
+    const at::Tensor log_probs_NA = support.LogProbs(logits_NA.to(at::kCPU, at::kDouble));
+    EXPECT_LT((log_probs_NA.exp().sum(1) - 1).abs().max().item<double>(), 1e-9) << "step " << step;
+    const at::Tensor actions_N = batch.actions_BT.select(1, step).index_select(0, live_N);
+    const at::Tensor log_pf_N = log_probs_NA.gather(1, actions_N.unsqueeze(1)).squeeze(1);
+    result.log_pf_BT.select(1, step).index_copy_(0, live_N, log_pf_N);
+    if (batch.stop_legal_BT.defined()) {
+      const at::Tensor log_stop_N = log_probs_NA.gather(1, stops_B.index_select(0, live_N).unsqueeze(1)).squeeze(1);
+      const at::Tensor legal_N = batch.stop_legal_BT.select(1, step).index_select(0, live_N);
+      result.log_stop_BT.select(1, step).index_copy_(0, live_N, at::where(legal_N, log_stop_N, 0.0));
+    }
+    State next = environment.Step(state, actions_N);
+    const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
+    if (keep_M.numel() == 0) break;
+    session->Advance(actions_N.to(logits_NA.device()));
+    if (keep_M.numel() < live_N.numel()) session->Keep(keep_M.to(logits_NA.device()));
+    state = next.Gather(keep_M);
+    live_N = live_N.index_select(0, keep_M);
+  }
+  return result;
+}
+
+// Exactly 0 in padding and where one action only is legal; never above 0.
+void CheckLogProbs(const Environment& environment, const TrajectoryBatch& batch, const TrajectoryScores& scores) {
+  EXPECT_EQ(scores.mask_BT.to(at::kCPU).equal(batch.StepMask()), true);
+  EXPECT_LE(scores.log_pf_BT.max().item<double>(), 0);
+  const std::vector<State> states = Unroll(environment, batch);
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const at::Tensor certain_B = environment.ForwardSupport(states[step]).CountLegal().le(1);
+    const at::Tensor log_pf_B = scores.log_pf_BT.select(1, step);
+    EXPECT_TRUE(at::where(certain_B, log_pf_B, at::zeros_like(log_pf_B)).eq(0).all().item<bool>())
+        << "step " << step << ": log_pf of a forced action or of padding is not 0";
+  }
+}
+
+}  // namespace
+
+void CheckPolicy(const Environment& environment, const Policy& policy, const std::vector<ConditionId>& conditions,
+                 const ConformanceOptions& options) {
+  SCOPED_TRACE("policy on " + environment.Spec().name);
+  ASSERT_TRUE(policy.Provides().Has(Need::kLogPf));
+  const TrajectoryBatch batch = RandomTrajectories(environment, conditions, options);
+  const TrajectoryScores scores = ScoreAll(environment, policy, batch);
+  ASSERT_FALSE(testing::Test::HasFailure());
+  CheckLogProbs(environment, batch, scores);
+  EXPECT_FALSE(scores.log_pf_BT.requires_grad()) << "with_grad is false";
+  const Grouping grouping = GroupRows(batch.condition_ids);
+  EXPECT_EQ(scores.num_groups, static_cast<int64_t>(grouping.conditions.size()));
+  EXPECT_TRUE(scores.group_B.to(at::kCPU).equal(at::tensor(grouping.group_of_row, at::kLong)));
+
+  // Sampler = scorer.
+  const TrajectoryScores session = SessionScores(environment, policy, batch);
+  ExpectClose(session.log_pf_BT, scores.log_pf_BT, options.tolerance, "log_pf: session against Score");
+  if (scores.log_stop_BT.defined()) {
+    ExpectClose(session.log_stop_BT, scores.log_stop_BT, options.tolerance, "log_stop: session against Score");
+    const at::Tensor last_B1 = (batch.lengths_B - 1).unsqueeze(1);
+    ExpectClose(scores.log_stop_BT.gather(1, last_B1), scores.log_pf_BT.gather(1, last_B1), options.tolerance,
+                "log_stop against log_pf where the row stopped");
+  }
+
+  // A batch is its rows one by one.
+  for (int64_t row = 0; row < batch.size(); ++row) {
+    const TrajectoryBatch one = batch.Gather(std::vector<int64_t>{row});
+    TrajectoryScores alone = ScoreAll(environment, policy, one);
+    TrajectoryScores together = scores;
+    for (const Need need : kAllNeeds) {
+      if (need == Need::kLogZ || !Field(alone, need)->defined()) continue;
+      ExpectClose(*Field(alone, need), Field(together, need)->slice(0, row, row + 1).slice(1, 0, one.num_steps()), options.tolerance,
+                  Needs(need).ToString() + " of row " + std::to_string(row) + ", alone against together");
+    }
+  }
+
+  // What Rollout samples is legal, and what it recorded is what CompleteBatch finds.
+  const auto sampled = Rollout(environment, policy, RolloutRows(conditions, options.rollouts), {options.seed, RngPurpose::kTest, 1});
+  ASSERT_TRUE(sampled.ok()) << Message(sampled.status());
+  TrajectoryBatch again = *sampled;
+  const Status status = CompleteBatch(environment, again);
+  ASSERT_TRUE(status.ok()) << Message(status);
+  if (again.stop_legal_BT.defined()) {
+    EXPECT_TRUE(again.stop_legal_BT.equal(sampled->stop_legal_BT));
+  }
+  if (again.backward_actions_BT.defined()) {
+    EXPECT_TRUE(again.backward_actions_BT.equal(sampled->backward_actions_BT));
+  }
+}
+
+void CheckPolicyParameters(const Environment& environment, const PolicyWithParameters& original,
+                           const PolicyWithParameters& other, const std::vector<ConditionId>& conditions,
+                           const ConformanceOptions& options) {
+  SCOPED_TRACE("parameters of a policy on " + environment.Spec().name);
+  const TrajectoryBatch batch = RandomTrajectories(environment, conditions, options);
+  original.parameters.ZeroGrad();
+  ScoreAll(environment, original.policy, batch, /*with_grad=*/true).log_pf_BT.sum().backward();
+  const auto norm = original.parameters.GradNorm();
+  ASSERT_TRUE(norm.ok()) << Message(norm.status());
+  EXPECT_GT(*norm, 0) << "no gradient reached a parameter";
+  original.parameters.ZeroGrad();
+
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("gfn_parameters_" + std::to_string(getpid()) + ".safetensors");
+  const TrajectoryScores before = ScoreAll(environment, original.policy, batch);
+  EXPECT_FALSE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT)) << "give a second policy of other values";
+  const Status saved = original.parameters.Save(path.string());
+  ASSERT_TRUE(saved.ok()) << Message(saved);
+  const Status loaded = other.parameters.Load(path.string());
+  std::filesystem::remove(path);
+  ASSERT_TRUE(loaded.ok()) << Message(loaded);
+  EXPECT_TRUE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT)) << "loaded parameters give other scores";
+}
+
+}  // namespace gfn

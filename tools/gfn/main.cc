@@ -1,0 +1,123 @@
+// The thin executable: reads the command line, then loads the engine library beside it. It links no LibTorch, so that --help
+// and usage errors answer at once.
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+
+#include "app/commands.h"
+
+namespace {
+
+// libgfn_engine.so stands beside the executable.
+int RunEngine(const gfn::Command& command) {
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string library = (self.parent_path() / "libgfn_engine.so").string();
+  void* engine = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (engine == nullptr) {
+    std::cerr << "gfn: cannot load the engine: " << dlerror() << "\n  run tools/setup and tools/build again\n";
+    return 1;
+  }
+  auto* entry = reinterpret_cast<decltype(&gfn_engine_run)>(dlsym(engine, kEngineEntry));
+  if (entry == nullptr) {
+    std::cerr << "gfn: " << library << " is of another version: " << dlerror() << "\n";
+    return 1;
+  }
+  return entry(&command);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("gfn turns language models into samplers of posteriors: it fine-tunes a LoRA adapter as a GFlowNet.", "gfn");
+  app.require_subcommand(0, 1);
+  app.failure_message(CLI::FailureMessage::help);
+  bool version = false;
+  app.add_flag("--version", version, "Print the version of gfn, its commit, LibTorch and the device");
+  gfn::Command chosen = gfn::VersionCommand{};
+
+  gfn::TrainCommand train;
+  CLI::App* sub = app.add_subcommand("train", "Train a sampler from a YAML file; prints the run folder");
+  sub->add_option("config", train.config, "YAML file, e.g. configs/infill/quickstart.yaml")->required();
+  sub->add_option("--set", train.overrides, "Override one key: --set a.b=c (may be repeated)")->allow_extra_args(false);
+  sub->add_option("--out", train.out, "Run folder (default: runs/<name>)");
+  sub->add_flag("--resume", train.resume, "Go on with the run in the folder");
+  sub->callback([&] { chosen = train; });
+
+  gfn::SampleCommand sample;
+  sub = app.add_subcommand("sample", "Draw samples from a trained sampler; prints JSON lines: text, log_pf, log_reward, terms");
+  sub->add_option("run", sample.run, "Run folder, or a checkpoint in one")->required();
+  sub->add_option("--input", sample.input, "JSON lines of the task's format; - is standard input")->required();
+  sub->add_option("--num", sample.num, "Samples of each line")->capture_default_str();
+  sub->add_option("--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself")->capture_default_str();
+  sub->add_option("--top-k", sample.top_k, "Sample among the k most probable tokens; 0: all")->capture_default_str();
+  sub->add_option("--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability")->capture_default_str();
+  sub->add_option("--seed", sample.seed, "Seed of the draws")->capture_default_str();
+  sub->callback([&] { chosen = sample; });
+
+  gfn::EvalCommand eval;
+  sub = app.add_subcommand("eval", "Compare the trained sampler with the fixed baselines on a split; prints a table");
+  sub->add_option("run", eval.run, "Run folder, or a checkpoint in one")->required();
+  sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
+  sub->add_option("--data", eval.data, "A file of the task's format instead of a split");
+  sub->add_option("--json", eval.json, "Also write the numbers to this file");
+  sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")->capture_default_str();
+  sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")->capture_default_str();
+  sub->add_option("--checkpoint", eval.checkpoint, "best or last")->capture_default_str();
+  sub->callback([&] { chosen = eval; });
+
+  gfn::DoctorCommand doctor;
+  sub = app.add_subcommand("doctor", "Check on your own model and machine that the sampler is what it claims; green or red, with numbers");
+  sub->add_option("target", doctor.target, "Run folder or YAML file")->required();
+  sub->add_option("--set", doctor.overrides, "Override one key of a YAML file")->allow_extra_args(false);
+  sub->callback([&] { chosen = doctor; });
+
+  gfn::DescribeCommand describe;
+  sub = app.add_subcommand("describe", "What would run: shapes, parameters, memory, every key; or the state of a run folder; or a model");
+  sub->add_option("target", describe.target, "YAML file, run folder, or model")->required();
+  sub->add_option("--set", describe.overrides, "Override one key of a YAML file")->allow_extra_args(false);
+  sub->callback([&] { chosen = describe; });
+
+  gfn::BenchCommand bench;
+  sub = app.add_subcommand("bench", "Measure one training step, phase by phase");
+  sub->add_option("what", bench.what, "infill")->capture_default_str();
+  sub->add_option("--model", bench.model, "Model file or folder (default: the one tools/setup fetched)");
+  sub->add_option("--dtype", bench.dtype, "fp32 or bf16")->capture_default_str();
+  sub->add_option("--device", bench.device, "cpu or cuda")->capture_default_str();
+  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")->capture_default_str();
+  sub->add_option("--prompts", bench.prompts, "Prompts of a step")->capture_default_str();
+  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")->capture_default_str();
+  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")->capture_default_str();
+  sub->add_option("--suffix-tokens", bench.suffix_tokens, "Tokens of the suffix, its stop included")->capture_default_str();
+  sub->add_option("--max-len", bench.max_len, "Tokens generated")->capture_default_str();
+  sub->add_option("--rank", bench.rank, "LoRA rank, all projections")->capture_default_str();
+  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")->capture_default_str();
+  sub->add_flag("--share-prefixes", bench.share_prefixes, "Compute what rollouts have in common once");
+  sub->add_option("--json", bench.json, "Also write the numbers to this file");
+  sub->callback([&] { chosen = bench; });
+
+  gfn::ReportCommand report;
+  sub = app.add_subcommand("report", "Write report.html of a run; prints its path");
+  sub->add_option("run", report.run, "Run folder")->required();
+  sub->callback([&] { chosen = report; });
+
+  gfn::MergeCommand merge;
+  sub = app.add_subcommand("merge", "Write the base model with the trained adapter merged in, as a Hugging Face folder");
+  sub->add_option("run", merge.run, "Run folder, or a checkpoint in one")->required();
+  sub->add_option("--out", merge.out, "Folder to write")->required();
+  sub->add_option("--dtype", merge.dtype, "fp32 or bf16 (bf16 rounds most of a small adapter away)")->capture_default_str();
+  sub->callback([&] { chosen = merge; });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (app.get_subcommands().empty() && !version) {
+    std::cerr << app.help();
+    return 2;
+  }
+  return RunEngine(chosen);
+}
