@@ -34,9 +34,10 @@ void ComputeMetrics(const TaskParts& parts, const TaskSplit& split, SamplerResul
     add("length", condition.MeanLength());
     std::vector<TokenSequence> words;
     double bleu = 0, gleu = 0;
-    const TokenSequence reference = SplitWords(split.examples[c].z);
+    WordNumbering numbering;
+    const TokenSequence reference = numbering.Number(split.examples[c].z);
     for (const SampledText& sample : condition.samples) {
-      words.push_back(SplitWords(DecodeObject(*parts.tokenizer, sample.tokens, sample.stop)));
+      words.push_back(numbering.Number(DecodeObject(*parts.tokenizer, sample.tokens, sample.stop)));
       bleu += SentenceBleu({&reference, 1}, words.back());
       gleu += SentenceGleu({&reference, 1}, words.back());
     }

@@ -52,6 +52,9 @@ function(gfn_test name)
     set(A_TIMEOUT 600)
   endif()
   add_executable(${name} ${A_SRCS})
+  # As the libraries are compiled, so that the precompiled header fits.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC)
   _gfn_flags(${name} "${A_TORCH}")
   target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE

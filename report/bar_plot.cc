@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "gflownet/base/check.h"
 #include "report/plot_frame.h"
@@ -16,17 +17,27 @@ constexpr double kBottom = 40;  // ticks and axis label
 
 bool HasWhisker(const Interval& value) { return IsDrawable(value.low, false) && IsDrawable(value.high, false); }
 
-// Enough digits to see the interval, or about three.
-std::string ValueText(const Interval& value) {
-  const double width = HasWhisker(value) ? value.high - value.low : 0;
-  const double unit = width > 0 ? width / 4 : std::abs(value.mean) / 100;
-  const int decimals = unit > 0 ? std::clamp(static_cast<int>(std::ceil(-std::log10(unit))), 0, 6) : 1;
-  return WithMinusSigns(FormatFixed(value.mean, decimals));
+// Decimals for all values of the chart: enough to see the width of a middling interval, or about three digits.
+int ChooseDecimals(const BarChart& chart) {
+  std::vector<double> widths;
+  double largest = 0;
+  for (const BarGroup& group : chart.groups) {
+    for (const Interval& value : group.values) {
+      if (!IsDrawable(value.mean, false)) continue;
+      largest = std::max(largest, std::abs(value.mean));
+      if (HasWhisker(value) && value.high > value.low) widths.push_back(value.high - value.low);
+    }
+  }
+  const double unit = widths.empty() ? largest / 100 : Quantile(widths, 0.5) / 10;
+  return unit > 0 ? std::clamp(static_cast<int>(std::ceil(-std::log10(unit))), 0, 6) : 0;
 }
+
+std::string ValueText(const Interval& value, int decimals) { return WithMinusSigns(FormatFixed(value.mean, decimals)); }
 
 // Where everything of one chart stands.
 struct Layout {
   Scale scale;
+  int decimals;  // of the values beside the bars
   double left, width, category_height, label_row, first_row, bottom;
   // Values outside the limits that the caller set end at the edge.
   double X(double value) const { return left + std::clamp(scale.Fraction(value), 0.0, 1.0) * width; }
@@ -34,18 +45,19 @@ struct Layout {
 
 Layout LayOut(const BarChart& chart, const PlotSize& size, const Range& range) {
   Layout layout;
+  layout.decimals = ChooseDecimals(chart);
   double label_width = 0, value_width = 0;
   for (const std::string& category : chart.categories) label_width = std::max(label_width, TextPixels(category, kFont));
   for (const BarGroup& group : chart.groups) {
-    for (const Interval& value : group.values) value_width = std::max(value_width, TextPixels(ValueText(value), kFont));
+    for (const Interval& value : group.values) value_width = std::max(value_width, TextPixels(ValueText(value, layout.decimals), kFont));
   }
   const bool labels_beside = label_width <= 0.3 * size.width;  // else each on a row of its own above its bars
-  layout.left = labels_beside ? label_width + 12 : 4;
+  layout.left = labels_beside ? label_width + 12 : 16;
   layout.label_row = labels_beside ? 0 : 18;
   layout.width = std::max(60.0, size.width - layout.left - value_width - 16);
   const bool bars = chart.style == BarChart::Style::kBar;
   layout.scale = MakeScale(
-      range, {.round_ends = true, .padding = bars ? 0 : 0.03, .max_ticks = static_cast<int>(layout.width / 80)});
+      range, {.round_ends = true, .padding = bars ? 0 : 0.03, .max_ticks = std::max(3, static_cast<int>(layout.width / 80))});
   layout.category_height =
       layout.label_row + static_cast<double>(chart.groups.size()) * (kBarHeight + kBarGap) + kCategoryGap;
   layout.first_row = chart.x_marks.empty() ? 4 : kTopRow;
@@ -119,7 +131,7 @@ void DrawValue(const Interval& value, double y, BarChart::Style style, const Lay
   if (style == BarChart::Style::kDot) {
     svg->Leaf("circle", {{"cx", Px(x)}, {"cy", Px(middle)}, {"r", "4.5"}, {"class", "dot " + hue}});
   }
-  svg->Element("text", {{"x", Px(text_x + 8)}, {"y", Px(middle + 4)}, {"class", "value"}}, ValueText(value));
+  svg->Element("text", {{"x", Px(text_x + 8)}, {"y", Px(middle + 4)}, {"class", "value"}}, ValueText(value, layout.decimals));
 }
 
 }  // namespace

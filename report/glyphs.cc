@@ -9,7 +9,7 @@
 namespace gfn::report {
 namespace {
 
-constexpr double kGlyphWidth = 88, kGlyphHeight = 16, kGlyphMargin = 5;
+constexpr double kGlyphWidth = 72, kGlyphHeight = 12, kGlyphMargin = 5;
 
 }  // namespace
 
@@ -48,6 +48,7 @@ Markup IntervalGlyph(const Interval& interval, const GlyphScale& scale, const st
     return Px(kGlyphMargin + fraction * (kGlyphWidth - 2 * kGlyphMargin));
   };
   const std::string middle = Px(kGlyphHeight / 2);
+  svg.Leaf("line", {{"x1", "0"}, {"y1", middle}, {"x2", Px(kGlyphWidth)}, {"y2", middle}, {"class", "track"}});
   if (scale.reference.has_value() && IsDrawable(*scale.reference, false)) {
     const std::string x = x_of(*scale.reference);
     svg.Leaf("line", {{"x1", x}, {"y1", "0"}, {"x2", x}, {"y2", Px(kGlyphHeight)}, {"class", "reference"}});

@@ -40,7 +40,7 @@ Scale ScaleOf(const FrameAxis& axis, int max_ticks) {
 
 // As many ticks as their labels leave room for.
 Scale FittingXScale(const FrameAxis& axis, double width) {
-  for (int max_ticks = std::max(2, static_cast<int>(width / 70)); max_ticks > 1; --max_ticks) {
+  for (int max_ticks = std::max(2, static_cast<int>(width / 60)); max_ticks > 1; --max_ticks) {
     Scale scale = ScaleOf(axis, max_ticks);
     const double spacing = width / std::max<double>(1, static_cast<double>(scale.ticks.size()) - 1);
     if (WidestLabel(scale) + kMinTickSpace <= spacing) return scale;
@@ -93,7 +93,7 @@ bool AllIntegers(std::span<const double> values) {
 PlotFrame::PlotFrame(const PlotSize& size, FrameAxis x, FrameAxis y)
     : size_(size), x_axis_(std::move(x)), y_axis_(std::move(y)) {
   const double bottom = 22 + (x_axis_.label.empty() ? 0 : 20);
-  y_ = ScaleOf(y_axis_, std::max(2, static_cast<int>((size.height - bottom - 30) / 48)));
+  y_ = ScaleOf(y_axis_, std::max(2, static_cast<int>((size.height - bottom - 30) / 40)));
   left_ = std::ceil(WidestLabel(y_)) + kTickGap;
   x_ = FittingXScale(x_axis_, size.width - left_ - 20);
   // The last label is centred on its tick and may stand out to the right; the first to the left of narrow y labels.
@@ -107,7 +107,7 @@ PlotFrame::PlotFrame(const PlotSize& size, FrameAxis x, FrameAxis y)
   PlaceXMarks();
   int rows = 0;
   for (const PlacedMark& mark : x_marks_) rows = std::max(rows, mark.row + 1);
-  top_ = (AxisLabel(y_axis_, y_).empty() ? 8 : 24) + rows * kRowHeight;
+  top_ = (AxisLabel(y_axis_, y_).empty() ? 8 : 27) + rows * kRowHeight;
   plot_height_ = std::max(40.0, size.height - top_ - bottom);
 }
 

@@ -17,7 +17,7 @@ body{margin:0;background:var(--bg);color:var(--ink);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:868px;margin:0 auto;padding:40px 24px 64px}
 h1{font-size:30px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em;text-wrap:balance}
-h2{font-size:21px;line-height:1.3;margin:52px 0 12px;padding-top:14px;border-top:1px solid var(--line)}
+h2{font-size:21px;line-height:1.3;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--line)}
 p{margin:0 0 14px;max-width:46em}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.87em}
 code{background:var(--panel);border-radius:4px;padding:1px 4px}
@@ -27,7 +27,7 @@ summary{cursor:pointer;color:var(--muted);font-size:15px}
 .headlines{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:24px 0}
 .headlines>div{background:var(--panel);border-radius:10px;padding:14px 16px;display:flex;flex-direction:column}
 .headlines .label{font-size:13.5px;color:var(--muted);line-height:1.35}
-.headlines .value{font-size:26px;font-weight:600;line-height:1.4;font-variant-numeric:tabular-nums}
+.headlines .value{font-size:23px;font-weight:600;line-height:1.4;font-variant-numeric:tabular-nums}
 .headlines .detail{font-size:13px;color:var(--muted);margin-top:auto}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(250px,1fr));gap:0 28px;margin:20px 0 0;font-size:14px}
 .facts>div{display:flex;justify-content:space-between;gap:14px;padding:5px 0;border-bottom:1px solid var(--line)}
@@ -38,17 +38,17 @@ a{color:var(--blue);text-decoration:none}a:hover{text-decoration:underline}
 .role{font-size:11.5px;font-weight:600;letter-spacing:.04em;text-transform:uppercase;color:var(--muted);margin-right:8px}
 .note{border-left:3px solid var(--strong);padding:2px 0 2px 14px;margin:0 0 20px;color:var(--muted);font-size:14.5px;max-width:50em}
 .note .role{display:block}
-.remark{font-size:13px;color:var(--muted);margin:6px 0 0}
+.remark{max-width:none;font-size:13px;color:var(--muted);margin:6px 0 0}
 footer{margin-top:56px;padding-top:14px;border-top:1px solid var(--line);font-size:13px;color:var(--muted)}
 .tablebox{margin:18px 0 26px}.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:14.5px;font-variant-numeric:tabular-nums;min-width:50%}
+table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;min-width:50%}
 th{text-align:left;font-weight:600;font-size:13px;color:var(--muted);vertical-align:bottom;border-bottom:1.5px solid var(--strong)}
-th,td{padding:6px 18px 6px 0}th:last-child,td:last-child{padding-right:0}
-tbody td{border-bottom:1px solid var(--line)}
-.num{text-align:right;white-space:nowrap}.pm{color:var(--muted)}
-.glyphcell{width:88px;line-height:0;vertical-align:middle}
-.glyph{width:88px;height:16px;display:block}
-.reference{stroke:var(--strong);stroke-width:1}
+th,td{padding:6px 20px 6px 0}th:last-child,td:last-child{padding-right:0}
+tbody td{vertical-align:top;border-bottom:1px solid var(--line)}
+.num{text-align:right;white-space:nowrap}tbody td:first-child{white-space:nowrap}.pm{color:var(--muted)}
+.glyph{width:72px;height:12px;display:block}
+td .glyph{margin:1px 0 2px auto}
+.reference{stroke:var(--muted);stroke-width:1}.track{stroke:var(--line);stroke-width:1}
 figure{margin:22px 0 30px;min-width:0}
 figcaption{font-size:14px;color:var(--muted);margin-top:10px;max-width:50em}
 .sidebyside{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:0 24px}
@@ -81,8 +81,8 @@ li{padding:7px 0;border-bottom:1px solid var(--line);font-size:14.5px;line-heigh
 li p{margin:0;overflow-wrap:anywhere}
 .numbers{display:flex;align-items:center;gap:14px;font-size:12.5px;color:var(--muted);font-variant-numeric:tabular-nums;margin-top:2px}
 .balance{margin-left:auto}
-@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:25px}.wide{display:none}.narrow{display:block}.narrow .plot{margin:0 auto}
-.headlines{grid-template-columns:repeat(auto-fit,minmax(140px,1fr))}.headlines .value{font-size:22px}}
+@media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:25px}.wide{display:none}.narrow{display:block}.narrow .plot{max-width:460px!important}
+.headlines{grid-template-columns:repeat(auto-fit,minmax(150px,1fr))}.headlines .value{font-size:22px}}
 @media print{.card,figure,.tablebox{break-inside:avoid}}
 )css";
 }

@@ -43,7 +43,7 @@ std::string HueClass(Hue hue, size_t position);
 // Circle, diamond, triangle, square by shape % 4, about 7 pixels wide.
 void AppendMarker(double x, double y, int shape, const std::string& title, Markup* svg);
 
-// A mean as a dot on its interval as a line, 88 x 16 pixels, on a scale common to a table column or a sample card.
+// A mean as a dot on its interval as a line, 72 x 12 pixels, on a scale common to a table column or a sample card.
 // `reference` is a thin vertical line. Nothing is drawn for a mean that is not finite.
 struct GlyphScale {
   double low = 0;

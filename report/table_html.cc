@@ -51,12 +51,8 @@ void AppendCell(const Cell& cell, const Column& column, const ColumnLook& look, 
     const std::string mean = FormatFixed(interval->mean, column.decimals, column.show_sign);
     const std::string all = FormatInterval(*interval, column.decimals, column.show_sign);
     html->Text(WithMinusSigns(mean)).Element("span", {{"class", "pm"}}, WithMinusSigns(all.substr(mean.size())));
+    if (look.glyphs.has_value()) html->Append(IntervalGlyph(*interval, *look.glyphs, HueClass(Hue::kBlue, 0)));
   }
-  html->Close();
-  if (!look.glyphs.has_value()) return;
-  html->Open("td", {{"class", "glyphcell"}});
-  if (const auto* interval = std::get_if<Interval>(&cell))
-    html->Append(IntervalGlyph(*interval, *look.glyphs, HueClass(Hue::kBlue, 0)));
   html->Close();
 }
 
@@ -73,7 +69,6 @@ Markup RenderTable(const Table& table) {
   for (size_t c = 0; c < table.columns.size(); ++c) {
     looks.push_back(LookAt(table, c));
     html.Element("th", {{"class", looks[c].numeric ? "num" : ""}}, table.columns[c].name);
-    if (looks[c].glyphs.has_value()) html.Element("th", {}, "");
   }
   html.Close().Close().Open("tbody");
   for (const auto& row : table.rows) {

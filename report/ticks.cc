@@ -78,7 +78,8 @@ std::vector<std::pair<int, int>> LogTicks(const Range& range, int max_ticks) {
     return ticks;
   };
   const size_t limit = static_cast<size_t>(std::max(2, max_ticks));
-  if (auto ticks = collect(true, 1); ticks.size() <= limit) return ticks;
+  const bool few_decades = collect(false, 1).size() < 3;  // then 1, 2 and 5 are needed, even a little dense
+  if (auto ticks = collect(true, 1); ticks.size() <= limit * (few_decades ? 2 : 1)) return ticks;
   for (int every = 1;; every = static_cast<int>(RoundStep(every + 1))) {
     if (auto ticks = collect(false, every); ticks.size() <= limit) return ticks;
   }
@@ -136,8 +137,9 @@ double Scale::Fraction(double value) const {
 }
 
 Scale MakeScale(Range data, const ScaleOptions& options) {
-  GFN_CHECK(IsDrawable(data.low, options.log_scale) && IsDrawable(data.high, options.log_scale) &&
-            data.low <= data.high)
+  // A little more than the data may have is fine: the bins of a histogram end beyond it.
+  const double limit = 10 * kLargestDrawable;
+  GFN_CHECK(data.low >= (options.log_scale ? 1e-300 : -limit) && data.high <= limit && data.low <= data.high)
       << data.low << " to " << data.high;
   Scale scale;
   scale.log_scale = options.log_scale;
@@ -146,8 +148,16 @@ Scale MakeScale(Range data, const ScaleOptions& options) {
     PlaceLogTicks(options, &scale);
     return scale;
   }
-  const double step = (scale.range.high - scale.range.low) / std::max(1, options.max_ticks);
-  PlaceLinearTicks(StepAtLeast(options.integer ? std::max(1.0, step) : step), options, &scale);
+  const Range range = scale.range;
+  // One tick says nothing about a scale: a coarse step that leaves fewer than two gives way to a finer one.
+  for (int num_steps = std::max(1, options.max_ticks); num_steps <= std::max(5, options.max_ticks); ++num_steps) {
+    const double step = (range.high - range.low) / num_steps;
+    scale.range = range;
+    scale.exponent = 0;
+    scale.ticks.clear();
+    PlaceLinearTicks(StepAtLeast(options.integer ? std::max(1.0, step) : step), options, &scale);
+    if (scale.ticks.size() >= 2) break;
+  }
   return scale;
 }
 

@@ -12,7 +12,7 @@ inline constexpr double kLargestDrawable = 1e300;
 // Finite, at most kLargestDrawable in magnitude, and on a logarithmic axis at least 1e-300.
 bool IsDrawable(double value, bool log_scale);
 
-// low <= high, both drawable.
+// low <= high, both finite.
 struct Range {
   double low = 0;
   double high = 1;

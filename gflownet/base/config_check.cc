@@ -43,7 +43,8 @@ void ConfigLoader::CheckStruct(const StructSlot& slot, const std::string& path, 
   for (const ConfigField& field : slot.fields()) {
     const std::string child = JoinConfigPath(path, field.name);
     if (with_required && field.rules.required && !errors_.WasGiven(child)) {
-      errors_.AddAt(errors_.OriginOf(path), child, "missing required key '" + std::string(field.name) + "': " + std::string(field.help));
+      errors_.AddAt(errors_.OriginOf(path), child,
+                    "missing required key '" + std::string(field.name) + "': " + std::string(field.help));
     } else {
       CheckSlot(field.slot, field.rules, child, with_required);
     }
@@ -54,7 +55,8 @@ void ConfigLoader::CheckStruct(const StructSlot& slot, const std::string& path, 
   slot.validate(errors_);
 }
 
-Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name, const std::vector<std::string>& overrides) {
+Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name,
+                  const std::vector<std::string>& overrides) {
   ASSIGN_OR_RETURN(const YamlNode document, ParseYaml(text, name));
   ConfigLoader loader(root, name);
   loader.ReadDocument(document);

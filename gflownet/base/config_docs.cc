@@ -60,7 +60,8 @@ ConfigSlot Innermost(const ConfigSlot& slot, std::string* path) {
 std::string Limits(const ConfigSlot& innermost, const ConfigRules& rules) {
   std::vector<std::string> limits;
   if (const auto* choice = std::get_if<EnumSlot>(&innermost.value)) {
-    for (const auto& [name, help] : choice->choices) limits.push_back(Code(name) + (help.empty() ? "" : " (" + std::string(help) + ")"));
+    for (const auto& [name, help] : choice->choices)
+      limits.push_back(Code(name) + (help.empty() ? "" : " (" + std::string(help) + ")"));
   }
   if (const auto* choice = std::get_if<ChoiceSlot>(&innermost.value)) {
     for (const std::string& kind : choice->kinds) limits.push_back(Code(kind));

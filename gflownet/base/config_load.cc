@@ -45,67 +45,69 @@ void ConfigLoader::Read(const ConfigSlot& slot, const YamlNode& node, const std:
   errors_.SetOrigin(path, OriginOf(node));
   const bool plain = node.kind == YamlNode::Kind::kScalar && !node.quoted;
   const auto expected = [&](const std::string& what) { Mistake(node, path, "expected " + what + ", found " + node.Describe()); };
-  std::visit(
-      Overloaded{
-          [&](const BoolSlot& s) {
-            if (!plain || (node.text != "true" && node.text != "false")) return expected("true or false");
-            *s.value = node.text == "true";
-          },
-          [&](const IntSlot& s) {
-            const auto value = plain ? ParseInt(node.text) : std::nullopt;
-            if (!value) return expected("an integer");
-            if (*value < s.min || *value > s.max) {
-              return expected("an integer of " + std::to_string(s.min) + " .. " + std::to_string(s.max));
-            }
-            s.set(*value);
-          },
-          [&](const RealSlot& s) {
-            const auto value = plain ? ParseReal(node.text) : std::nullopt;
-            if (!value) return expected("a finite number");
-            *s.value = *value;
-          },
-          [&](const StringSlot& s) {
-            if (node.kind != YamlNode::Kind::kScalar) return expected("a text (\"\" for an empty one)");
-            *s.value = node.text;
-          },
-          [&](const EnumSlot& s) {
-            std::vector<std::string> names;
-            for (const auto& choice : s.choices) names.emplace_back(choice.name);
-            if (node.kind != YamlNode::Kind::kScalar) return expected("one of " + Join(names, ", "));
-            const auto it = std::find(names.begin(), names.end(), node.text);
-            if (it == names.end()) return Mistake(node, path, UnknownName("value", node.text, "choices", names));
-            s.set(static_cast<size_t>(it - names.begin()));
-          },
-          [&](const StructSlot& s) { ReadKeys(s, node, path, /*has_kind=*/false); },
-          [&](const ListSlot& s) {
-            if (node.kind != YamlNode::Kind::kList) return expected("a list ([a, b])");
-            errors_.ForgetBelow(path);
-            s.resize(0);  // items of the default would shine through
-            s.resize(node.items.size());
-            for (size_t i = 0; i < node.items.size(); ++i) Read(s.at(i), node.items[i], JoinConfigPath(path, std::to_string(i)));
-          },
-          [&](const OptionalSlot& s) {
-            if (node.kind == YamlNode::Kind::kNull) {
-              errors_.ForgetBelow(path);
-              return s.reset();
-            }
-            if (!s.has_value()) s.emplace();
-            Read(s.get(), node, path);
-          },
-          [&](const ChoiceSlot& s) {
-            if (node.kind != YamlNode::Kind::kMap) return expected("a map of keys, 'kind' among them (one of " + Join(s.kinds, ", ") + ")");
-            const YamlNode* kind = nullptr;
-            for (const auto& [key, value] : node.entries) kind = key.text == "kind" && kind == nullptr ? &value : kind;
-            if (kind == nullptr) return Mistake(node, path, "missing key 'kind'; choices: " + Join(s.kinds, ", "));
-            if (SelectKind(s, *kind, path)) ReadKeys(std::get<StructSlot>(s.get().value), node, path, /*has_kind=*/true);
-          },
-      },
-      slot.value);
+  std::visit(Overloaded{
+                 [&](const BoolSlot& s) {
+                   if (!plain || (node.text != "true" && node.text != "false")) return expected("true or false");
+                   *s.value = node.text == "true";
+                 },
+                 [&](const IntSlot& s) {
+                   const auto value = plain ? ParseInt(node.text) : std::nullopt;
+                   if (!value) return expected("an integer");
+                   if (*value < s.min || *value > s.max) {
+                     return expected("an integer of " + std::to_string(s.min) + " .. " + std::to_string(s.max));
+                   }
+                   s.set(*value);
+                 },
+                 [&](const RealSlot& s) {
+                   const auto value = plain ? ParseReal(node.text) : std::nullopt;
+                   if (!value) return expected("a finite number");
+                   *s.value = *value;
+                 },
+                 [&](const StringSlot& s) {
+                   if (node.kind != YamlNode::Kind::kScalar) return expected("a text (\"\" for an empty one)");
+                   *s.value = node.text;
+                 },
+                 [&](const EnumSlot& s) {
+                   std::vector<std::string> names;
+                   for (const auto& choice : s.choices) names.emplace_back(choice.name);
+                   if (node.kind != YamlNode::Kind::kScalar) return expected("one of " + Join(names, ", "));
+                   const auto it = std::find(names.begin(), names.end(), node.text);
+                   if (it == names.end()) return Mistake(node, path, UnknownName("value", node.text, "choices", names));
+                   s.set(static_cast<size_t>(it - names.begin()));
+                 },
+                 [&](const StructSlot& s) { ReadKeys(s, node, path, /*has_kind=*/false); },
+                 [&](const ListSlot& s) {
+                   if (node.kind != YamlNode::Kind::kList) return expected("a list ([a, b])");
+                   errors_.ForgetBelow(path);
+                   s.resize(0);  // items of the default would shine through
+                   s.resize(node.items.size());
+                   for (size_t i = 0; i < node.items.size(); ++i)
+                     Read(s.at(i), node.items[i], JoinConfigPath(path, std::to_string(i)));
+                 },
+                 [&](const OptionalSlot& s) {
+                   if (node.kind == YamlNode::Kind::kNull) {
+                     errors_.ForgetBelow(path);
+                     return s.reset();
+                   }
+                   if (!s.has_value()) s.emplace();
+                   Read(s.get(), node, path);
+                 },
+                 [&](const ChoiceSlot& s) {
+                   if (node.kind != YamlNode::Kind::kMap)
+                     return expected("a map of keys, 'kind' among them (one of " + Join(s.kinds, ", ") + ")");
+                   const YamlNode* kind = nullptr;
+                   for (const auto& [key, value] : node.entries) kind = key.text == "kind" && kind == nullptr ? &value : kind;
+                   if (kind == nullptr) return Mistake(node, path, "missing key 'kind'; choices: " + Join(s.kinds, ", "));
+                   if (SelectKind(s, *kind, path)) ReadKeys(std::get<StructSlot>(s.get().value), node, path, /*has_kind=*/true);
+                 },
+             },
+             slot.value);
 }
 
 bool ConfigLoader::SelectKind(const ChoiceSlot& slot, const YamlNode& kind, const std::string& path) {
   const std::string kind_path = JoinConfigPath(path, "kind");
-  const auto it = kind.kind == YamlNode::Kind::kScalar ? std::find(slot.kinds.begin(), slot.kinds.end(), kind.text) : slot.kinds.end();
+  const auto it =
+      kind.kind == YamlNode::Kind::kScalar ? std::find(slot.kinds.begin(), slot.kinds.end(), kind.text) : slot.kinds.end();
   if (it == slot.kinds.end()) {
     const std::string found = kind.kind == YamlNode::Kind::kScalar ? kind.text : kind.Describe();
     Mistake(kind, kind_path, UnknownName("kind", found, "choices", slot.kinds));

@@ -52,7 +52,8 @@ void ConfigLoader::AssignValue(const ConfigSlot& slot, const std::string& path, 
   Read(slot, *node, path);
 }
 
-void ConfigLoader::AssignBelow(const ConfigSlot& slot, const std::string& path, const std::string& rest, const std::string& value) {
+void ConfigLoader::AssignBelow(const ConfigSlot& slot, const std::string& path, const std::string& rest,
+                               const std::string& value) {
   const size_t dot = rest.find('.');
   const std::string key = rest.substr(0, dot);
   const std::string deeper = dot == std::string::npos ? "" : rest.substr(dot + 1);
@@ -81,7 +82,9 @@ void ConfigLoader::AssignBelow(const ConfigSlot& slot, const std::string& path, 
                    if (index && *index >= 0 && *index < static_cast<int64_t>(s.size())) {
                      Assign(s.at(static_cast<size_t>(*index)), child, deeper, value);
                    } else {
-                     Mistake({}, child, "expected the index of one of the " + std::to_string(s.size()) + " items, from 0, found '" + key + "'");
+                     Mistake(
+                         {}, child,
+                         "expected the index of one of the " + std::to_string(s.size()) + " items, from 0, found '" + key + "'");
                    }
                  },
                  [&](const auto&) { Mistake({}, child, "'" + path + "' is a single value and has no keys"); },

@@ -1,5 +1,4 @@
 #include "gflownet/base/config_reader.h"
-
 #include "gflownet/base/config_test_structs.h"
 #include "gflownet/base/test_folder.h"
 #include "gmock/gmock.h"
@@ -87,17 +86,20 @@ objective:
   kind: subtb
   lamda: 1
 lr: 2
-)", {"seed=x", "schedule=cosin"}).status();
-  EXPECT_EQ(Message(status),
-            "run.yaml:2:5: [lr] expected a finite number, found 'fast'\n"
-            "run.yaml:3:1: [lamda] unknown key 'lamda'; known keys here: data, lr, seed, compat, schedule, clip, note, targets, betas, "
-            "lengths, eval_lengths, stages, objective, extra\n"
-            "run.yaml:4:14: [betas.1] must be in [0, 1), found 1\n"
-            "run.yaml:5:32: [lengths.max_len] is 3, but must be at least min_len (5)\n"
-            "run.yaml:8:3: [objective.lamda] unknown key 'lamda'; did you mean 'lambda'? known keys here: kind, lambda\n"
-            "run.yaml:9:1: [lr] key 'lr' is given twice (first in line 2)\n"
-            "--set seed=x: [seed] expected an integer, found 'x'\n"
-            "--set schedule=cosin: [schedule] unknown value 'cosin'; did you mean 'cosine'? choices: constant, linear, cosine");
+)",
+                             {"seed=x", "schedule=cosin"})
+                            .status();
+  EXPECT_EQ(
+      Message(status),
+      "run.yaml:2:5: [lr] expected a finite number, found 'fast'\n"
+      "run.yaml:3:1: [lamda] unknown key 'lamda'; known keys here: data, lr, seed, compat, schedule, clip, note, targets, betas, "
+      "lengths, eval_lengths, stages, objective, extra\n"
+      "run.yaml:4:14: [betas.1] must be in [0, 1), found 1\n"
+      "run.yaml:5:32: [lengths.max_len] is 3, but must be at least min_len (5)\n"
+      "run.yaml:8:3: [objective.lamda] unknown key 'lamda'; did you mean 'lambda'? known keys here: kind, lambda\n"
+      "run.yaml:9:1: [lr] key 'lr' is given twice (first in line 2)\n"
+      "--set seed=x: [seed] expected an integer, found 'x'\n"
+      "--set schedule=cosin: [schedule] unknown value 'cosin'; did you mean 'cosine'? choices: constant, linear, cosine");
 }
 
 TEST(ConfigReadTest, AKeyAtTheWrongPlaceIsPointedOut) {
@@ -108,7 +110,8 @@ TEST(ConfigReadTest, AKeyAtTheWrongPlaceIsPointedOut) {
 
 TEST(ConfigReadTest, MissingRequiredKeys) {
   EXPECT_EQ(Message(Read("").status()), "run.yaml: [data] missing required key 'data': JSON lines file");
-  EXPECT_EQ(Message(Read("stages:\n  - steps: 2\ndata: d").status()), "run.yaml:2:5: [stages.0.name] missing required key 'name': name of the stage");
+  EXPECT_EQ(Message(Read("stages:\n  - steps: 2\ndata: d").status()),
+            "run.yaml:2:5: [stages.0.name] missing required key 'name': name of the stage");
   EXPECT_EQ(Message(Read("data: d\nobjective: {kind: tb}").status()),
             "run.yaml:2:12: [objective.init] missing required key 'init': first value of log Z");
   EXPECT_TRUE(Read("", {"data=d"}).ok());
@@ -122,7 +125,8 @@ TEST(ConfigReadTest, IllTypedValues) {
   for (const char* value : {"1.0", "1e3", "9223372036854775808", "010", "0x10", "'1'", "", "many", "[1]"}) {
     EXPECT_THAT(Error(std::string("seed: ") + value), HasSubstr("[seed] expected an integer, found")) << value;
   }
-  EXPECT_THAT(Error("stages: [{name: a, steps: 3000000000}]"), HasSubstr("[stages.0.steps] expected an integer of -2147483648 .. 2147483647, found '3000000000'"));
+  EXPECT_THAT(Error("stages: [{name: a, steps: 3000000000}]"),
+              HasSubstr("[stages.0.steps] expected an integer of -2147483648 .. 2147483647, found '3000000000'"));
   for (const char* value : {"yes", "True", "1", "'true'", "", "[true]"}) {
     EXPECT_THAT(Error(std::string("compat: ") + value), HasSubstr("[compat] expected true or false, found")) << value;
   }
@@ -147,18 +151,24 @@ TEST(ConfigReadTest, Limits) {
 }
 
 TEST(ConfigReadTest, Alternatives) {
-  EXPECT_THAT(Error("objective: {lambda: 0.5}"), HasSubstr("run.yaml:1:12: [objective] missing key 'kind'; choices: subtb, tb, vargrad"));
-  EXPECT_THAT(Error("objective: {kind: subtd}"), HasSubstr("run.yaml:1:19: [objective.kind] unknown kind 'subtd'; did you mean 'subtb'? choices: subtb, tb, vargrad"));
+  EXPECT_THAT(Error("objective: {lambda: 0.5}"),
+              HasSubstr("run.yaml:1:12: [objective] missing key 'kind'; choices: subtb, tb, vargrad"));
+  EXPECT_THAT(
+      Error("objective: {kind: subtd}"),
+      HasSubstr("run.yaml:1:19: [objective.kind] unknown kind 'subtd'; did you mean 'subtb'? choices: subtb, tb, vargrad"));
   EXPECT_THAT(Error("objective: {kind: [tb]}"), HasSubstr("[objective.kind] unknown kind 'a list'"));
-  EXPECT_THAT(Error("objective: tb"), HasSubstr("[objective] expected a map of keys, 'kind' among them (one of subtb, tb, vargrad), found 'tb'"));
-  EXPECT_THAT(Error("objective: {kind: vargrad, lambda: 1}"), HasSubstr("[objective.lambda] unknown key 'lambda'; known keys here: kind"));
+  EXPECT_THAT(Error("objective: tb"),
+              HasSubstr("[objective] expected a map of keys, 'kind' among them (one of subtb, tb, vargrad), found 'tb'"));
+  EXPECT_THAT(Error("objective: {kind: vargrad, lambda: 1}"),
+              HasSubstr("[objective.lambda] unknown key 'lambda'; known keys here: kind"));
   EXPECT_THAT(Error("objective: {kind: tb, kind: subtb, init: x}"), HasSubstr("key 'kind' is given twice"));
   EXPECT_THAT(Error("extra: [{kind: vargrad}]"), HasSubstr("[extra.0.kind] unknown kind 'vargrad'"));
   EXPECT_TRUE(std::holds_alternative<VarGrad>(Good("data: d\nobjective: {kind: vargrad}").objective));
 }
 
 TEST(ConfigReadTest, RulesAcrossFields) {
-  EXPECT_THAT(Error("lengths: {min_len: 11}"), HasSubstr("run.yaml:1:10: [lengths.max_len] is 10, but must be at least min_len (11)"));
+  EXPECT_THAT(Error("lengths: {min_len: 11}"),
+              HasSubstr("run.yaml:1:10: [lengths.max_len] is 10, but must be at least min_len (11)"));
   EXPECT_THAT(Error("compat: true"), HasSubstr("run.yaml:1:1: compat needs a constant schedule"));
   // Not asked where a field is wrong by itself.
   EXPECT_EQ(Error("lengths: {min_len: 11, max_len: -2}"), "run.yaml:1:33: [lengths.max_len] must be >= 0, found -2");
@@ -175,15 +185,17 @@ TEST(ConfigReadTest, TextsAreTakenAsTheyStand) {
 TEST(ConfigReadTest, Files) {
   const TestFolder folder;
   ASSERT_TRUE(WriteFileAtomic(folder / "run.yaml", "data: d\nlr: x\n").ok());
-  EXPECT_EQ(Message(ReadConfigFile<Recipe>(folder / "run.yaml").status()), (folder / "run.yaml") + ":2:5: [lr] expected a finite number, found 'x'");
+  EXPECT_EQ(Message(ReadConfigFile<Recipe>(folder / "run.yaml").status()),
+            (folder / "run.yaml") + ":2:5: [lr] expected a finite number, found 'x'");
   EXPECT_EQ(ReadConfigFile<Recipe>(folder / "none.yaml").status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(Message(Read("a: [").status()), HasSubstr("run.yaml:1:"));
 }
 
 TEST(ConfigOverrideTest, SetsValuesOfEveryKind) {
   const Recipe run = Good("data: d\nstages: [{name: a}, {name: b}]\nobjective: {kind: subtb, lambda: 0.5}",
-                       {"lr=0.5", "seed=3", "compat=true", "schedule=constant", "clip=2", "targets=[a, b]", "betas.1=0.5", "lengths.max_len=7",
-                        "eval_lengths.min_len=2", "stages.1.steps=9", "objective.lambda=0.25", "extra=[{kind: subtb, lambda: 0}]", "note=a: b # c"});
+                          {"lr=0.5", "seed=3", "compat=true", "schedule=constant", "clip=2", "targets=[a, b]", "betas.1=0.5",
+                           "lengths.max_len=7", "eval_lengths.min_len=2", "stages.1.steps=9", "objective.lambda=0.25",
+                           "extra=[{kind: subtb, lambda: 0}]", "note=a: b # c"});
   EXPECT_EQ(run.lr, 0.5);
   EXPECT_EQ(run.seed, 3);
   EXPECT_TRUE(run.compat);
@@ -233,15 +245,18 @@ TEST(ConfigOverrideTest, MistakesNameTheOverride) {
   EXPECT_EQ(SetError("lr=\xFF"), "--set lr=\xFF: not valid UTF-8");
   EXPECT_EQ(SetError("lr=x"), "--set lr=x: [lr] expected a finite number, found 'x'");
   EXPECT_EQ(SetError("lr=-1"), "--set lr=-1: [lr] must be > 0, found -1");
-  EXPECT_EQ(SetError("lengths.maxlen=1"),
-            "--set lengths.maxlen=1: [lengths.maxlen] unknown key 'maxlen'; did you mean 'max_len'? known keys here: min_len, max_len");
+  EXPECT_EQ(
+      SetError("lengths.maxlen=1"),
+      "--set lengths.maxlen=1: [lengths.maxlen] unknown key 'maxlen'; did you mean 'max_len'? known keys here: min_len, max_len");
   EXPECT_EQ(SetError("lr.x=1"), "--set lr.x=1: [lr.x] 'lr' is a single value and has no keys");
   EXPECT_EQ(SetError("betas.2=1"), "--set betas.2=1: [betas.2] expected the index of one of the 2 items, from 0, found '2'");
   EXPECT_EQ(SetError("betas.x=1"), "--set betas.x=1: [betas.x] expected the index of one of the 2 items, from 0, found 'x'");
-  EXPECT_EQ(SetError("objective.kind=x"), "--set objective.kind=x: [objective.kind] unknown kind 'x'; choices: subtb, tb, vargrad");
+  EXPECT_EQ(SetError("objective.kind=x"),
+            "--set objective.kind=x: [objective.kind] unknown kind 'x'; choices: subtb, tb, vargrad");
   EXPECT_THAT(SetError("objective.init=x"), HasSubstr("[objective.init] unknown key 'init'; known keys here: kind, lambda"));
   EXPECT_THAT(SetError("targets=[a"), HasSubstr("--set targets=[a: [targets] not YAML: value:1:"));
-  EXPECT_THAT(SetError("lengths.max_len=0"), HasSubstr("--set lengths.max_len=0: [lengths.max_len] is 0, but must be at least min_len (1)"));
+  EXPECT_THAT(SetError("lengths.max_len=0"),
+              HasSubstr("--set lengths.max_len=0: [lengths.max_len] is 0, but must be at least min_len (1)"));
   EXPECT_THAT(SetError("lengths=3"), HasSubstr("expected a map of keys, found '3'"));
 }
 

@@ -33,7 +33,7 @@
 #include <utility>
 #include <vector>
 
-#include "gflownet/base/config_slot.h"
+#include "gflownet/base/config_make_slot.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/status.h"
 
@@ -49,7 +49,8 @@ struct ConfigDifference {
 };
 
 // The same on slots, in config_load.cc, config_write.cc and config_docs.cc.
-Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name, const std::vector<std::string>& overrides);
+Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name,
+                  const std::vector<std::string>& overrides);
 Status CheckConfigSlot(const ConfigSlot& root, const std::string& name);
 std::string WriteConfigSlot(const ConfigSlot& root);
 std::vector<ConfigEntry> FlattenConfigSlot(const ConfigSlot& root);

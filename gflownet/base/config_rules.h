@@ -14,9 +14,7 @@ struct ConfigRules {
   bool required = false;
   bool non_empty = false;
 
-  bool Contains(double value) const {
-    return (min_open ? value > min : value >= min) && (max_open ? value < max : value <= max);
-  }
+  bool Contains(double value) const { return (min_open ? value > min : value >= min) && (max_open ? value < max : value <= max); }
   // "> 0", ">= 0", "in [0, 1)"; "" without limits.
   std::string RangeText() const;
 };

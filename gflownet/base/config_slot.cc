@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gflownet/base/check.h"
+#include "gflownet/base/config_make_slot.h"
 #include "gflownet/base/overloaded.h"
 #include "gflownet/base/text_util.h"
 
@@ -70,23 +72,28 @@ std::string Quote(std::string_view text) {
 }  // namespace
 
 std::string ScalarText(const ConfigSlot& slot) {
-  return std::visit(
-      Overloaded{
-          [](const BoolSlot& s) { return std::string(*s.value ? "true" : "false"); },
-          [](const IntSlot& s) { return std::to_string(s.get()); },
-          [](const RealSlot& s) { return FormatReal(*s.value); },
-          [](const StringSlot& s) { return IsPlain(*s.value) ? *s.value : Quote(*s.value); },
-          [](const EnumSlot& s) { return std::string(s.choices[s.get()].name); },
-          [](const OptionalSlot& s) { return s.has_value() ? ScalarText(s.get()) : std::string("null"); },
-          [](const ListSlot& s) {
-            std::vector<std::string> items;
-            for (size_t i = 0; i < s.size(); ++i) items.push_back(ScalarText(s.at(i)));
-            return "[" + Join(items, ", ") + "]";
-          },
-          [](const StructSlot&) -> std::string { GFN_CHECK(false) << "a struct has no text of one line"; return {}; },
-          [](const ChoiceSlot&) -> std::string { GFN_CHECK(false) << "a choice has no text of one line"; return {}; },
-      },
-      slot.value);
+  return std::visit(Overloaded{
+                        [](const BoolSlot& s) { return std::string(*s.value ? "true" : "false"); },
+                        [](const IntSlot& s) { return std::to_string(s.get()); },
+                        [](const RealSlot& s) { return FormatReal(*s.value); },
+                        [](const StringSlot& s) { return IsPlain(*s.value) ? *s.value : Quote(*s.value); },
+                        [](const EnumSlot& s) { return std::string(s.choices[s.get()].name); },
+                        [](const OptionalSlot& s) { return s.has_value() ? ScalarText(s.get()) : std::string("null"); },
+                        [](const ListSlot& s) {
+                          std::vector<std::string> items;
+                          for (size_t i = 0; i < s.size(); ++i) items.push_back(ScalarText(s.at(i)));
+                          return "[" + Join(items, ", ") + "]";
+                        },
+                        [](const StructSlot&) -> std::string {
+                          GFN_CHECK(false) << "a struct has no text of one line";
+                          return {};
+                        },
+                        [](const ChoiceSlot&) -> std::string {
+                          GFN_CHECK(false) << "a choice has no text of one line";
+                          return {};
+                        },
+                    },
+                    slot.value);
 }
 
 ConfigSlot WithoutOptional(const ConfigSlot& slot) {

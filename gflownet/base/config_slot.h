@@ -1,38 +1,41 @@
 // How the fields of a config struct look without their types: a slot points at one value and says how to read and set it.
-// MakeSlot builds slots from the one list of fields that every config struct has, its Visit; everything else about
+// config_make_slot.h builds slots from the one list of fields that every config struct has, its Visit; everything else about
 // configuration (config_*.cc) works on slots. Users want gflownet/base/config_reader.h.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <functional>
-#include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <variant>
 #include <vector>
 
 #include "gflownet/base/config_errors.h"
 #include "gflownet/base/config_rules.h"
-#include "gflownet/base/enum_table.h"
 
 namespace gfn {
 
 struct ConfigSlot;
 struct ConfigField;
 
-struct BoolSlot { bool* value; };
-struct RealSlot { double* value; };
-struct StringSlot { std::string* value; };
+struct BoolSlot {
+  bool* value;
+};
+struct RealSlot {
+  double* value;
+};
+struct StringSlot {
+  std::string* value;
+};
 struct IntSlot {
   std::function<int64_t()> get;
   std::function<void(int64_t)> set;  // of min .. max
   int64_t min, max;                  // of the C++ type
 };
 struct EnumSlot {
-  struct Choice { std::string_view name, help; };
+  struct Choice {
+    std::string_view name, help;
+  };
   std::vector<Choice> choices;
   std::function<size_t()> get;
   std::function<void(size_t)> set;
@@ -68,109 +71,11 @@ struct ConfigField {
   ConfigSlot slot;
 };
 
-template <class T>
-ConfigSlot MakeSlot(T& value);
-
-// The visitor that a struct's Visit is called with.
-class ConfigFieldCollector {
- public:
-  template <class T, class... Rules>
-  void operator()(std::string_view name, T& value, std::string_view help, const Rules&... rules) {
-    ConfigField field{name, help, {}, MakeSlot(value)};
-    (rules.ApplyTo(field.rules), ...);
-    Add(std::move(field));
-  }
-  std::vector<ConfigField> fields;
-
- private:
-  void Add(ConfigField field);
-};
-
 // As YAML on one line. Not for structs, choices and lists of such.
 std::string ScalarText(const ConfigSlot& slot);
 // Whether the value as it is now has keys of its own: a struct, a choice, a filled optional or list of such.
 bool HasKeys(const ConfigSlot& slot);
 // The value inside of a filled optional; anything else as it is.
 ConfigSlot WithoutOptional(const ConfigSlot& slot);
-
-template <class T>
-concept ConfigStruct = requires(T& config, ConfigFieldCollector& visitor) { config.Visit(visitor); };
-
-namespace internal {
-template <class T> inline constexpr bool kUnsupported = false;
-template <class T> struct IsVector : std::false_type {};
-template <class T> struct IsVector<std::vector<T>> : std::true_type {};
-template <class T> struct IsOptional : std::false_type {};
-template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
-template <class T> struct IsVariant : std::false_type {};
-
-template <ConfigStruct... Ts>
-struct IsVariant<std::variant<Ts...>> : std::true_type {
-  static ChoiceSlot Make(std::variant<Ts...>& v) {
-    return {{std::string(Ts::kKind)...},
-            [&v] { return v.index(); },
-            [&v](size_t i) {
-              static constexpr void (*kMake[])(std::variant<Ts...>&) = {[](std::variant<Ts...>& w) { w.template emplace<Ts>(); }...};
-              kMake[i](v);
-            },
-            [&v] { return std::visit([](auto& alternative) { return MakeSlot(alternative); }, v); }};
-  }
-};
-
-template <NamedEnum E>
-EnumSlot MakeEnumSlot(E& value) {
-  EnumSlot slot;
-  for (const auto& entry : GfnEnumEntries(E{})) slot.choices.push_back({entry.name, entry.help});
-  slot.get = [&value] {
-    const auto entries = GfnEnumEntries(E{});
-    size_t i = 0;
-    while (i < entries.size() && entries[i].value != value) ++i;
-    GFN_CHECK(i < entries.size()) << "enum value " << static_cast<long long>(value) << " is not in its table";
-    return i;
-  };
-  slot.set = [&value](size_t i) { value = GfnEnumEntries(E{})[i].value; };
-  return slot;
-}
-
-template <ConfigStruct T>
-StructSlot MakeStructSlot(T& value) {
-  return {[&value] {
-            ConfigFieldCollector collector;
-            value.Visit(collector);
-            return std::move(collector.fields);
-          },
-          [&value]([[maybe_unused]] ConfigErrors& errors) {
-            if constexpr (requires(const T& config) { config.Validate(errors); }) std::as_const(value).Validate(errors);
-          }};
-}
-}  // namespace internal
-
-template <class T>
-ConfigSlot MakeSlot(T& value) {
-  if constexpr (std::same_as<T, bool>) {
-    return {BoolSlot{&value}};
-  } else if constexpr (std::same_as<T, int64_t> || std::same_as<T, int>) {
-    return {IntSlot{[&value] { return int64_t{value}; }, [&value](int64_t v) { value = static_cast<T>(v); },
-                    std::numeric_limits<T>::min(), std::numeric_limits<T>::max()}};
-  } else if constexpr (std::same_as<T, double>) {
-    return {RealSlot{&value}};
-  } else if constexpr (std::same_as<T, std::string>) {
-    return {StringSlot{&value}};
-  } else if constexpr (NamedEnum<T>) {
-    return {internal::MakeEnumSlot(value)};
-  } else if constexpr (ConfigStruct<T>) {
-    return {internal::MakeStructSlot(value)};
-  } else if constexpr (internal::IsVariant<T>::value) {
-    return {internal::IsVariant<T>::Make(value)};
-  } else if constexpr (internal::IsVector<T>::value) {
-    return {ListSlot{[&value] { return value.size(); }, [&value](size_t n) { value.resize(n); },
-                     [&value](size_t i) { return MakeSlot(value[i]); }}};
-  } else if constexpr (internal::IsOptional<T>::value) {
-    return {OptionalSlot{[&value] { return value.has_value(); }, [&value] { value.emplace(); }, [&value] { value.reset(); },
-                         [&value] { return MakeSlot(*value); }}};
-  } else {
-    static_assert(internal::kUnsupported<T>, "not a type that a config struct may hold (see config_reader.h)");
-  }
-}
 
 }  // namespace gfn

@@ -13,7 +13,8 @@
 namespace gfn::config_test {
 
 enum class Schedule { kConstant, kLinear, kCosine };
-GFN_ENUM_TABLE(Schedule, {Schedule::kConstant, "constant"}, {Schedule::kLinear, "linear", "falls to 0"}, {Schedule::kCosine, "cosine"})
+GFN_ENUM_TABLE(Schedule, {Schedule::kConstant, "constant"}, {Schedule::kLinear, "linear", "falls to 0"},
+               {Schedule::kCosine, "cosine"})
 
 struct SubTb {
   static constexpr std::string_view kKind = "subtb";

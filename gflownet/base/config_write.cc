@@ -15,9 +15,16 @@ struct Keys {
 
 Keys KeysOf(const ConfigSlot& slot) {
   return std::visit(Overloaded{
-                        [](const StructSlot& s) { return Keys{"", s.fields()}; },
-                        [](const ChoiceSlot& s) { return Keys{s.kinds[s.index()], KeysOf(s.get()).fields}; },
-                        [](const auto&) -> Keys { GFN_CHECK(false) << "a value without keys"; return {}; },
+                        [](const StructSlot& s) {
+                          return Keys{"", s.fields()};
+                        },
+                        [](const ChoiceSlot& s) {
+                          return Keys{s.kinds[s.index()], KeysOf(s.get()).fields};
+                        },
+                        [](const auto&) -> Keys {
+                          GFN_CHECK(false) << "a value without keys";
+                          return {};
+                        },
                     },
                     slot.value);
 }

@@ -87,7 +87,8 @@ TEST(ConfigWriteTest, TextsAreQuotedWhereNeeded) {
   const auto written = [](std::string text) { return WriteConfig(Text{std::move(text)}); };
   EXPECT_EQ(written("plain_text-1.gguf"), "text: plain_text-1.gguf\n");
   EXPECT_EQ(written("/a/b"), "text: /a/b\n");
-  for (const char* text : {"", " a", "a b", "1", "1e3", "-", "null", "Null", "TRUE", "no", "~", "a: b", "#", "[a]", "*a", "&a", "!a", "%", "@", "`", "'", "y"}) {
+  for (const char* text : {"",     " a", "a b", "1",  "1e3", "-",  "null", "Null", "TRUE", "no", "~",
+                           "a: b", "#",  "[a]", "*a", "&a",  "!a", "%",    "@",    "`",    "'",  "y"}) {
     EXPECT_THAT(written(text), StartsWith("text: \"")) << text;
     EXPECT_EQ(ReadConfigText<Text>(written(text), "f")->text, text);
   }
@@ -113,7 +114,8 @@ TEST(ConfigDiffTest, NamesWhatChanged) {
   changed.objective = SubTb{0.5};
   changed.stages.pop_back();
   std::string text;
-  for (const ConfigDifference& d : DiffConfigs(Full(), changed)) text += d.path + ": " + d.old_value + " -> " + d.new_value + "\n";
+  for (const ConfigDifference& d : DiffConfigs(Full(), changed))
+    text += d.path + ": " + d.old_value + " -> " + d.new_value + "\n";
   EXPECT_EQ(text,
             "lr: 5e-04 -> 0.25\n"
             "clip: 1 -> null\n"

@@ -51,7 +51,8 @@ TEST(Xxh64Test, PiecesGiveTheSameHash) {
 
 TEST(DigestTest, IsStable) {
   EXPECT_EQ(Digest().value(), HashText(""));
-  EXPECT_EQ(DigestToHex(Digest().String("x").Int(-1).Bool(true).Real(0.5).Ints(std::vector<int64_t>{1, 2}).value()), "0412bfbc4559e930");
+  EXPECT_EQ(DigestToHex(Digest().String("x").Int(-1).Bool(true).Real(0.5).Ints(std::vector<int64_t>{1, 2}).value()),
+            "0412bfbc4559e930");
 }
 
 TEST(DigestTest, DifferentSequencesDiffer) {
@@ -89,7 +90,8 @@ TEST(DigestTest, Hex) {
     EXPECT_EQ(DigestFromHex(text).value(), value);
   }
   EXPECT_EQ(DigestToHex(0xab), "00000000000000ab");
-  for (const char* bad : {"", "1", "00000000000000AB", "00000000000000ag", "0x000000000000ab", "-000000000000001", "000000000000000ab"}) {
+  for (const char* bad :
+       {"", "1", "00000000000000AB", "00000000000000ag", "0x000000000000ab", "-000000000000001", "000000000000000ab"}) {
     EXPECT_FALSE(DigestFromHex(bad).ok()) << bad;
   }
 }

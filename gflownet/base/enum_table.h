@@ -24,14 +24,14 @@ struct EnumEntry {
   std::string_view help = "";
 };
 
-#define GFN_ENUM_TABLE(E, ...)                               \
-  [[maybe_unused]] constexpr auto GfnEnumEntries(E) {        \
-    return std::to_array<::gfn::EnumEntry<E>>({__VA_ARGS__}); \
-  }
+#define GFN_ENUM_TABLE(E, ...) \
+  [[maybe_unused]] constexpr auto GfnEnumEntries(E) { return std::to_array<::gfn::EnumEntry<E>>({__VA_ARGS__}); }
 
 // An enum with a table, found by argument-dependent lookup.
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires(E e) { GfnEnumEntries(e); };
+concept NamedEnum = std::is_enum_v<E> && requires(E e) {
+  GfnEnumEntries(e);
+};
 
 template <NamedEnum E>
 std::string_view EnumName(E value) {

@@ -13,8 +13,8 @@
 
 namespace gfn {
 
-bool FileExists(const std::string& path);    // a regular file
-bool FolderExists(const std::string& path);  // a directory
+bool FileExists(const std::string& path);                              // a regular file
+bool FolderExists(const std::string& path);                            // a directory
 std::string JoinPath(std::string_view folder, std::string_view name);  // an absolute `name` stands alone
 std::string ParentFolder(std::string_view path);                       // "." for a bare name
 std::string BaseName(std::string_view path);                           // "c.txt" of "a/b/c.txt"

@@ -52,9 +52,10 @@ TEST(FileUtilTest, SizesAreLimited) {
 
 TEST(FileUtilTest, MissingFilesAreNotFound) {
   const TestFolder folder;
-  for (const Status& status : {ReadFile(folder / "x").status(), FileSize(folder / "x").status(), FileDigest(folder / "x").status(),
-                               ListFolder(folder / "x").status(), WriteFileAtomic(folder / "x/y", ""), TruncateFile(folder / "x", 0),
-                               SyncPath(folder / "x"), RenameIntoPlace(folder / "x", folder / "y")}) {
+  for (const Status& status :
+       {ReadFile(folder / "x").status(), FileSize(folder / "x").status(), FileDigest(folder / "x").status(),
+        ListFolder(folder / "x").status(), WriteFileAtomic(folder / "x/y", ""), TruncateFile(folder / "x", 0),
+        SyncPath(folder / "x"), RenameIntoPlace(folder / "x", folder / "y")}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
     EXPECT_THAT(Message(status), HasSubstr(folder / "x"));
   }

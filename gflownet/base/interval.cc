@@ -116,10 +116,8 @@ Interval BootstrapInterval(std::span<const double> values, const RngKey& key, do
     for (int64_t i = 0; i < n; ++i) sum += values[UniformInt(key, static_cast<uint64_t>(r), static_cast<uint64_t>(i), n)];
     means[r] = sum / static_cast<double>(n);
   }
-  return {.mean = mean,
-          .low = Quantile(means, 0.5 - confidence / 2),
-          .high = Quantile(means, 0.5 + confidence / 2),
-          .num_values = n};
+  return {
+      .mean = mean, .low = Quantile(means, 0.5 - confidence / 2), .high = Quantile(means, 0.5 + confidence / 2), .num_values = n};
 }
 
 std::vector<double> PairedDifferences(std::span<const double> a, std::span<const double> b) {

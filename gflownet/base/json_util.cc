@@ -45,7 +45,7 @@ StatusOr<std::string> Dump(const json& value, int indent) {
 }  // namespace
 
 StatusOr<json> ParseJson(std::string_view text, std::string_view where) {
-  constexpr int kMaxDepth = 200;  // deeper nesting is an attack on the stack, not data
+  constexpr int kMaxDepth = 200;            // deeper nesting is an attack on the stack, not data
   std::vector<std::set<std::string>> open;  // the keys so far of every object around the parser's place
   std::string problem;
   const auto callback = [&](int depth, json::parse_event_t event, json& parsed) {

@@ -23,7 +23,8 @@ TEST(ParseJsonTest, ReadsValues) {
 
 TEST(ParseJsonTest, RefusesWhatIsNotJson) {
   const std::string deep = std::string(300, '[') + std::string(300, ']');
-  for (const std::string bad : {"", "{", "{\"a\": }", "{a: 1}", "[1,]", "1 2", "{\"a\": 1e999}", "\"\xFF\"", "nan", "'x'", deep.c_str()}) {
+  for (const std::string bad :
+       {"", "{", "{\"a\": }", "{a: 1}", "[1,]", "1 2", "{\"a\": 1e999}", "\"\xFF\"", "nan", "'x'", deep.c_str()}) {
     const Status status = ParseJson(bad, "file.json").status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << bad;
     EXPECT_THAT(Message(status), StartsWith("file.json: not valid JSON: "));
@@ -118,7 +119,9 @@ TEST(JsonlWriterTest, AppendsAndCountsBytes) {
 
 TEST(JsonlWriterTest, AResumedRunWritesTheSameBytesAgain) {
   const TestFolder folder;
-  const auto append = [](JsonlWriter& writer, int step) { ASSERT_TRUE(writer.Append({{"step", step}, {"loss", 1.0 / step}}).ok()); };
+  const auto append = [](JsonlWriter& writer, int step) {
+    ASSERT_TRUE(writer.Append({{"step", step}, {"loss", 1.0 / step}}).ok());
+  };
   JsonlWriter whole = JsonlWriter::Open(folder / "whole").value();
   for (int step = 1; step <= 5; ++step) append(whole, step);
   int64_t kept = 0;

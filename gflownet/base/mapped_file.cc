@@ -27,7 +27,8 @@ StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   }
   if (!S_ISREG(info.st_mode)) {
     ::close(fd);
-    return InvalidArgument(path + ": expected a regular file, found " + (S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
+    return InvalidArgument(path + ": expected a regular file, found " +
+                           (S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
   }
   std::span<const std::byte> bytes;
   if (info.st_size > 0) {
@@ -43,8 +44,7 @@ StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   return MappedFile(path, bytes);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this != &other) {

@@ -77,7 +77,8 @@ TEST(MappedFileTest, SliceRefusesWhatLiesOutside) {
   EXPECT_EQ(static_cast<char>((*slice)[0]), '2');
   EXPECT_EQ(slice->size(), 3u);
   EXPECT_TRUE(file.Slice(10, 0, "end").ok());
-  for (const auto& [offset, length] : {std::pair<uint64_t, uint64_t>{11, 0}, {0, 11}, {9, 2}, {~uint64_t{0}, 2}, {2, ~uint64_t{0}}}) {
+  for (const auto& [offset, length] :
+       {std::pair<uint64_t, uint64_t>{11, 0}, {0, 11}, {9, 2}, {~uint64_t{0}, 2}, {2, ~uint64_t{0}}}) {
     const Status status = file.Slice(offset, length, "the weights").status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
     EXPECT_THAT(Message(status), HasSubstr("the weights"));

@@ -58,8 +58,9 @@ std::vector<CgroupFiles> CgroupsOf(const std::string& root) {
     for (;;) {
       while (path.ends_with('/')) path.pop_back();
       // In a container the path may be one of the host, of which only the root is visible here.
-      groups.push_back(version2 ? CgroupFiles{base + path, "memory.max", "memory.current", "inactive_file"}
-                                : CgroupFiles{base + path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"});
+      groups.push_back(version2
+                           ? CgroupFiles{base + path, "memory.max", "memory.current", "inactive_file"}
+                           : CgroupFiles{base + path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"});
       if (path.empty()) break;
       path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
     }

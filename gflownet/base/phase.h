@@ -18,8 +18,8 @@
 namespace gfn {
 
 struct PhaseEntry {
-  std::string path;      // names from the outermost phase in, joined by '/'
-  double seconds = 0;    // wall clock, inner phases included
+  std::string path;    // names from the outermost phase in, joined by '/'
+  double seconds = 0;  // wall clock, inner phases included
   int64_t num_calls = 0;
   std::map<std::string, double> work;  // unit ("positions", "flops") -> amount, inner phases not included
 };
@@ -30,7 +30,10 @@ class PhaseTimes {
   const std::vector<PhaseEntry>& entries() const { return entries_; }
   const PhaseEntry* Find(std::string_view path) const;
   PhaseEntry& At(std::string_view path);  // made if absent
-  void Clear() { entries_.clear(); index_.clear(); }
+  void Clear() {
+    entries_.clear();
+    index_.clear();
+  }
   // Adds another's seconds, calls and work.
   void Merge(const PhaseTimes& other);
 

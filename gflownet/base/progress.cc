@@ -90,7 +90,9 @@ void Progress::Draw() {
   state_.seconds = now - start_;
   const int64_t done = state_.step - first_step_;  // since the start: a resumed run begins in the middle
   const bool known = state_.total > 0 && done > 0;
-  state_.seconds_left = known ? state_.seconds / static_cast<double>(done) * static_cast<double>(std::max<int64_t>(0, state_.total - state_.step)) : -1;
+  state_.seconds_left =
+      known ? state_.seconds / static_cast<double>(done) * static_cast<double>(std::max<int64_t>(0, state_.total - state_.step))
+            : -1;
   state_.tokens_per_second = state_.seconds > 0 ? static_cast<double>(tokens_) / state_.seconds : 0;
   // The last column stays free: some terminals break the line there.
   const std::string line = RenderProgress(state_, std::max(0, options_.terminal_columns - 1));

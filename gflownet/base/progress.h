@@ -32,11 +32,11 @@ struct ProgressState {
 std::string RenderProgress(const ProgressState& state, int width);
 
 struct ProgressOptions {
-  std::ostream* out = nullptr;       // nullptr: standard error
-  int terminal_columns = -1;         // 0: not a terminal; -1: ask the system about standard error
-  double redraw_seconds = 0.1;       // on a terminal
-  double line_seconds = 10;          // elsewhere
-  std::function<double()> now;       // seconds, for tests; the steady clock if empty
+  std::ostream* out = nullptr;  // nullptr: standard error
+  int terminal_columns = -1;    // 0: not a terminal; -1: ask the system about standard error
+  double redraw_seconds = 0.1;  // on a terminal
+  double line_seconds = 10;     // elsewhere
+  std::function<double()> now;  // seconds, for tests; the steady clock if empty
 };
 
 class Progress {

@@ -24,7 +24,8 @@ ProgressState Example() {
 }
 
 TEST(RenderProgressTest, TakesTheWidthItHas) {
-  EXPECT_EQ(RenderProgress(Example(), 100), "train  [============>                 ]  41/100  loss 3.21  spread 2.9  512 tok/s  58.0 s left");
+  EXPECT_EQ(RenderProgress(Example(), 100),
+            "train  [============>                 ]  41/100  loss 3.21  spread 2.9  512 tok/s  58.0 s left");
   const std::string narrow = RenderProgress(Example(), 72);
   EXPECT_LE(narrow.size(), 72u);
   EXPECT_THAT(narrow, HasSubstr("spread 2.9  512 tok/s  58.0 s left"));

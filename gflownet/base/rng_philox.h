@@ -34,13 +34,9 @@ GFN_HOST_DEVICE inline PhiloxBlock Philox4x32(PhiloxBlock counter, uint32_t key0
   return counter;
 }
 
-GFN_HOST_DEVICE inline uint64_t LowBits(const PhiloxBlock& block) {
-  return block.words[0] | (uint64_t{block.words[1]} << 32);
-}
+GFN_HOST_DEVICE inline uint64_t LowBits(const PhiloxBlock& block) { return block.words[0] | (uint64_t{block.words[1]} << 32); }
 
-GFN_HOST_DEVICE inline uint64_t HighBits(const PhiloxBlock& block) {
-  return block.words[2] | (uint64_t{block.words[3]} << 32);
-}
+GFN_HOST_DEVICE inline uint64_t HighBits(const PhiloxBlock& block) { return block.words[2] | (uint64_t{block.words[3]} << 32); }
 
 // A bijection of 64 bits that spreads every input bit (finaliser of SplitMix64, variant 13 of D. Stafford).
 GFN_HOST_DEVICE inline uint64_t MixBits(uint64_t x) {
@@ -57,8 +53,6 @@ GFN_HOST_DEVICE inline uint64_t MultiplyHigh(uint64_t a, uint64_t b) {
 }
 
 // (0, 1) from the upper 52 bits: k + 1/2 has 53 significant bits, so the result is exact and never rounds up to 1.
-GFN_HOST_DEVICE inline double OpenUnit(uint64_t bits) {
-  return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52;
-}
+GFN_HOST_DEVICE inline double OpenUnit(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
 
 }  // namespace gfn

@@ -46,11 +46,13 @@ TEST(PhiloxTest, KnownAnswersOfRandom123) {  // kat_vectors of the Random123 dis
   };
   check({0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   check({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  check({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  check({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0},
+        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST(PhiloxTest, MultiplyHighIsTheUpperHalf) {
-  for (const uint64_t a : {uint64_t{0}, uint64_t{1}, uint64_t{0xFFFFFFFF}, uint64_t{1} << 32, ~uint64_t{0}, uint64_t{0x123456789ABCDEF0}}) {
+  for (const uint64_t a :
+       {uint64_t{0}, uint64_t{1}, uint64_t{0xFFFFFFFF}, uint64_t{1} << 32, ~uint64_t{0}, uint64_t{0x123456789ABCDEF0}}) {
     for (uint64_t i = 0; i < 100; ++i) {
       const uint64_t b = i == 0 ? ~uint64_t{0} : RandomBits(kKey, 0, i);
       EXPECT_EQ(MultiplyHigh(a, b), static_cast<uint64_t>((static_cast<unsigned __int128>(a) * b) >> 64));

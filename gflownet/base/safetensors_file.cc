@@ -63,7 +63,8 @@ class SafetensorsParser {
     uint64_t length;
     std::memcpy(&length, length_bytes.data(), sizeof length);
     if (length > kMaxSafetensorsHeader) {
-      return Error("the header should have " + std::to_string(length) + " bytes, more than the format's 100 MB: not a safetensors file?");
+      return Error("the header should have " + std::to_string(length) +
+                   " bytes, more than the format's 100 MB: not a safetensors file?");
     }
     ASSIGN_OR_RETURN(const auto header_bytes, file().Slice(8, length, "the header"));
     data_ = file().bytes().subspan(8 + length);
@@ -92,7 +93,8 @@ class SafetensorsParser {
       result_.index_.emplace(tensors[i].name, i);
     }
     if (covered != data_.size()) {
-      return Error("the tensors end at " + std::to_string(covered) + ", but there are " + std::to_string(data_.size()) + " bytes of data");
+      return Error("the tensors end at " + std::to_string(covered) + ", but there are " + std::to_string(data_.size()) +
+                   " bytes of data");
     }
     return std::move(result_);
   }
@@ -104,7 +106,8 @@ class SafetensorsParser {
   Status ReadMetadata(const json& value) {
     if (!value.is_object()) return Error("__metadata__ should be an object, found " + std::string(value.type_name()));
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) return Error("__metadata__ '" + key + "' should be a string, found " + std::string(text.type_name()));
+      if (!text.is_string())
+        return Error("__metadata__ '" + key + "' should be a string, found " + std::string(text.type_name()));
       result_.metadata_.emplace(key, text.get<std::string>());
     }
     return OkStatus();
@@ -138,8 +141,8 @@ class SafetensorsParser {
     }
     const int64_t begin = (*offsets)[0], end = (*offsets)[1];
     if (begin > end || static_cast<uint64_t>(end) > data_.size()) {
-      return Error(what + ": data_offsets " + value["data_offsets"].dump() + " lie outside of the " + std::to_string(data_.size()) +
-                   " bytes of data (a file cut short?)");
+      return Error(what + ": data_offsets " + value["data_offsets"].dump() + " lie outside of the " +
+                   std::to_string(data_.size()) + " bytes of data (a file cut short?)");
     }
     TensorView view;
     view.name = name;

@@ -44,7 +44,9 @@ std::string Error(const std::string& header, const std::string& data = std::stri
 
 TEST(DTypeTest, SizesFollowTheNames) {
   for (const auto& entry : GfnEnumEntries(DType{})) {
-    const std::string digits(entry.name.substr(entry.name.find_first_of("0123456789") == std::string_view::npos ? entry.name.size() : entry.name.find_first_of("0123456789")));
+    const std::string digits(entry.name.substr(entry.name.find_first_of("0123456789") == std::string_view::npos
+                                                   ? entry.name.size()
+                                                   : entry.name.find_first_of("0123456789")));
     EXPECT_EQ(DTypeSize(entry.value), digits.empty() ? 1 : std::stoi(digits) / 8) << entry.name;
   }
   EXPECT_EQ(NumElements({}), 1);
@@ -53,10 +55,14 @@ TEST(DTypeTest, SizesFollowTheNames) {
 }
 
 // What make_safetensors.py of the golden folder puts into each tensor.
-struct GoldenType { DType dtype; const char* name; };
-constexpr GoldenType kGoldenTypes[] = {{DType::kF64, "float64"}, {DType::kF32, "float32"}, {DType::kF16, "float16"}, {DType::kBF16, "bfloat16"},
-                                       {DType::kI64, "int64"},   {DType::kI32, "int32"},   {DType::kI16, "int16"},   {DType::kI8, "int8"},
-                                       {DType::kU8, "uint8"},    {DType::kBool, "bool"}};
+struct GoldenType {
+  DType dtype;
+  const char* name;
+};
+constexpr GoldenType kGoldenTypes[] = {{DType::kF64, "float64"},   {DType::kF32, "float32"}, {DType::kF16, "float16"},
+                                       {DType::kBF16, "bfloat16"}, {DType::kI64, "int64"},   {DType::kI32, "int32"},
+                                       {DType::kI16, "int16"},     {DType::kI8, "int8"},     {DType::kU8, "uint8"},
+                                       {DType::kBool, "bool"}};
 const char* const kGoldenFile = GFN_SOURCE_DIR "/tests/golden/base/every_type.safetensors";
 
 std::string GoldenData(DType dtype, int64_t count) {
@@ -134,7 +140,8 @@ TEST(SafetensorsTest, AMissingTensorIsNamedWithTheClosest) {
   const auto file = SafetensorsFile::Open(kGoldenFile);
   const Status status = file->Get("b.float46").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(Message(status), AllOf(HasSubstr("no tensor 'b.float46'"), HasSubstr("'b.float64'"), HasSubstr("every_type.safetensors")));
+  EXPECT_THAT(Message(status),
+              AllOf(HasSubstr("no tensor 'b.float46'"), HasSubstr("'b.float64'"), HasSubstr("every_type.safetensors")));
 }
 
 TEST(SafetensorsWriterTest, NothingRemainsWithoutFinish) {
@@ -148,7 +155,9 @@ TEST(SafetensorsWriterTest, NothingRemainsWithoutFinish) {
 
 TEST(SafetensorsWriterTest, RefusesWrongCalls) {
   const TestFolder folder;
-  const auto create = [&](std::vector<TensorSpec> specs) { return Message(SafetensorsWriter::Create(folder / "f", std::move(specs)).status()); };
+  const auto create = [&](std::vector<TensorSpec> specs) {
+    return Message(SafetensorsWriter::Create(folder / "f", std::move(specs)).status());
+  };
   EXPECT_THAT(create({{"x", DType::kU8, {1}}, {"x", DType::kF32, {2}}}), HasSubstr("'x' is given twice"));
   EXPECT_THAT(create({{"x", DType::kU8, {-1}}}), HasSubstr("negative size -1"));
   EXPECT_THAT(create({{"x", DType::kF32, {int64_t{1} << 31, int64_t{1} << 31}}}), HasSubstr("more bytes than 64 bits"));
@@ -172,8 +181,10 @@ TEST(HostileSafetensorsTest, ValidCornerCases) {
   EXPECT_TRUE(OpenRaw(R"({"__metadata__":{}})", "").ok());
   EXPECT_TRUE(OpenRaw(R"({"a":{"dtype":"F32","shape":[0,4611686018427387904],"data_offsets":[0,0]}})", "").ok());
   // Two empty tensors beside a full one, in any order of the header.
-  const auto file = OpenRaw(R"({"c":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)"
-                            R"("d":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}})", "abcd");
+  const auto file =
+      OpenRaw(R"({"c":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)"
+              R"("d":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}})",
+              "abcd");
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->tensors()[0].name, "b");
   EXPECT_EQ(TextOf(file->Get("c")->bytes), "abcd");
@@ -214,26 +225,35 @@ TEST(HostileSafetensorsTest, Entries) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(Message(status), AllOf(HasSubstr("'F8_E4M3'"), HasSubstr("I64, F64")));
   for (const char* shape : {"16", "[-16]", "[16.0]", "[\"16\"]", "[9223372036854775808]", "[null]", "[[16]]", "[true]"}) {
-    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","data_offsets":[0,16],"shape":)") + shape + "}}"), HasSubstr("shape should be a list")) << shape;
+    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","data_offsets":[0,16],"shape":)") + shape + "}}"),
+                HasSubstr("shape should be a list"))
+        << shape;
   }
   for (const char* offsets : {"16", "[]", "[0]", "[0,16,16]", "[-1,16]", "[0,16.5]", "[0,18446744073709551615]"}) {
-    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":)") + offsets + "}}"), HasSubstr("two integers")) << offsets;
+    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":)") + offsets + "}}"),
+                HasSubstr("two integers"))
+        << offsets;
   }
 }
 
 TEST(HostileSafetensorsTest, SizesAndPlaces) {
   const auto entry = [](const char* name, const char* dtype, const char* shape, int64_t begin, int64_t end) {
-    return std::string("\"") + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+    return std::string("\"") + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":[)" +
+           std::to_string(begin) + "," + std::to_string(end) + "]}";
   };
   EXPECT_THAT(Error("{" + entry("a", "F32", "[5]", 0, 16) + "}"), HasSubstr("needs 20 bytes, but data_offsets give 16"));
   EXPECT_THAT(Error("{" + entry("a", "U8", "[4294967296,4294967296]", 0, 16) + "}"), HasSubstr("more bytes than 64 bits"));
-  EXPECT_THAT(Error("{" + entry("a", "F64", "[1152921504606846977]", 0, 16) + "}"), HasSubstr("more bytes than 64 bits"));  // wraps to 8 bytes
+  EXPECT_THAT(Error("{" + entry("a", "F64", "[1152921504606846977]", 0, 16) + "}"),
+              HasSubstr("more bytes than 64 bits"));  // wraps to 8 bytes
   EXPECT_THAT(Error("{" + entry("a", "U8", "[17]", 0, 17) + "}"), HasSubstr("outside of the 16 bytes"));
   EXPECT_THAT(Error("{" + entry("a", "U8", "[8]", 16, 8) + "}"), HasSubstr("outside of the 16 bytes"));
   EXPECT_THAT(Error("{" + entry("a", "U8", "[1]", INT64_MAX - 1, INT64_MAX) + "}"), HasSubstr("outside of the 16 bytes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[10]", 0, 10) + "," + entry("b", "U8", "[10]", 6, 16) + "}"), HasSubstr("neither overlap nor have holes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[16]", 0, 16) + "," + entry("b", "U8", "[16]", 0, 16) + "}"), HasSubstr("neither overlap nor have holes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[4]", 0, 4) + "," + entry("b", "U8", "[4]", 12, 16) + "}"), HasSubstr("neither overlap nor have holes"));
+  EXPECT_THAT(Error("{" + entry("a", "U8", "[10]", 0, 10) + "," + entry("b", "U8", "[10]", 6, 16) + "}"),
+              HasSubstr("neither overlap nor have holes"));
+  EXPECT_THAT(Error("{" + entry("a", "U8", "[16]", 0, 16) + "," + entry("b", "U8", "[16]", 0, 16) + "}"),
+              HasSubstr("neither overlap nor have holes"));
+  EXPECT_THAT(Error("{" + entry("a", "U8", "[4]", 0, 4) + "," + entry("b", "U8", "[4]", 12, 16) + "}"),
+              HasSubstr("neither overlap nor have holes"));
   EXPECT_THAT(Error("{" + entry("a", "U8", "[4]", 4, 8) + "}"), HasSubstr("begins at 4"));
   EXPECT_THAT(Error("{" + entry("a", "U8", "[8]", 0, 8) + "}"), HasSubstr("the tensors end at 8, but there are 16 bytes"));
   EXPECT_THAT(Error("{}"), HasSubstr("the tensors end at 0"));

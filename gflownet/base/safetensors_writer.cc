@@ -40,7 +40,8 @@ StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& path, s
     if (spec.name == kSafetensorsMetadata) return refuse("a tensor cannot have the reserved name '__metadata__'");
     const int64_t begin = end;
     if (__builtin_add_overflow(begin, *bytes, &end)) return refuse("the tensors have more bytes than 64 bits can count");
-    if (!places.emplace(spec.name, State::Place{begin, *bytes}).second) return refuse("tensor '" + spec.name + "' is given twice");
+    if (!places.emplace(spec.name, State::Place{begin, *bytes}).second)
+      return refuse("tensor '" + spec.name + "' is given twice");
     header[spec.name] = {{"dtype", EnumName(spec.dtype)}, {"shape", spec.shape}, {"data_offsets", {begin, end}}};
   }
   std::string text;
@@ -67,7 +68,8 @@ Status SafetensorsWriter::Write(std::string_view name, std::span<const std::byte
   State::Place& place = it->second;
   if (place.written) return InvalidArgument(what + " is written twice");
   if (static_cast<int64_t>(bytes.size()) != place.size) {
-    return InvalidArgument(what + " was announced with " + std::to_string(place.size) + " bytes, found " + std::to_string(bytes.size()));
+    return InvalidArgument(what + " was announced with " + std::to_string(place.size) + " bytes, found " +
+                           std::to_string(bytes.size()));
   }
   RETURN_IF_ERROR(state_->file.WriteAt(place.offset, bytes));
   place.written = true;

@@ -134,8 +134,8 @@ std::optional<size_t> FindInvalidUtf8(std::string_view text) {
       i += 1;
     } else if (first >= 0xC2 && first <= 0xDF && continues(i + 1)) {
       i += 2;
-    } else if (first >= 0xE0 && first <= 0xEF && continues(i + 1) && continues(i + 2) &&
-               !(first == 0xE0 && second < 0xA0) && !(first == 0xED && second > 0x9F)) {
+    } else if (first >= 0xE0 && first <= 0xEF && continues(i + 1) && continues(i + 2) && !(first == 0xE0 && second < 0xA0) &&
+               !(first == 0xED && second > 0x9F)) {
       i += 3;
     } else if (first >= 0xF0 && first <= 0xF4 && continues(i + 1) && continues(i + 2) && continues(i + 3) &&
                !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second > 0x8F)) {

@@ -24,9 +24,9 @@ TEST(TextUtilTest, EditDistance) {
   EXPECT_EQ(EditDistance("abc", ""), 3);
   EXPECT_EQ(EditDistance("lamda", "lambda"), 1);
   EXPECT_EQ(EditDistance("kitten", "sitting"), 3);
-  EXPECT_EQ(EditDistance("ab", "ba"), 1);      // neighbours swapped
+  EXPECT_EQ(EditDistance("ab", "ba"), 1);  // neighbours swapped
   EXPECT_EQ(EditDistance("recieve", "receive"), 1);
-  EXPECT_EQ(EditDistance("ca", "abc"), 3);     // a swapped pair is not edited again
+  EXPECT_EQ(EditDistance("ca", "abc"), 3);  // a swapped pair is not edited again
   EXPECT_EQ(EditDistance("flaw", "lawn"), EditDistance("lawn", "flaw"));
 }
 
@@ -59,7 +59,8 @@ TEST(TextUtilTest, RealsReadBackToTheSameValue) {
     const double value = Normal({1}, 0, i) * std::pow(10.0, static_cast<double>(UniformInt({1}, 1, i, 600)) - 300);
     EXPECT_EQ(ParseReal(FormatReal(value)), value);
   }
-  for (const double value : {std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), -1e22, 123456789012345678.0}) {
+  for (const double value :
+       {std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), -1e22, 123456789012345678.0}) {
     EXPECT_EQ(ParseReal(FormatReal(value)), value);
   }
 }
@@ -70,7 +71,8 @@ TEST(TextUtilTest, ParseReal) {
   EXPECT_EQ(ParseReal("0.5"), 0.5);
   EXPECT_EQ(ParseReal(".5"), 0.5);
   EXPECT_EQ(ParseReal("0"), 0);
-  for (const char* bad : {"", " 1", "1 ", "1x", "+1", "0x10", "nan", "inf", "-inf", ".inf", ".nan", "1e999", "-1e999", "1,5", "1_000", "007", "-00.5", "one"}) {
+  for (const char* bad : {"", " 1", "1 ", "1x", "+1", "0x10", "nan", "inf", "-inf", ".inf", ".nan", "1e999", "-1e999", "1,5",
+                          "1_000", "007", "-00.5", "one"}) {
     EXPECT_EQ(ParseReal(bad), std::nullopt) << bad;
   }
 }
@@ -116,12 +118,13 @@ TEST(TextUtilTest, FormatShort) {
 }
 
 TEST(TextUtilTest, FindInvalidUtf8) {
-  for (const std::string_view good : {"", "abc", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xEF\xBF\xBF", "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF", "\xEE\x80\x80"}) {
+  for (const std::string_view good : {"", "abc", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xEF\xBF\xBF",
+                                      "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF", "\xEE\x80\x80"}) {
     EXPECT_EQ(FindInvalidUtf8(good), std::nullopt);
   }
   EXPECT_EQ(FindInvalidUtf8(std::string_view("a\0b", 3)), std::nullopt);
-  for (const std::string bad : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE2\x82", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
-                                "\xF5\x80\x80\x80", "\xFF", "\xC3(", "\xF0\x9F\x98"}) {
+  for (const std::string bad : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE2\x82", "\xE0\x80\x80", "\xED\xA0\x80",
+                                "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3(", "\xF0\x9F\x98"}) {
     EXPECT_EQ(FindInvalidUtf8("ab" + bad), 2u);
     EXPECT_EQ(FindInvalidUtf8("ab" + bad + "c"), 2u);
   }
@@ -145,7 +148,9 @@ TEST(EnumTableTest, UnknownNamesAreRefused) {
   EXPECT_FALSE(ParseEnum<Colour>("").ok());
 }
 
-TEST(EnumTableDeathTest, AValueOutsideOfTheTable) { EXPECT_DEATH((void)EnumName(static_cast<Colour>(7)), "7 is not in its table"); }
+TEST(EnumTableDeathTest, AValueOutsideOfTheTable) {
+  EXPECT_DEATH((void)EnumName(static_cast<Colour>(7)), "7 is not in its table");
+}
 
 }  // namespace
 }  // namespace gfn

@@ -57,7 +57,8 @@ class TreeBuilder : public YAML::EventHandler {
     Finish(std::move(node));
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     Open(mark, Make(YamlNode::Kind::kList, mark, tag, anchor));
   }
   void OnSequenceEnd() override { Close(); }
@@ -152,9 +153,12 @@ StatusOr<YamlNode> ParseYaml(std::string_view text, const std::string& name) {
   if (text.starts_with("\uFEFF")) text.remove_prefix(3);  // a byte order mark
   if (const auto bad = FindInvalidUtf8(text)) return ByteError(name, text, *bad, "not valid UTF-8");
   // YAML has no control characters, and the parser takes one of them (4) for the end of the file.
-  const auto is_control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F; };
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
+  };
   if (const auto it = std::find_if(text.begin(), text.end(), is_control); it != text.end()) {
-    return ByteError(name, text, static_cast<size_t>(it - text.begin()), "a control character; in double quotes it can be written as \\xNN");
+    return ByteError(name, text, static_cast<size_t>(it - text.begin()),
+                     "a control character; in double quotes it can be written as \\xNN");
   }
   std::istringstream stream{std::string(text)};
   try {
@@ -163,12 +167,14 @@ StatusOr<YamlNode> ParseYaml(std::string_view text, const std::string& name) {
     parser.HandleNextDocument(builder);
     if (TreeBuilder second(text); parser.HandleNextDocument(second)) {
       const YamlNode node = second.TakeRoot();
-      return InvalidArgument(Place(name, node.line, node.column) + "text after the end of the document; a second one is not supported");
+      return InvalidArgument(Place(name, node.line, node.column) +
+                             "text after the end of the document; a second one is not supported");
     }
     return builder.TakeRoot();
   } catch (const YAML::Exception& exception) {
-    return InvalidArgument(exception.mark.is_null() ? name + ": " + exception.msg
-                                                    : Place(name, exception.mark.line + 1, exception.mark.column + 1) + exception.msg);
+    return InvalidArgument(exception.mark.is_null()
+                               ? name + ": " + exception.msg
+                               : Place(name, exception.mark.line + 1, exception.mark.column + 1) + exception.msg);
   }
 }
 

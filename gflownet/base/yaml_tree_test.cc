@@ -83,7 +83,9 @@ TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
   EXPECT_THAT(Error("a: !mine [1]\n"), HasSubstr("a tag (!mine)"));
   EXPECT_THAT(Error("a: 1\n---\nb: 2\n"), HasSubstr("f.yaml:3:1: text after the end of the document"));
   EXPECT_THAT(Error("a: 1\nb: \xFF\n"), HasSubstr("f.yaml:2:4: not valid UTF-8"));
-  EXPECT_THAT(Error("a: 1\n\x04" "b: 2\n"), HasSubstr("f.yaml:2:1: a control character"));
+  EXPECT_THAT(Error("a: 1\n\x04"
+                    "b: 2\n"),
+              HasSubstr("f.yaml:2:1: a control character"));
   EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].second.text, "x");  // a byte order mark is fine
   const std::string deep = std::string(100, '[') + std::string(100, ']');
   EXPECT_THAT(Error(deep), HasSubstr("nested deeper than 64"));

@@ -23,7 +23,7 @@ struct BehaviourConfig {
   double tempered = 0;
   double replay = 0;
   bool per_rollout = false;
-  ExplorationConfig exploration;
+  ExplorationConfig exploration{};
 
   template <class V>
   void Visit(V& v) {

@@ -26,9 +26,9 @@ struct TrainerConfig {
   int64_t conditions_per_step = 1;
   int64_t rollouts = 8;
   int64_t micro_batch_conditions = 0;
-  ScheduleConfig reward_temperature;
-  BehaviourConfig behaviour;
-  ReplayConfig replay;
+  ScheduleConfig reward_temperature{};
+  BehaviourConfig behaviour{};
+  ReplayConfig replay{};
   bool replay_given = false;
   int64_t warm_start_steps = 0;
 

@@ -21,7 +21,7 @@ struct PrefixTreeConfig {
   int64_t num_stops = 1;
   int64_t min_length = 0;
   int64_t max_length = 5;
-  std::vector<int64_t> illegal_symbols;
+  std::vector<int64_t> illegal_symbols{};
   template <class V>
   void Visit(V& v) {
     v("num_symbols", num_symbols, "inner symbols; 2 makes bit sequences", Between(1, 1024));

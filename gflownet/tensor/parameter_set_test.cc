@@ -41,7 +41,7 @@ TEST(ParameterSetTest, AddKeepsTheStorageAndReferencesStayValid) {
   ParameterSet set;
   const at::Tensor storage = at::zeros({4});
   const at::Tensor& first = set.Add("p0", "g", storage);
-  for (int i = 1; i < 100; ++i) set.Add(std::string("p") + std::to_string(i), "g", at::zeros({1}));
+  for (size_t i = 1; i < 100; ++i) set.Add(std::string(i, 'p'), "g", at::zeros({1}));
   storage.fill_(7);
   EXPECT_EQ(first.sum().item<float>(), 28);
 }

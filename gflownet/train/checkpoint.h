@@ -77,6 +77,8 @@ struct CheckpointHealth {
 // Every checkpoint, verified, oldest first, for `gfn describe`.
 StatusOr<std::vector<CheckpointHealth>> ListCheckpoints(const std::string& checkpoints);
 
+// Renames a damaged checkpoint to rejected_step_000123, so that it neither counts nor is in the way; the new path.
+StatusOr<std::string> SetAside(const std::string& checkpoint);
 // Removes all but the newest `keep` and those that one of them names as the best.
 Status PruneCheckpoints(const std::string& checkpoints, int64_t keep);
 // Removes what processes that died while writing have left.

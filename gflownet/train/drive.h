@@ -11,6 +11,7 @@
 
 #include "gflownet/base/config_rules.h"
 #include "gflownet/base/enum_table.h"
+#include "gflownet/base/phase.h"
 #include "gflownet/base/status.h"
 #include "gflownet/train/checkpoint.h"
 #include "gflownet/train/run_folder.h"
@@ -57,7 +58,7 @@ struct ValidationConfig {
 };
 
 struct Evaluation {
-  double score = 0;  // higher is better; not NaN
+  double score = 0;  // higher is better; finite
   StepMetrics metrics;
 };
 
@@ -65,6 +66,7 @@ struct StepReport {
   int64_t step = 0;  // done
   const StepMetrics* metrics = nullptr;
   double seconds = 0;  // of this step
+  const PhaseTimes* phases = nullptr;
 };
 
 struct DriveOptions {

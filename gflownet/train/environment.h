@@ -17,4 +17,7 @@ std::map<std::string, std::string> DescribeEnvironment(at::Device device);
 std::vector<std::string> EnvironmentDifferences(const std::map<std::string, std::string>& before,
                                                 const std::map<std::string, std::string>& after);
 
+// Now, in UTC: "2025-01-31T12:00:00Z". For what people read; nothing that decides a step reads it.
+std::string UtcNow();
+
 }  // namespace gfn

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,8 +34,8 @@ class StepMetrics {
   std::vector<std::pair<std::string, double>> values_;
 };
 
-// The two files of a run. One line of metrics.jsonl is {"step": n, "kind": "train" | "eval", name: value, ...}; a value
-// that is not finite is written as the text "nan", "inf" or "-inf".
+// The two files of a run. One line of metrics.jsonl is {"step": n, "kind": "train" | "eval", name: value, ...} with its
+// keys sorted; a value that is not finite is written as the text "nan", "inf" or "-inf".
 class MetricsWriter {
  public:
   // Goes on after the first `metrics_bytes` bytes of metrics.jsonl (what a checkpoint recorded; 0: from the start) and

@@ -87,8 +87,8 @@ class Optimizer {
   struct Slot {               // of one parameter, in the set's order
     at::Tensor mean, square;  // master's dtype, parameter's shape
     at::Tensor master;        // undefined where the parameter itself is fp32 or float64
-    double learning_rate_scale;
-    double weight_decay;
+    double learning_rate_scale = 1;
+    double weight_decay = 0;
     int64_t num_steps = 0;
   };
   Optimizer(const OptimizerConfig& config, ParameterSet* parameters);

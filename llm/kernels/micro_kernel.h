@@ -30,7 +30,8 @@ struct DotPairs {
   static GFN_INLINE Vec Add(Vec a, Vec b, Vec acc) { return DotBFloat16(a, b, acc); }
 };
 
-// A word (r, k) is a[r * row_stride + k * k_stride]; row k of B begins at b + k * ld_b.
+// A word (r, k) is a[r * row_stride + k * k_stride]; row k of B begins at b + k * ld_b. `ahead` words beyond it are asked for
+// into the second-level cache: for a B that streams from memory, so that the next rows arrive while this one is multiplied.
 struct Operands {
   const float* a;
   int64_t row_stride;
@@ -38,6 +39,7 @@ struct Operands {
   const float* b;
   int64_t ld_b;
   int64_t k;
+  int64_t ahead = 0;
 };
 
 template <int MR, int NV>
@@ -55,14 +57,11 @@ GFN_INLINE void Multiply(const Operands& o, Tile<MR, NV>& tile) {
   }
   const float* a = o.a;
   const float* b = o.b;
-  const int64_t rs = o.row_stride, ks = o.k_stride, ld_b = o.ld_b;
+  const int64_t rs = o.row_stride, ks = o.k_stride, ld_b = o.ld_b, ahead = o.ahead;
   for (int64_t k = o.k; k > 0; --k) {
     Vec bv[NV];
-#ifdef PF
-    if constexpr (MR <= PFM) {
-      for (int v = 0; v < NV; ++v) __builtin_prefetch(b + PF + v * kLanes, 0, PFL);
-    }
-#endif
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) __builtin_prefetch(b + ahead + v * kLanes, 0, 2);
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) bv[v] = Load(b + v * kLanes);
 #pragma GCC unroll 8

@@ -15,8 +15,14 @@ namespace {
 static_assert(PackedMatrix::kPanelRows == kPanelWidth);
 
 // Rows of a block of x: what a thread takes through the weights at once.
-constexpr int64_t kBlockRows = 96;
-constexpr int64_t kTransposedBlockRows = 192;
+#ifndef BR
+#define BR 96
+#endif
+constexpr int64_t kBlockRows = BR;
+#ifndef TB
+#define TB 192
+#endif
+constexpr int64_t kTransposedBlockRows = TB;
 // The distance between prepared rows: whole cache lines, and an odd number of them so that rows do not share cache sets.
 int64_t PaddedWords(int64_t words) { return (CeilDiv(words, 16) | 1) * 16; }
 

@@ -1,5 +1,7 @@
 #include "llm/model/language_model.h"
 
+#include <torch/csrc/autograd/functions/utils.h>
+
 #include "gflownet/base/check.h"
 #include "llm/model/kv_cache.h"
 #include "llm/model/transformer.h"
@@ -8,7 +10,7 @@ namespace gfn {
 namespace {
 
 // The tape and the forest of one differentiable pass, kept alive by the autograd node.
-struct Pass : torch::CustomClassHolder {
+struct Pass {
   const LanguageModel* model = nullptr;
   Adapter adapter;
   std::optional<RngKey> dropout_key;
@@ -23,41 +25,41 @@ at::Tensor SelectRows(const at::Tensor& x_NC, const std::vector<int64_t>& rows) 
 }
 
 // The whole stack as one autograd node: adapter tensors -> last hidden states.
-class StackFunction : public torch::autograd::Function<StackFunction> {
+class StackNode : public torch::autograd::Node {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, c10::intrusive_ptr<Pass> pass, const std::vector<at::Tensor>& parameters) {
-    ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
-    ctx->saved_data["count"] = static_cast<int64_t>(parameters.size());
-    return StackForward(*pass->model, pass->forest, pass->tape.plan, &pass->adapter, pass->dropout_key, nullptr, &pass->tape);
-  }
+  explicit StackNode(std::unique_ptr<Pass> pass) : pass_(std::move(pass)) {}
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list grads) {
-    auto pass = c10::static_intrusive_pointer_cast<Pass>(ctx->saved_data["pass"].toCapsule());
-    GFN_CHECK(!pass->tape.layers.empty()) << "a forward pass is differentiated once";
-    torch::autograd::variable_list out = {at::Tensor()};  // the pass itself
-    std::vector<at::Tensor> gradients =
-        StackBackward(*pass->model, pass->adapter, pass->dropout_key, pass->tape, grads[0].contiguous());
-    GFN_CHECK_EQ(static_cast<int64_t>(gradients.size()), ctx->saved_data["count"].toInt());
-    pass->tape.layers.clear();
-    out.insert(out.end(), gradients.begin(), gradients.end());
-    return out;
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    GFN_CHECK(pass_ != nullptr) << "a forward pass is differentiated once";
+    at::NoGradGuard no_grad;
+    const std::unique_ptr<Pass> pass = std::move(pass_);
+    return StackBackward(*pass->model, pass->adapter, pass->dropout_key, pass->tape, grads[0].contiguous());
   }
+  void release_variables() override { pass_.reset(); }
+
+ private:
+  std::unique_ptr<Pass> pass_;
+};
+
+// The weights of a norm, kept alive by its autograd node.
+struct NormPass : torch::CustomClassHolder {
+  NormWeights norm;
 };
 
 // The final norm of a few rows, differentiable.
 class NormFunction : public torch::autograd::Function<NormFunction> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC, const at::Tensor& weight, const at::Tensor& bias,
-                            double epsilon) {
-    ctx->save_for_backward({x_RC, weight, bias});
-    ctx->saved_data["epsilon"] = epsilon;
-    return NormForward({weight, bias, epsilon}, x_RC);
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC, c10::intrusive_ptr<NormPass> pass) {
+    ctx->save_for_backward({x_RC});
+    ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
+    return NormForward(pass->norm, x_RC);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    at::Tensor dx = at::zeros_like(saved[0]);
-    NormBackward({saved[1], saved[2], ctx->saved_data["epsilon"].toDouble()}, saved[0], grads[0].contiguous(), dx);
-    return {dx, at::Tensor(), at::Tensor(), at::Tensor()};
+    const at::Tensor x_RC = ctx->get_saved_variables()[0];
+    const auto pass = c10::static_intrusive_pointer_cast<NormPass>(ctx->saved_data["pass"].toCapsule());
+    at::Tensor dx = at::zeros_like(x_RC);
+    NormBackward(pass->norm, x_RC, grads[0].contiguous(), dx);
+    return {dx, at::Tensor()};
   }
 };
 
@@ -70,14 +72,23 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
     const at::Tensor last = StackForward(*this, forest, plan, context.adapter, context.dropout_key, nullptr, nullptr);
     return NormForward(final_norm_, SelectRows(last, rows));
   }
-  auto pass = c10::make_intrusive<Pass>();
+  auto pass = std::make_unique<Pass>();
   pass->model = this;
   pass->adapter = *context.adapter;
   pass->dropout_key = context.dropout_key;
   pass->forest = forest;
   pass->tape.plan = MakeAttentionPlan(pass->forest, device(), activation_type());
-  const at::Tensor last = StackFunction::apply(pass, context.adapter->Tensors());
-  return NormFunction::apply(SelectRows(last, rows), final_norm_.weight_C, final_norm_.bias_C, final_norm_.epsilon);
+  at::Tensor last;
+  {
+    at::NoGradGuard no_grad;
+    last = StackForward(*this, pass->forest, pass->tape.plan, &pass->adapter, pass->dropout_key, nullptr, &pass->tape);
+  }
+  const std::shared_ptr<StackNode> node(new StackNode(std::move(pass)), torch::autograd::deleteNode);
+  node->set_next_edges(torch::autograd::collect_next_edges(context.adapter->Tensors()));
+  torch::autograd::set_history(last, node);
+  auto norm_pass = c10::make_intrusive<NormPass>();
+  norm_pass->norm = final_norm_;
+  return NormFunction::apply(SelectRows(last, rows), norm_pass);
 }
 
 at::Tensor LanguageModel::ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter,

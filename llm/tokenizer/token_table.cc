@@ -9,20 +9,23 @@ namespace {
 
 size_t CapacityFor(size_t expected) { return std::bit_ceil(expected < 8 ? size_t{16} : expected * 2); }
 
-// Multiply and fold, eight bytes at a time. The length is mixed in, so that padding with zero bytes is no collision.
+constexpr size_t kWord = 8;
+
+// The first eight bytes, with zeros behind a shorter text.
+uint64_t Head(std::string_view text) {
+  uint64_t word = 0;
+  std::memcpy(&word, text.data(), text.size() < kWord ? text.size() : kWord);
+  return word;
+}
+
+// Multiply to 128 bits and fold, eight bytes at a time: every byte reaches the low bits, which choose the slot. The length is
+// mixed in, so that padding with zero bytes is no collision.
 uint64_t HashOf(std::string_view text) {
   constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
   uint64_t hash = text.size() * kMultiplier;
-  const char* p = text.data();
-  size_t left = text.size();
-  while (left > 0) {
-    const size_t step = left < 8 ? left : 8;
-    uint64_t word = 0;
-    std::memcpy(&word, p, step);
-    hash = (hash ^ word) * kMultiplier;
-    hash ^= hash >> 29;
-    p += step;
-    left -= step;
+  for (size_t pos = 0; pos < text.size(); pos += kWord) {
+    const auto product = static_cast<unsigned __int128>(hash ^ Head(text.substr(pos))) * kMultiplier;
+    hash = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
   }
   return hash;
 }
@@ -33,10 +36,12 @@ TokenTable::TokenTable(size_t expected) : slots_(CapacityFor(expected)) {}
 
 size_t TokenTable::Place(std::string_view text) const {
   const size_t mask = slots_.size() - 1;
+  const uint64_t head = Head(text);
   for (size_t i = HashOf(text) & mask;; i = (i + 1) & mask) {
     const Slot& slot = slots_[i];
     if (slot.id < 0) return i;
-    if (slot.size == text.size() && std::memcmp(slot.data, text.data(), text.size()) == 0) return i;
+    if (slot.head != head || slot.size != text.size()) continue;
+    if (text.size() <= kWord || std::memcmp(slot.data + kWord, text.data() + kWord, text.size() - kWord) == 0) return i;
   }
 }
 
@@ -44,7 +49,7 @@ bool TokenTable::Insert(std::string_view text, int32_t id) {
   if ((used_ + 1) * 2 > slots_.size()) Grow();
   Slot& slot = slots_[Place(text)];
   if (slot.id >= 0) return false;
-  slot = {text.data(), static_cast<uint32_t>(text.size()), id};
+  slot = {Head(text), text.data(), static_cast<uint32_t>(text.size()), id};
   ++used_;
   return true;
 }

@@ -21,6 +21,7 @@ class TokenTable {
 
  private:
   struct Slot {
+    uint64_t head = 0;  // the first eight bytes: most tokens are compared without touching their text
     const char* data = nullptr;
     uint32_t size = 0;
     int32_t id = -1;  // -1: free

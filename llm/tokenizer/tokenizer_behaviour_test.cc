@@ -56,7 +56,9 @@ class TokenizerBehaviour : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(TokenizerBehaviour, DecodeUndoesEncode) {
-  if (LossOf(GetParam()) == Loss::kNormalizes) GTEST_SKIP() << GetParam() << " normalises its texts or has no byte tokens";
+  const std::string simple = "Once upon a time, there was a red cat. He said: \"I am here!\"";
+  EXPECT_EQ(tokenizer_->Decode(tokenizer_->Encode(simple)), simple);
+  if (LossOf(GetParam()) == Loss::kNormalizes) return;
   const std::vector<std::string> texts = Texts();
   EXPECT_GT(texts.size(), 200u);
   for (const std::string& text : texts) EXPECT_EQ(tokenizer_->Decode(tokenizer_->Encode(text)), text);

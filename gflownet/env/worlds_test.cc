@@ -1,0 +1,168 @@
+// The small worlds pass the suites that every world passes; their numbering and exact evaluation are checked against each other.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "gflownet/base/config_reader.h"
+#include "gflownet/core/log_z.h"
+#include "gflownet/core/rollout.h"
+#include "gflownet/env/exact.h"
+#include "gflownet/env/hypergrid.h"
+#include "gflownet/env/prefix_tree.h"
+#include "gflownet/env/state_policies.h"
+#include "tests/support/conformance.h"
+
+namespace gfn {
+namespace {
+
+const std::vector<ConditionId> kNone = {Unconditional()};
+const std::vector<ConditionId> kThree = {HashCondition("a"), HashCondition("b"), HashCondition("c")};
+
+// Two stops, a hole in the alphabet, a minimum length: everything that text has.
+PrefixTreeConfig TextLike() {
+  return {.num_symbols = 4, .num_stops = 2, .min_length = 2, .max_length = 4, .illegal_symbols = {1}};
+}
+
+// Random parameters, so that a policy says something.
+void Perturb(ParameterSet& parameters, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  uint64_t stream = 0;
+  for (const Parameter& parameter : parameters) {
+    at::Tensor values = at::empty(parameter.value.sizes(), at::kDouble);
+    for (int64_t i = 0; i < values.numel(); ++i) values.data_ptr<double>()[i] = Normal({seed, RngPurpose::kTest, 0}, stream, i);
+    parameter.value.copy_(values);
+    ++stream;
+  }
+}
+
+TEST(Hypergrid, Environment) {
+  CheckEnvironment(Hypergrid({.dimensions = 2, .side = 4}), kNone);
+  CheckEnvironment(Hypergrid({.dimensions = 3, .side = 2}), kNone);
+}
+
+TEST(Hypergrid, Reward) {
+  const Hypergrid grid({.dimensions = 2, .side = 8});
+  const HypergridReward reward(grid, {});
+  CheckReward(grid, reward, kNone);
+  // By hand: the corner is outer but not in a ring, (1, 1) is in both, the middle in neither.
+  const at::Tensor cells = at::tensor(std::vector<int64_t>{0, 9, 27}, at::kLong);
+  const at::Tensor values = reward.LogRewardOf(grid.ObjectsAt(cells, Unconditional())).exp();
+  ExpectClose(values, at::tensor(std::vector<double>{0.6, 2.6, 0.1}), {1e-12}, "standard rewards");
+}
+
+TEST(Hypergrid, Policies) {
+  const Hypergrid grid({.dimensions = 2, .side = 4});
+  for (const bool learned : {false, true}) {
+    const StatePolicyOptions options{.learned_backward = learned, .flow = learned, .dtype = at::kDouble};
+    ParameterSet parameters, others;
+    const TabularPolicy table(grid, kNone, parameters, options), other(grid, kNone, others, options);
+    Perturb(parameters, 1);
+    CheckPolicy(grid, table, kNone, {.tolerance = kTinyModelTolerance});
+    CheckPolicyParameters(grid, {table, parameters}, {other, others}, kNone);
+  }
+  const auto features = [&](const State& state) { return HypergridFeatures(grid, state, at::kDouble); };
+  const MlpOptions options{.heads = {.learned_backward = true, .flow = true, .dtype = at::kDouble}, .width = 16};
+  ParameterSet parameters, others;
+  const MlpPolicy mlp(grid, features, 8, parameters, options, {1, RngPurpose::kInit, 0});
+  const MlpPolicy other(grid, features, 8, others, options, {2, RngPurpose::kInit, 0});
+  CheckPolicy(grid, mlp, kNone, {.tolerance = kTinyModelTolerance});
+  CheckPolicyParameters(grid, {mlp, parameters}, {other, others}, kNone);
+}
+
+TEST(PrefixTree, Environment) {
+  CheckEnvironment(PrefixTree(TextLike()), kThree);
+  CheckEnvironment(PrefixTree({.max_length = 3}), kNone);
+}
+
+TEST(PrefixTree, Reward) {
+  const PrefixTree tree(TextLike());
+  CheckReward(tree, PrefixTreeReward(tree, 3, 1.5), kThree, {.tolerance = kTinyModelTolerance});
+}
+
+TEST(PrefixTree, PolicyWithLogZ) {
+  const PrefixTree tree(TextLike());
+  ConditionTable conditions;
+  std::vector<ConditionId> ids;
+  for (const char* name : {"x", "y", "z"}) ids.push_back(conditions.Insert(name).value());
+  ParameterSet parameters, others;
+  const StatePolicyOptions options{.dtype = at::kDouble};
+  const TabularPolicy table(tree, ids, parameters, options), other(tree, ids, others, options);
+  const LogZPolicy policy(table, conditions, parameters, at::tensor(std::vector<double>{1, 2, 3}));
+  const LogZPolicy other_policy(other, conditions, others, at::Tensor());
+  const TrajectoryBatch batch = RandomTrajectories(tree, {ids[2], ids[0]});
+  const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf | Need::kLogZ});
+  EXPECT_TRUE(scores.log_z_G.equal(at::tensor(std::vector<float>{3, 1}).to(scores.log_z_G.scalar_type())));
+  Perturb(parameters, 1);
+  CheckPolicy(tree, policy, ids, {.tolerance = kTinyModelTolerance});
+  CheckPolicyParameters(tree, {policy, parameters}, {other_policy, others}, ids);
+}
+
+void CheckNumbering(const EnumerableEnvironment& world) {
+  SCOPED_TRACE(world.Spec().name);
+  const at::Tensor states = at::arange(world.NumStates(), at::kLong), objects = at::arange(world.NumObjects(), at::kLong);
+  EXPECT_TRUE(world.StateIndex(world.StatesAt(states, Unconditional())).equal(states));
+  EXPECT_TRUE(world.ObjectIndex(world.ObjectsAt(objects, Unconditional())).equal(objects));
+  EXPECT_TRUE(world.IsInitial(world.StatesAt(at::zeros({1}, at::kLong), Unconditional())).item<bool>());
+  EXPECT_TRUE(world.ObjectsAt(objects, Unconditional()).AllDone());
+}
+
+// Dynamic programming over states against the sum over all trajectories.
+void CheckExact(const EnumerableEnvironment& world, const StatePolicy& policy) {
+  CheckNumbering(world);
+  const at::Tensor log_q_X = ExactLogTerminating(world, policy, Unconditional());
+  EXPECT_NEAR(log_q_X.exp().sum().item<double>(), 1, 1e-12);
+  const auto all = EnumerateTrajectories(world, Unconditional(), 1 << 16);
+  ASSERT_TRUE(all.ok()) << Message(all.status());
+  const at::Tensor q_B = LogProbOfTrajectories(policy, *all, 100).exp();
+  const at::Tensor object_B = world.ObjectIndex(FinalStates(world, *all));
+  const at::Tensor q_X = at::zeros({world.NumObjects()}, at::kDouble).index_add(0, object_B, q_B);
+  ExpectClose(q_X, log_q_X.exp(), {1e-12}, "sum over trajectories");
+}
+
+TEST(Exact, DynamicProgrammingEqualsEnumeration) {
+  const StatePolicyOptions options{.dtype = at::kDouble};
+  {
+    const Hypergrid grid({.dimensions = 2, .side = 5});
+    ParameterSet parameters;
+    const TabularPolicy policy(grid, kNone, parameters, options);
+    Perturb(parameters, 4);
+    CheckExact(grid, policy);
+  }
+  const PrefixTree tree(TextLike());
+  ParameterSet parameters;
+  const TabularPolicy policy(tree, kNone, parameters, options);
+  Perturb(parameters, 5);
+  CheckExact(tree, policy);
+  // A tree's trajectories are its objects.
+  EXPECT_EQ(EnumerateTrajectories(tree, Unconditional(), 1 << 16)->size(), tree.NumObjects());
+  const auto refused = EnumerateTrajectories(tree, Unconditional(), 20);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(Message(refused.status()).find("more than 20"), std::string::npos) << Message(refused.status());
+}
+
+TEST(Exact, ErrorsOfKnownDistributions) {
+  const at::Tensor log_reward = at::tensor(std::vector<double>{std::log(1.0), std::log(3.0)});
+  const at::Tensor half = at::tensor(std::vector<double>{std::log(0.5), std::log(0.5)});
+  const DistributionError error = CompareWithTarget(half, log_reward);
+  EXPECT_NEAR(error.total_variation, 0.25, 1e-12);
+  EXPECT_NEAR(error.log_z, std::log(4.0), 1e-12);
+  EXPECT_NEAR(error.kl, 0.5 * std::log(0.5 / 0.25) + 0.5 * std::log(0.5 / 0.75), 1e-12);
+  EXPECT_NEAR(CompareWithTarget(log_reward - std::log(4.0), log_reward).total_variation, 0, 1e-12);
+  // At T = 0.5 the target is 1 : 9.
+  EXPECT_NEAR(CompareWithTarget(half, log_reward, 0.5).total_variation, 0.4, 1e-12);
+  // Disjoint: TV 1, JSD log 2.
+  const at::Tensor left = at::tensor(std::vector<double>{0, -INFINITY});
+  const at::Tensor right = at::tensor(std::vector<double>{-700, 0});
+  EXPECT_NEAR(CompareWithTarget(left, right).jensen_shannon, std::log(2.0), 1e-9);
+}
+
+TEST(Worlds, ImpossibleOnesAreRefused) {
+  EXPECT_FALSE(CheckConfig(HypergridConfig{.dimensions = 8, .side = 64}, "hypergrid").ok());
+  EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.min_length = 9}, "tree").ok());
+  EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.illegal_symbols = {0, 1}}, "tree").ok());
+  EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.num_symbols = 9, .max_length = 30}, "tree").ok());
+  EXPECT_TRUE(CheckConfig(TextLike(), "tree").ok());
+}
+
+}  // namespace
+}  // namespace gfn
