@@ -17,8 +17,17 @@ constexpr double kBottom = 40;  // ticks and axis label
 
 bool HasWhisker(const Interval& value) { return IsDrawable(value.low, false) && IsDrawable(value.high, false); }
 
-// Decimals for all values of the chart: enough to see the width of a middling interval, or about three digits.
-int ChooseDecimals(const BarChart& chart) {
+// How the values beside the bars are written: mean / 10^exponent, as on the axis.
+struct ValueFormat {
+  int exponent;
+  int decimals;
+  std::string Text(const Interval& value) const {
+    return WithMinusSigns(FormatFixed(exponent == 0 ? value.mean : value.mean / std::pow(10.0, exponent), decimals));
+  }
+};
+
+// Decimals enough to see the width of a middling interval, or about three digits.
+ValueFormat ChooseFormat(const BarChart& chart, int exponent) {
   std::vector<double> widths;
   double largest = 0;
   for (const BarGroup& group : chart.groups) {
@@ -29,15 +38,14 @@ int ChooseDecimals(const BarChart& chart) {
     }
   }
   const double unit = widths.empty() ? largest / 100 : Quantile(widths, 0.5) / 10;
-  return unit > 0 ? std::clamp(static_cast<int>(std::ceil(-std::log10(unit))), 0, 6) : 0;
+  const double decimals = unit > 0 ? std::ceil(exponent - std::log10(unit)) : 0;
+  return {exponent, static_cast<int>(std::clamp(decimals, 0.0, 6.0))};
 }
-
-std::string ValueText(const Interval& value, int decimals) { return WithMinusSigns(FormatFixed(value.mean, decimals)); }
 
 // Where everything of one chart stands.
 struct Layout {
   Scale scale;
-  int decimals;  // of the values beside the bars
+  ValueFormat values;
   double left, width, category_height, label_row, first_row, bottom;
   // Values outside the limits that the caller set end at the edge.
   double X(double value) const { return left + std::clamp(scale.Fraction(value), 0.0, 1.0) * width; }
@@ -45,19 +53,23 @@ struct Layout {
 
 Layout LayOut(const BarChart& chart, const PlotSize& size, const Range& range) {
   Layout layout;
-  layout.decimals = ChooseDecimals(chart);
+  const bool bars = chart.style == BarChart::Style::kBar;
+  ScaleOptions options = {.round_ends = true, .padding = bars ? 0 : 0.03};
+  layout.values = ChooseFormat(chart, MakeScale(range, options).exponent);
   double label_width = 0, value_width = 0;
   for (const std::string& category : chart.categories) label_width = std::max(label_width, TextPixels(category, kFont));
   for (const BarGroup& group : chart.groups) {
-    for (const Interval& value : group.values) value_width = std::max(value_width, TextPixels(ValueText(value, layout.decimals), kFont));
+    for (const Interval& value : group.values) {
+      value_width = std::max(value_width, TextPixels(layout.values.Text(value), kFont));
+    }
   }
   const bool labels_beside = label_width <= 0.3 * size.width;  // else each on a row of its own above its bars
   layout.left = labels_beside ? label_width + 12 : 16;
   layout.label_row = labels_beside ? 0 : 18;
   layout.width = std::max(60.0, size.width - layout.left - value_width - 16);
-  const bool bars = chart.style == BarChart::Style::kBar;
-  layout.scale = MakeScale(
-      range, {.round_ends = true, .padding = bars ? 0 : 0.03, .max_ticks = std::max(3, static_cast<int>(layout.width / 80))});
+  options.max_ticks = std::max(3, static_cast<int>(layout.width / 80));
+  layout.scale = MakeScale(range, options);
+  layout.values = ChooseFormat(chart, layout.scale.exponent);
   layout.category_height =
       layout.label_row + static_cast<double>(chart.groups.size()) * (kBarHeight + kBarGap) + kCategoryGap;
   layout.first_row = chart.x_marks.empty() ? 4 : kTopRow;
@@ -131,7 +143,7 @@ void DrawValue(const Interval& value, double y, BarChart::Style style, const Lay
   if (style == BarChart::Style::kDot) {
     svg->Leaf("circle", {{"cx", Px(x)}, {"cy", Px(middle)}, {"r", "4.5"}, {"class", "dot " + hue}});
   }
-  svg->Element("text", {{"x", Px(text_x + 8)}, {"y", Px(middle + 4)}, {"class", "value"}}, ValueText(value, layout.decimals));
+  svg->Element("text", {{"x", Px(text_x + 8)}, {"y", Px(middle + 4)}, {"class", "value"}}, layout.values.Text(value));
 }
 
 }  // namespace

@@ -17,11 +17,12 @@ namespace gfn::report {
 // sampler the same hue in every chart. kAuto: by position in the chart.
 enum class Hue { kAuto, kBlue, kVermillion, kGreen, kPurple, kOrange, kSky, kGrey };
 
-// {"optimiser step"}, {"loss", true}, {"share", false, 0, 1}. (Constructors, not an aggregate: GCC 12 warns falsely about charts in
-// which an axis is left out.)
+// {"optimiser step"}, {"loss", true}, {"share", false, 0, 1}. (Constructors, not an aggregate: GCC 12 warns falsely
+// about charts in which an axis is left out.)
 struct Axis {
   Axis() = default;
-  Axis(std::string axis_label, bool log = false, std::optional<double> low_end = {}, std::optional<double> high_end = {})
+  Axis(std::string axis_label, bool log = false, std::optional<double> low_end = {},
+       std::optional<double> high_end = {})
       : label(std::move(axis_label)), log_scale(log), low(low_end), high(high_end) {}
 
   std::string label = {};  // with its unit: "ELBO (nats)"

@@ -17,7 +17,8 @@ struct Bins {
   double width;
   int count;
   int IndexOf(double value) const {
-    return std::clamp(static_cast<int>(std::floor((value - low) / width)), 0, count - 1);
+    constexpr double kSlack = 1e-9;  // an edge belongs to the bin on its right, whatever rounding says
+    return std::clamp(static_cast<int>(std::floor((value - low) / width + kSlack)), 0, count - 1);
   }
 };
 

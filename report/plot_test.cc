@@ -79,7 +79,8 @@ TEST(LinePlot, LongLinesAreThinnedButKeepTheirPeaks) {
 }
 
 TEST(LinePlot, LimitsCutAndSay) {
-  const Drawing drawing = Draw(LineChart{.y = {"", false, std::nullopt, 10}, .series = {{.x = {1, 2, 3}, .y = {1000, 5, 4}}}}, {});
+  const Drawing drawing =
+      Draw(LineChart{.y = {"", false, std::nullopt, 10}, .series = {{.x = {1, 2, 3}, .y = {1000, 5, 4}}}}, {});
   Checked(drawing);
   EXPECT_EQ(drawing.num_cut_off, 1);
 }

@@ -58,8 +58,8 @@ figcaption{font-size:14px;color:var(--muted);margin-top:10px;max-width:50em}
 .plot{width:100%;height:auto;display:block}
 .narrow{display:none}
 .plot text{font-size:12px;fill:var(--muted);font-variant-numeric:tabular-nums}
-.plot .axis{font-size:12.5px;fill:var(--ink)}.plot .category{fill:var(--ink)}.plot .value{fill:var(--ink)}
-.plot .marklabel{fill:var(--ink);paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:round}
+.plot .axis{font-size:12.5px;fill:var(--ink)}
+.plot .marklabel,.plot .category,.plot .value{fill:var(--ink);paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:round}
 .plot .mid{text-anchor:middle}.plot .end{text-anchor:end}
 .grid{stroke:var(--line);stroke-width:1}.base{stroke:var(--strong);stroke-width:1}
 .mark{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}

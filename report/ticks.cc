@@ -32,10 +32,11 @@ Step StepAtLeast(double step) {
   return {1, exponent + 1};
 }
 
-std::string WithCommas(std::string text) {
+// Thousands apart, on an axis whose largest number has five digits or more (a lone 2000 needs no comma).
+std::string WithCommas(std::string text, double largest) {
   const size_t point = std::min(text.find('.'), text.size());
   const size_t begin = text[0] == '-' ? 1 : 0;
-  if (point - begin < 5) return text;  // 1000 stays, 10,000
+  if (largest < 1e4) return text;
   for (size_t i = point; i > begin + 3; i -= 3) text.insert(i - 3, ",");
   return text;
 }
@@ -56,7 +57,8 @@ void PlaceLinearTicks(const Step& step, const ScaleOptions& options, Scale* scal
   for (double i = first; i <= last; ++i) {
     const double value = std::clamp(step.Times(i), range.low, range.high);
     const double shown = scale->exponent == 0 ? step.Times(i) : step.Times(i) / std::pow(10.0, scale->exponent);
-    const std::string number = WithCommas(FormatFixed(options.percent ? 100 * shown : shown, decimals));
+    const std::string number =
+        WithCommas(FormatFixed(options.percent ? 100 * shown : shown, decimals), scale->exponent == 0 ? largest : 1);
     scale->ticks.push_back({value, options.percent ? number + "%" : number});
   }
 }
@@ -95,7 +97,7 @@ void PlaceLogTicks(const ScaleOptions& options, Scale* scale) {
   const bool plain = scale->range.low > 0.9e-3 && scale->range.high < 1.1e5;
   for (const auto& [mantissa, exponent] : ticks) {
     const double value = mantissa * std::pow(10.0, exponent);
-    std::string label = WithCommas(FormatFixed(value, std::max(0, -exponent)));
+    std::string label = WithCommas(FormatFixed(value, std::max(0, -exponent)), scale->range.high);
     if (!plain)
       label = mantissa == 1 ? PowerOfTen(exponent) : std::to_string(mantissa) + "\xC3\x97" + PowerOfTen(exponent);
     scale->ticks.push_back({std::clamp(value, scale->range.low, scale->range.high), label});

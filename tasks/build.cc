@@ -90,7 +90,8 @@ StatusOr<TrainingParts> MakeTraining(TaskParts& parts, const TaskSplit& train, c
   if (config.train.trainer.warm_start_steps > 0) {
     ASSIGN_OR_RETURN(training.warm_start, MakeObjective(std::get<0>(config.warm_start)));
   }
-  ASSIGN_OR_RETURN(training.optimizer, Optimizer::Create(config.optimizer, &parts.parameters));
+  ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(config.optimizer, &parts.parameters));
+  training.optimizer = std::make_unique<Optimizer>(std::move(optimizer));
   TrainerParts trainer;
   trainer.environment = parts.environment.get();
   trainer.policy = policy;
@@ -98,7 +99,7 @@ StatusOr<TrainingParts> MakeTraining(TaskParts& parts, const TaskSplit& train, c
   trainer.objective = training.objective.get();
   trainer.warm_start = training.warm_start.get();
   trainer.parameters = &parts.parameters;
-  trainer.optimizer = &*training.optimizer;
+  trainer.optimizer = training.optimizer.get();
   trainer.conditions = train.conditions;
   trainer.given = given;
   trainer.failure_folder = failure_folder;

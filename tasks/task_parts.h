@@ -63,7 +63,7 @@ StatusOr<TrajectoryBatch> MakeGivenObjects(TaskParts& parts, const TaskSplit& tr
 struct TrainingParts {
   std::unique_ptr<Objective> objective, warm_start;
   std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z
-  std::optional<Optimizer> optimizer;
+  std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
 };
 StatusOr<TrainingParts> MakeTraining(TaskParts& parts, const TaskSplit& train, const TrajectoryBatch& given, const std::string& failure_folder);

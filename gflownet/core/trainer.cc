@@ -46,7 +46,8 @@ StatusOr<StepMetrics> Trainer::Step() {
 
   // 1. Choose the conditions of this step.
   const std::vector<ConditionId>& all = uses_given ? given_conditions_ : parts_.conditions;
-  const int64_t num_conditions = std::min(config_.conditions_per_step, static_cast<int64_t>(all.size()));
+  const int64_t wanted = IsWarmStart() ? config_.warm_start_conditions : config_.conditions_per_step;
+  const int64_t num_conditions = std::min(wanted, static_cast<int64_t>(all.size()));
   std::vector<ConditionId> chosen;
   for (const int64_t index : ConditionsOfStep(static_cast<int64_t>(all.size()), num_conditions, parts_.seed, step_)) {
     chosen.push_back(all[index]);

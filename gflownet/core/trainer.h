@@ -31,6 +31,7 @@ struct TrainerConfig {
   ReplayConfig replay{};
   bool replay_given = false;
   int64_t warm_start_steps = 0;
+  int64_t warm_start_conditions = 16;
 
   template <class V>
   void Visit(V& v) {
@@ -44,6 +45,7 @@ struct TrainerConfig {
     v("replay_given", replay_given, "put the given objects into the replay buffer before step 0");
     v("warm_start_steps", warm_start_steps, "first steps that maximise the likelihood of the given objects, or of rollouts by "
       "importance, before the objective takes over", NonNegative());
+    v("warm_start_conditions", warm_start_conditions, "conditions of one of these steps", AtLeast(1));
   }
 };
 

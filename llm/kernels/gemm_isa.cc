@@ -46,15 +46,18 @@ void ApplyAs(const ApplyJob& job) {
 // Element k of rows [0, count) of W, from the panels that hold them, as words along the rows: count float32, or count / 2 pairs.
 void GatherColumn(const TransposedJob& job, int64_t row, int64_t k, int64_t count, float* words) {
   for (int64_t r = 0; r < count; r += kPanelWidth) {
-    const float* panel = job.panels + (row + r) * job.words;
+    const float* from = job.panels + (row + r) * job.words + (job.bfloat16 ? k / 2 : k) * kPanelWidth;
+    // The next group of columns, a while before it is gathered.
+    const float* next = from + (job.bfloat16 ? kLanes / 2 : kLanes) * kPanelWidth;
+    for (int64_t j = 0; j < kPanelWidth; j += kLanes) __builtin_prefetch(next + j, 0, 2);
     if (!job.bfloat16) {
-      __builtin_memcpy(words + r, panel + k * kPanelWidth, kPanelWidth * sizeof(float));
+      __builtin_memcpy(words + r, from, kPanelWidth * sizeof(float));
       continue;
     }
-    const AliasU32* from = reinterpret_cast<const AliasU32*>(panel + k / 2 * kPanelWidth);
+    const AliasU32* pairs = reinterpret_cast<const AliasU32*>(from);
     AliasU16* to = reinterpret_cast<AliasU16*>(words) + r;
     const int shift = k % 2 == 0 ? 0 : 16;
-    for (int64_t j = 0; j < kPanelWidth; ++j) to[j] = static_cast<uint16_t>(from[j] >> shift);
+    for (int64_t j = 0; j < kPanelWidth; ++j) to[j] = static_cast<uint16_t>(pairs[j] >> shift);
   }
 }
 

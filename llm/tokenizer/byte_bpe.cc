@@ -96,7 +96,8 @@ int32_t SymbolOf(const TokenTable& symbols, std::string_view written) {
 
 StatusOr<std::pair<std::string, std::string>> ParseMerge(std::string_view line, std::string_view where) {
   const size_t space = line.find(' ');
-  if (space == std::string_view::npos || space == 0 || space + 1 == line.size() || line.find(' ', space + 1) != std::string_view::npos) {
+  if (space == std::string_view::npos || space == 0 || space + 1 == line.size() ||
+      line.find(' ', space + 1) != std::string_view::npos) {
     return DataLoss(std::string(where) + ": expected a merge 'left right', found '" + std::string(line.substr(0, 80)) + "'");
   }
   return std::pair(std::string(line.substr(0, space)), std::string(line.substr(space + 1)));
@@ -129,7 +130,12 @@ StatusOr<std::unique_ptr<Tokenizer>> MakeByteBpe(Vocabulary vocabulary, const By
     const int32_t a = SymbolOf(symbols, left), b = SymbolOf(symbols, right), merged = SymbolOf(symbols, left + right);
     if (a < 0 || b < 0 || merged < 0) {
       return DataLoss(where + ": merge " + std::to_string(i) + " '" + left.substr(0, 80) + " " + right.substr(0, 80) +
-                      "': the vocabulary has no token '" + (a < 0 ? left : b < 0 ? right : left + right).substr(0, 80) + "'");
+                      "': the vocabulary has no token '" +
+                      (a < 0   ? left
+                       : b < 0 ? right
+                               : left + right)
+                          .substr(0, 80) +
+                      "'");
     }
     table.Insert(a, b, {static_cast<int32_t>(i), merged});
     rules.String(left).String(right);

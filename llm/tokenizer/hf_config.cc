@@ -20,7 +20,8 @@ StatusOr<json> ReadOptional(const std::string& path) {
 }
 
 // "bos_token": "<s>", or {"content": "<s>", ...}, or null.
-StatusOr<std::optional<int32_t>> IdByName(const json& config, const char* key, const Vocabulary& vocabulary, const std::string& path) {
+StatusOr<std::optional<int32_t>> IdByName(const json& config, const char* key, const Vocabulary& vocabulary,
+                                          const std::string& path) {
   const auto field = config.find(key);
   if (field == config.end() || field->is_null()) return std::optional<int32_t>();
   const json& value = field->is_object() && field->contains("content") ? (*field)["content"] : *field;
@@ -33,7 +34,8 @@ StatusOr<std::optional<int32_t>> IdByName(const json& config, const char* key, c
 }
 
 // "eos_token_id": 2, or [2, 3], the first of which counts, or null.
-StatusOr<std::optional<int32_t>> IdByNumber(const json& config, const char* key, const Vocabulary& vocabulary, const std::string& path) {
+StatusOr<std::optional<int32_t>> IdByNumber(const json& config, const char* key, const Vocabulary& vocabulary,
+                                            const std::string& path) {
   const auto field = config.find(key);
   if (field == config.end() || field->is_null()) return std::optional<int32_t>();
   const json& value = field->is_array() && !field->empty() ? field->front() : *field;
@@ -59,7 +61,8 @@ Status SetEndsFromFolder(const std::string& folder, bool template_begins_with_bo
     }
   }
   const auto add_bos = by_name.find("add_bos_token");
-  vocabulary->prepends_bos = add_bos != by_name.end() && add_bos->is_boolean() ? add_bos->get<bool>() : template_begins_with_bos;
+  vocabulary->prepends_bos =
+      add_bos != by_name.end() && add_bos->is_boolean() ? add_bos->get<bool>() : template_begins_with_bos;
   return OkStatus();
 }
 

@@ -12,12 +12,7 @@ using Pipeline = std::variant<ByteBpeSpec, HfSpmPipeline>;
 
 constexpr char kMark[] = "\u2581";
 
-bool Says(const json& object, const char* key, const json& value) {
-  const auto field = object.find(key);
-  return field != object.end() && *field == value;
-}
-
-bool IsStep(const json& step, const char* type) { return Says(step, "type", type); }
+bool IsStep(const json& step, const char* type) { return JsonSays(step, "type", type); }
 
 // The steps in order: none for null, those inside a Sequence, or the one.
 std::vector<json> Steps(const json& root, const char* section, const char* list_key) {
@@ -36,8 +31,8 @@ Status Unknown(const std::string& path, const char* section, const json& root, c
 
 Status UnknownPreTokenizer(const std::string& path, const json& root) {
   return Unknown(path, "pre_tokenizer", root,
-                 "ByteLevel without prefix space, alone or behind Digits(individual) or Split, with the rules of " + KnownPreTokenizers() +
-                     "; Metaspace without split; none");
+                 "ByteLevel without prefix space, alone or behind Digits(individual) or Split, with the rules of " +
+                     KnownPreTokenizers() + "; Metaspace without split; none");
 }
 
 // The text of {"pattern": {"Regex": "..."}} or {"pattern": {"String": "..."}}.
@@ -50,13 +45,13 @@ std::string PatternOf(const json& step, const char* kind) {
 
 std::optional<PreTokenizerKind> ByteLevelRule(const std::vector<json>& steps) {
   const json& last = steps.back();
-  if (!Says(last, "add_prefix_space", false)) return std::nullopt;
-  const bool use_regex = !Says(last, "use_regex", false);  // true where it is not said
+  if (!JsonSays(last, "add_prefix_space", false)) return std::nullopt;
+  const bool use_regex = !JsonSays(last, "use_regex", false);  // true where it is not said
   if (steps.size() == 1 && use_regex) return PreTokenizerKind::kGpt2;
   if (steps.size() != 2) return std::nullopt;
   const json& first = steps.front();
-  if (IsStep(first, "Digits") && use_regex && Says(first, "individual_digits", true)) return PreTokenizerKind::kSmollm;
-  if (IsStep(first, "Split") && !use_regex && Says(first, "behavior", "Isolated") && !Says(first, "invert", true)) {
+  if (IsStep(first, "Digits") && use_regex && JsonSays(first, "individual_digits", true)) return PreTokenizerKind::kSmollm;
+  if (IsStep(first, "Split") && !use_regex && JsonSays(first, "behavior", "Isolated") && !JsonSays(first, "invert", true)) {
     return PreTokenizerFromPattern(PatternOf(first, "Regex"));
   }
   return std::nullopt;
@@ -71,19 +66,22 @@ StatusOr<Pipeline> ReadByteLevel(const json& root, const std::vector<json>& pre_
   spec.normalizes_nfc = normalizers.size() == 1 && IsStep(normalizers[0], "NFC");
   if (!normalizers.empty() && !spec.normalizes_nfc) return Unknown(path, "normalizer", root, "NFC, none");
   const std::vector<json> decoders = Steps(root, "decoder", "decoders");
-  if (decoders.size() != 1 || !IsStep(decoders[0], "ByteLevel")) return Unknown(path, "decoder", root, "ByteLevel for this pre_tokenizer");
+  if (decoders.size() != 1 || !IsStep(decoders[0], "ByteLevel"))
+    return Unknown(path, "decoder", root, "ByteLevel for this pre_tokenizer");
   return Pipeline(spec);
 }
 
 // Metaspace's prepend_scheme, or add_prefix_space of older files.
 std::optional<SpmBpeSpec> MetaspaceSpec(const json& step) {
-  if (!Says(step, "replacement", kMark) || !Says(step, "split", false)) return std::nullopt;
+  if (!JsonSays(step, "replacement", kMark) || !JsonSays(step, "split", false)) return std::nullopt;
   SpmBpeSpec spec;
-  if (Says(step, "prepend_scheme", "never") || (!step.contains("prepend_scheme") && Says(step, "add_prefix_space", false))) {
+  if (JsonSays(step, "prepend_scheme", "never") ||
+      (!step.contains("prepend_scheme") && JsonSays(step, "add_prefix_space", false))) {
     spec.space_prefix = SpmBpeSpec::SpacePrefix::kNever;
-  } else if (Says(step, "prepend_scheme", "first") || Says(step, "prepend_scheme", "always") || Says(step, "add_prefix_space", true)) {
+  } else if (JsonSays(step, "prepend_scheme", "first") || JsonSays(step, "prepend_scheme", "always") ||
+             JsonSays(step, "add_prefix_space", true)) {
     spec.space_prefix = SpmBpeSpec::SpacePrefix::kUnlessSpace;
-    spec.prefix_behind_tokens = !Says(step, "prepend_scheme", "first");
+    spec.prefix_behind_tokens = !JsonSays(step, "prepend_scheme", "first");
   } else {
     return std::nullopt;
   }
@@ -95,9 +93,9 @@ std::optional<SpmBpeSpec> NormalizerSpec(const std::vector<json>& steps) {
   spec.space_prefix = SpmBpeSpec::SpacePrefix::kNever;
   bool replaces = false;
   for (const json& step : steps) {
-    if (IsStep(step, "Prepend") && Says(step, "prepend", kMark) && !replaces) {
+    if (IsStep(step, "Prepend") && JsonSays(step, "prepend", kMark) && !replaces) {
       spec.space_prefix = SpmBpeSpec::SpacePrefix::kAlways;
-    } else if (IsStep(step, "Replace") && PatternOf(step, "String") == " " && Says(step, "content", kMark) && !replaces) {
+    } else if (IsStep(step, "Replace") && PatternOf(step, "String") == " " && JsonSays(step, "content", kMark) && !replaces) {
       replaces = true;
     } else {
       return std::nullopt;
@@ -113,13 +111,14 @@ StatusOr<Pipeline> ReadSpm(const json& root, const std::vector<json>& pre_tokeni
     spec = NormalizerSpec(normalizers);
     if (!spec) return Unknown(path, "normalizer", root, "Prepend and Replace of ' ' by U+2581, as llama models have it");
   } else {
-    if (pre_tokenizers.size() == 1 && IsStep(pre_tokenizers[0], "Metaspace") && normalizers.empty()) spec = MetaspaceSpec(pre_tokenizers[0]);
+    if (pre_tokenizers.size() == 1 && IsStep(pre_tokenizers[0], "Metaspace") && normalizers.empty())
+      spec = MetaspaceSpec(pre_tokenizers[0]);
     if (!spec) return UnknownPreTokenizer(path, root);
   }
   HfSpmPipeline pipeline{*spec, false};
   for (const json& step : Steps(root, "decoder", "decoders")) {
     if (IsStep(step, "Strip")) {
-      pipeline.drops_first_space = Says(step, "content", " ") && Says(step, "start", 1) && Says(step, "stop", 0);
+      pipeline.drops_first_space = JsonSays(step, "content", " ") && JsonSays(step, "start", 1) && JsonSays(step, "stop", 0);
       if (!pipeline.drops_first_space) return Unknown(path, "decoder", root, "Strip of one space at the start");
     } else if (IsStep(step, "Metaspace")) {
       pipeline.drops_first_space = spec->space_prefix != SpmBpeSpec::SpacePrefix::kNever;
@@ -131,6 +130,11 @@ StatusOr<Pipeline> ReadSpm(const json& root, const std::vector<json>& pre_tokeni
 }
 
 }  // namespace
+
+bool JsonSays(const json& object, const char* key, const json& value) {
+  const auto field = object.find(key);
+  return field != object.end() && *field == value;
+}
 
 StatusOr<Pipeline> ReadHfPipeline(const json& root, const std::string& path) {
   const std::vector<json> pre_tokenizers = Steps(root, "pre_tokenizer", "pretokenizers");

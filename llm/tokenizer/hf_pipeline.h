@@ -21,6 +21,9 @@ struct HfSpmPipeline {
 // SentencePiece-style: normaliser Prepend and Replace of spaces by the mark U+2581, or pre-tokeniser Metaspace without split.
 StatusOr<std::variant<ByteBpeSpec, HfSpmPipeline>> ReadHfPipeline(const nlohmann::json& root, const std::string& path);
 
+// True if the object has the key and its value is this.
+bool JsonSays(const nlohmann::json& object, const char* key, const nlohmann::json& value);
+
 // True if the post-processor puts a special token before the text.
 bool TemplateBeginsWithSpecial(const nlohmann::json& root);
 

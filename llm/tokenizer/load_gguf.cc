@@ -12,19 +12,6 @@ constexpr char kPrefix[] = "tokenizer.ggml.";
 
 std::string Key(const char* name) { return std::string(kPrefix) + name; }
 
-// ggml's numbers (llama.h, llama_token_type), 1 to 6.
-StatusOr<TokenKind> KindOf(int64_t number, int64_t id, const std::string& where) {
-  switch (number) {
-    case 1: return TokenKind::kNormal;
-    case 2: return TokenKind::kUnknown;
-    case 3: return TokenKind::kControl;
-    case 4: return TokenKind::kUserDefined;
-    case 5: return TokenKind::kUnused;
-    case 6: return TokenKind::kByte;
-    default: return DataLoss(where + ": token_type " + std::to_string(number) + " of token " + std::to_string(id) + ", expected 1 to 6");
-  }
-}
-
 using MakeToken = StatusOr<Token> (*)(std::string written, TokenKind kind, int64_t id, std::string_view where);
 
 StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file, MakeToken make_token) {
@@ -33,7 +20,8 @@ StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file, MakeToken make_token) 
   if (file.Has(Key("token_type"))) {
     ASSIGN_OR_RETURN(types, file.Ints(Key("token_type")));
     if (types.size() != written.size()) {
-      return DataLoss(file.name() + ": " + std::to_string(types.size()) + " token types for " + std::to_string(written.size()) + " tokens");
+      return DataLoss(file.name() + ": " + std::to_string(types.size()) + " token types for " + std::to_string(written.size()) +
+                      " tokens");
     }
   }
   Vocabulary vocabulary;
@@ -41,7 +29,7 @@ StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file, MakeToken make_token) 
     const int64_t id = static_cast<int64_t>(i);
     TokenKind kind = TokenKind::kNormal;
     if (!types.empty()) {
-      ASSIGN_OR_RETURN(kind, KindOf(types[i], id, file.name()));
+      ASSIGN_OR_RETURN(kind, TokenKindOfNumber(types[i], file.name() + ": token " + std::to_string(id)));
     }
     ASSIGN_OR_RETURN(Token token, make_token(written[i], kind, id, file.name()));
     vocabulary.tokens.push_back(std::move(token));
@@ -62,7 +50,8 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadByteBpe(const GgufFile& file) {
   ASSIGN_OR_RETURN(vocabulary.prepends_bos, file.BoolOr(Key("add_bos_token"), false));
   ByteBpeSpec spec;
   if (!file.Has(Key("pre"))) {
-    return Unimplemented(file.name() + ": no tokenizer.ggml.pre, so the pre-tokeniser is unknown; known ones: " + KnownPreTokenizers());
+    return Unimplemented(file.name() +
+                         ": no tokenizer.ggml.pre, so the pre-tokeniser is unknown; known ones: " + KnownPreTokenizers());
   }
   ASSIGN_OR_RETURN(const std::string pre, file.String(Key("pre")));
   ASSIGN_OR_RETURN(spec.pre_tokenizer, PreTokenizerFromGgufName(pre, file.name() + ": tokenizer.ggml.pre"));
@@ -93,7 +82,8 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadGgufTokenizer(const GgufFile& file) {
   ASSIGN_OR_RETURN(const std::string model, file.String(Key("model")));
   if (model == "gpt2") return LoadByteBpe(file);
   if (model == "llama") return LoadSpmBpe(file);
-  return Unimplemented(file.name() + ": tokenizer.ggml.model is '" + model + "'; known: gpt2 (byte-level BPE), llama (SentencePiece BPE)");
+  return Unimplemented(file.name() + ": tokenizer.ggml.model is '" + model +
+                       "'; known: gpt2 (byte-level BPE), llama (SentencePiece BPE)");
 }
 
 }  // namespace gfn

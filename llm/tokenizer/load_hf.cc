@@ -15,11 +15,6 @@ using nlohmann::json;
 // Ids that no token has: files with a few exist; more would be memory on the file's word alone.
 constexpr int64_t kMaxHoles = 4096;
 
-bool Is(const json& object, const char* key, const json& value) {
-  const auto field = object.find(key);
-  return field != object.end() && *field == value;
-}
-
 // Settings of the BPE model that we do not have must be absent, null or without effect.
 Status CheckModel(const json& model, const std::string& path) {
   if (!model.is_object()) return DataLoss(path + ": 'model' is no object");
@@ -55,11 +50,11 @@ StatusOr<std::vector<AddedToken>> ReadAddedTokens(const json& root, const std::s
         !item["content"].is_string()) {
       return DataLoss(where + ": expected an object with id and content");
     }
-    if (Is(item, "single_word", true)) return Unimplemented(where + ": single_word is not supported");
+    if (JsonSays(item, "single_word", true)) return Unimplemented(where + ": single_word is not supported");
     AddedToken token{item["id"].get<int64_t>(), {item["content"].get<std::string>()}};
-    token.token.kind = Is(item, "special", true) ? TokenKind::kControl : TokenKind::kUserDefined;
-    token.token.strips_left = Is(item, "lstrip", true);
-    token.token.strips_right = Is(item, "rstrip", true);
+    token.token.kind = JsonSays(item, "special", true) ? TokenKind::kControl : TokenKind::kUserDefined;
+    token.token.strips_left = JsonSays(item, "lstrip", true);
+    token.token.strips_right = JsonSays(item, "rstrip", true);
     added.push_back(std::move(token));
   }
   return added;
@@ -82,7 +77,8 @@ StatusOr<Vocabulary> ReadVocabulary(const json& root, const SpmKinds* spm, const
   const int64_t limit = static_cast<int64_t>(vocab.size() + added.size()) + kMaxHoles;
   const auto check = [&](int64_t id, const std::string& name) {
     if (id >= 0 && id < limit) return OkStatus();
-    return DataLoss(path + ": id " + std::to_string(id) + " of token '" + name.substr(0, 80) + "' is outside 0 .. " + std::to_string(limit - 1));
+    return DataLoss(path + ": id " + std::to_string(id) + " of token '" + name.substr(0, 80) + "' is outside 0 .. " +
+                    std::to_string(limit - 1));
   };
   const Token hole{"", TokenKind::kUnused};
   Vocabulary vocabulary;
@@ -142,18 +138,19 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadHfTokenizer(const json& root, const std
   ASSIGN_OR_RETURN(auto pipeline, ReadHfPipeline(root, path));
   ASSIGN_OR_RETURN(const auto merges, ReadMerges(model["merges"], path));
   HfSpmPipeline* const spm = std::get_if<HfSpmPipeline>(&pipeline);
-  const std::string unknown = model.contains("unk_token") && model["unk_token"].is_string() ? model["unk_token"].get<std::string>() : "";
-  const SpmKinds kinds{Is(model, "byte_fallback", true), unknown};
+  const std::string unknown =
+      model.contains("unk_token") && model["unk_token"].is_string() ? model["unk_token"].get<std::string>() : "";
+  const SpmKinds kinds{JsonSays(model, "byte_fallback", true), unknown};
   ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(root, spm != nullptr ? &kinds : nullptr, path));
   RETURN_IF_ERROR(SetEndsFromFolder(ParentFolder(path), TemplateBeginsWithSpecial(root), &vocabulary));
   if (spm != nullptr) {
-    if (Is(model, "ignore_merges", true)) return Unimplemented(path + ": model.ignore_merges without ByteLevel");
+    if (JsonSays(model, "ignore_merges", true)) return Unimplemented(path + ": model.ignore_merges without ByteLevel");
     vocabulary.drops_first_space = spm->drops_first_space;
-    spm->spec.fuses_unknown = Is(model, "fuse_unk", true);
+    spm->spec.fuses_unknown = JsonSays(model, "fuse_unk", true);
     return MakeSpmBpeByMerges(std::move(vocabulary), spm->spec, merges, path);
   }
   ByteBpeSpec spec = std::get<ByteBpeSpec>(pipeline);
-  spec.ignores_merges = Is(model, "ignore_merges", true);
+  spec.ignores_merges = JsonSays(model, "ignore_merges", true);
   return MakeByteBpe(std::move(vocabulary), spec, merges, path);
 }
 

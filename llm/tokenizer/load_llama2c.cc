@@ -18,14 +18,16 @@ T ReadAs(std::string_view bytes, size_t pos) {
 
 // llama2.c writes "\n<s>\n" so that printing it shows a line of its own.
 bool IsNamed(std::string_view text, std::string_view name) {
-  return text == name || (text.size() == name.size() + 2 && text.front() == '\n' && text.back() == '\n' && text.substr(1, name.size()) == name);
+  return text == name ||
+         (text.size() == name.size() + 2 && text.front() == '\n' && text.back() == '\n' && text.substr(1, name.size()) == name);
 }
 
 StatusOr<Token> TokenOf(std::string text, int64_t id, const std::string& where) {
   constexpr std::string_view kNames[] = {"<unk>", "<s>", "</s>"};
   if (id <= kEos) {
     if (!IsNamed(text, kNames[id])) {
-      return DataLoss(where + ": token " + std::to_string(id) + " is '" + text.substr(0, 80) + "', expected '" + std::string(kNames[id]) + "'");
+      return DataLoss(where + ": token " + std::to_string(id) + " is '" + text.substr(0, 80) + "', expected '" +
+                      std::string(kNames[id]) + "'");
     }
     return Token{std::string(kNames[id]), id == kUnknown ? TokenKind::kUnknown : TokenKind::kControl};
   }

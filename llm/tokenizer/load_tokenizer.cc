@@ -11,7 +11,8 @@ namespace gfn {
 namespace {
 
 // In a folder, the first of these that is there.
-constexpr std::array<const char*, 5> kFolderNames = {"tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json", "tokenizer.bin"};
+constexpr std::array<const char*, 5> kFolderNames = {"tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json",
+                                                     "tokenizer.bin"};
 constexpr std::array<const char*, 2> kVocabNames = {"vocab.json", "encoder.json"};
 constexpr std::array<const char*, 2> kMergesNames = {"merges.txt", "vocab.bpe"};
 
@@ -64,12 +65,14 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path) {
   }
   if (BeginsLikeJson(text)) return LoadJson(text, path);
   if (text.starts_with("#version")) {
-    ASSIGN_OR_RETURN(const std::string vocab_path, FirstOf(kVocabNames, ParentFolder(path), "vocabulary for " + BaseName(path)));
+    ASSIGN_OR_RETURN(const std::string vocab_path,
+                     FirstOf(kVocabNames, ParentFolder(path), "vocabulary for " + BaseName(path)));
     return LoadPair(vocab_path, path);
   }
   if (LooksLikeLlama2c(text)) return LoadLlama2c(text, path);
   if (text.starts_with('\n')) return LoadSentencePiece(text, path);  // field 1, a message: the first piece
-  return DataLoss(path + ": not a tokenizer; expected GGUF, tokenizer.json, a vocabulary with merges, a SentencePiece model, or " +
+  return DataLoss(path +
+                  ": not a tokenizer; expected GGUF, tokenizer.json, a vocabulary with merges, a SentencePiece model, or " +
                   "llama2.c's tokenizer.bin");
 }
 

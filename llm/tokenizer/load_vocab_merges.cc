@@ -45,8 +45,8 @@ StatusOr<PreTokenizerKind> PreTokenizerOfFolder(const std::string& folder) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Tokenizer>> LoadVocabAndMerges(const json& vocab, const std::string& vocab_path, std::string_view merges_text,
-                                                        const std::string& merges_path) {
+StatusOr<std::unique_ptr<Tokenizer>> LoadVocabAndMerges(const json& vocab, const std::string& vocab_path,
+                                                        std::string_view merges_text, const std::string& merges_path) {
   ASSIGN_OR_RETURN(const auto merges, ReadMergeLines(merges_text, merges_path));
   std::unordered_set<std::string> made;
   for (const auto& [left, right] : merges) made.insert(left + right);

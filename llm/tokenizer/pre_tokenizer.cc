@@ -24,12 +24,15 @@ struct Rule {
 
 constexpr std::array<Rule, 4> kRules = {{
     // openai/gpt-2, src/encoder.py
-    {PreTokenizerKind::kGpt2, "gpt2", R"('(?:[stmd]|re|ve|ll)| ?\p{L}+| ?\p{N}+| ?[^)" GFN_SPACE R"(\p{L}\p{N}]+|)" GFN_SPACES_AT_END,
+    {PreTokenizerKind::kGpt2, "gpt2",
+     R"('(?:[stmd]|re|ve|ll)| ?\p{L}+| ?\p{N}+| ?[^)" GFN_SPACE R"(\p{L}\p{N}]+|)" GFN_SPACES_AT_END,
      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
     // Cutting at digits first makes a digit the end of the text for what stands before it: white space before a digit is
     // one word, therefore the look-ahead also accepts \p{N}.
     {PreTokenizerKind::kSmollm, "smollm",
-     R"('(?:[stmd]|re|ve|ll)| ?\p{L}+|\p{N}| ?[^)" GFN_SPACE R"(\p{L}\p{N}]+|[)" GFN_SPACE "]+(?![^" GFN_SPACE R"(\p{N}])|[)" GFN_SPACE "]+", ""},
+     R"('(?:[stmd]|re|ve|ll)| ?\p{L}+|\p{N}| ?[^)" GFN_SPACE R"(\p{L}\p{N}]+|[)" GFN_SPACE "]+(?![^" GFN_SPACE
+     R"(\p{N}])|[)" GFN_SPACE "]+",
+     ""},
     // meta-llama/llama3, llama/tokenizer.py
     {PreTokenizerKind::kLlamaBpe, "llama-bpe",
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^)" GFN_SPACE R"(\p{L}\p{N}]+[\r\n]*|[)" GFN_SPACE
@@ -52,9 +55,9 @@ struct Alias {
 
 // Names that llama.cpp (src/llama-vocab.cpp) gives to the same rules.
 constexpr Alias kAliases[] = {
-    {"gpt-2", PreTokenizerKind::kGpt2},      {"phi-2", PreTokenizerKind::kGpt2},
-    {"starcoder", PreTokenizerKind::kSmollm}, {"refact", PreTokenizerKind::kSmollm},
-    {"command-r", PreTokenizerKind::kSmollm}, {"llama3", PreTokenizerKind::kLlamaBpe},
+    {"gpt-2", PreTokenizerKind::kGpt2},        {"phi-2", PreTokenizerKind::kGpt2},
+    {"starcoder", PreTokenizerKind::kSmollm},  {"refact", PreTokenizerKind::kSmollm},
+    {"command-r", PreTokenizerKind::kSmollm},  {"llama3", PreTokenizerKind::kLlamaBpe},
     {"llama-v3", PreTokenizerKind::kLlamaBpe}, {"deepseek-r1-qwen", PreTokenizerKind::kQwen2},
     {"stablelm2", PreTokenizerKind::kQwen2},
 };
@@ -98,7 +101,8 @@ struct PreTokenizer::Regex {
     PCRE2_SIZE offset = 0;
     // Every rule covers every character, so that a match begins where the last one ended: anchored. (As an option of
     // pcre2_match it would switch the JIT off.)
-    code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED, &error, &offset, nullptr);
+    code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED, &error,
+                         &offset, nullptr);
     GFN_CHECK(code != nullptr) << "PCRE2 error " << error << " at " << offset << " of " << pattern;
     // Where the system forbids executable memory there is no JIT; pcre2_match then interprets, more slowly.
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
@@ -126,7 +130,8 @@ void PreTokenizer::Split(std::string_view text, std::vector<std::string_view>* w
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {
       found = pcre2_match(regex_->code, subject, text.size(), pos, kOptions | PCRE2_NO_JIT, match.get(), nullptr);
     }
-    GFN_CHECK(found > 0 && range[1] > pos) << "pre-tokeniser " << PreTokenizerName(kind_) << ", byte " << pos << ": PCRE2 " << found;
+    GFN_CHECK(found > 0 && range[1] > pos) << "pre-tokeniser " << PreTokenizerName(kind_) << ", byte " << pos << ": PCRE2 "
+                                           << found;
     words->push_back(text.substr(pos, range[1] - pos));
   }
 }

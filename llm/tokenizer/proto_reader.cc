@@ -30,11 +30,20 @@ bool ProtoReader::Next() {
   wire_ = key & 7;
   if (!ok_) return false;
   switch (wire_) {
-    case kVarint: ok_ = ReadVarint(&varint_); break;
-    case kFixed64: ok_ = Take(8, &bytes_); break;
-    case kBytes: ok_ = ReadVarint(&size) && Take(size, &bytes_); break;
-    case kFixed32: ok_ = Take(4, &bytes_); break;
-    default: ok_ = false;  // groups are not used by this format
+    case kVarint:
+      ok_ = ReadVarint(&varint_);
+      break;
+    case kFixed64:
+      ok_ = Take(8, &bytes_);
+      break;
+    case kBytes:
+      ok_ = ReadVarint(&size) && Take(size, &bytes_);
+      break;
+    case kFixed32:
+      ok_ = Take(4, &bytes_);
+      break;
+    default:
+      ok_ = false;  // groups are not used by this format
   }
   ok_ = ok_ && field_ > 0;
   return ok_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "gflownet/base/text_util.h"
 #include "llm/tokenizer/bpe_merge.h"
 #include "llm/tokenizer/utf8.h"
 
@@ -41,8 +42,8 @@ struct Pieces {
     return id < 0 && Utf8CharLength(text) == text.size() && !text.empty() ? CharSymbol(text) : id;
   }
 
-  TokenTable by_text{0};            // kNormal pieces; the strings belong to the vocabulary
-  std::array<int32_t, 256> bytes;   // kByte tokens, all or none
+  TokenTable by_text{0};           // kNormal pieces; the strings belong to the vocabulary
+  std::array<int32_t, 256> bytes;  // kByte tokens, all or none
   int32_t unknown = -1;
   bool has_bytes = false;
   // No piece has a space behind a letter, so that merges never cross the front of a run of spaces.
@@ -59,13 +60,16 @@ StatusOr<Pieces> Pieces::Make(const Vocabulary& vocabulary, const std::string& w
     const int32_t id = static_cast<int32_t>(i);
     if (token.kind == TokenKind::kNormal) {
       pieces.by_text.Insert(token.text, id);
-      for (size_t p = 1; p < token.text.size(); ++p) pieces.words_are_apart &= !(token.text[p] == ' ' && token.text[p - 1] != ' ');
+      for (size_t p = 1; p < token.text.size(); ++p)
+        pieces.words_are_apart &= !(token.text[p] == ' ' && token.text[p - 1] != ' ');
     } else if (token.kind == TokenKind::kByte) {
       int32_t& slot = pieces.bytes[static_cast<unsigned char>(token.text[0])];
       num_bytes += slot < 0;
       slot = id;
     } else if (token.kind == TokenKind::kUnknown) {
-      if (pieces.unknown >= 0) return DataLoss(where + ": tokens " + std::to_string(pieces.unknown) + " and " + std::to_string(id) + " are both the unknown token");
+      if (pieces.unknown >= 0)
+        return DataLoss(where + ": tokens " + std::to_string(pieces.unknown) + " and " + std::to_string(id) +
+                        " are both the unknown token");
       pieces.unknown = id;
     }
   }
@@ -207,16 +211,16 @@ StatusOr<Token> SpmToken(std::string written, TokenKind kind, int64_t id, std::s
   }
   if (kind != TokenKind::kNormal) return Token{std::move(written), kind};
   if (written.empty()) return refuse("is empty");
-  size_t pos = 0;
-  if (!NextUtf8Run(written, &pos).well_formed || pos != written.size()) return refuse("is not valid UTF-8");
+  if (FindInvalidUtf8(written)) return refuse("is not valid UTF-8");
   return Token{MarksToSpaces(written), kind};
 }
 
-StatusOr<std::unique_ptr<Tokenizer>> MakeSpmBpeByScores(Vocabulary vocabulary, const SpmBpeSpec& spec, std::span<const float> scores,
-                                                        const std::string& where) {
+StatusOr<std::unique_ptr<Tokenizer>> MakeSpmBpeByScores(Vocabulary vocabulary, const SpmBpeSpec& spec,
+                                                        std::span<const float> scores, const std::string& where) {
   ASSIGN_OR_RETURN(Pieces pieces, Pieces::Make(vocabulary, where));
   if (scores.size() != vocabulary.tokens.size()) {
-    return DataLoss(where + ": " + std::to_string(scores.size()) + " scores for " + std::to_string(vocabulary.tokens.size()) + " tokens");
+    return DataLoss(where + ": " + std::to_string(scores.size()) + " scores for " + std::to_string(vocabulary.tokens.size()) +
+                    " tokens");
   }
   Digest rules = RulesOf("SentencePiece BPE by scores", spec);
   std::vector<float> order;

@@ -28,8 +28,8 @@ struct SpmBpeSpec {
 // kNormal tokens hold their text with spaces for the mark U+2581, kByte tokens their byte.
 //
 // By scores (one a token): neighbours merge if their concatenation is a piece, the highest score first.
-StatusOr<std::unique_ptr<Tokenizer>> MakeSpmBpeByScores(Vocabulary vocabulary, const SpmBpeSpec& spec, std::span<const float> scores,
-                                                        const std::string& where);
+StatusOr<std::unique_ptr<Tokenizer>> MakeSpmBpeByScores(Vocabulary vocabulary, const SpmBpeSpec& spec,
+                                                        std::span<const float> scores, const std::string& where);
 // By merges: neighbours merge if they are in the list, the first line first.
 StatusOr<std::unique_ptr<Tokenizer>> MakeSpmBpeByMerges(Vocabulary vocabulary, const SpmBpeSpec& spec,
                                                         std::span<const std::pair<std::string, std::string>> merges,

@@ -4,24 +4,11 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "gflownet/base/text_util.h"
 #include "llm/tokenizer/proto_reader.h"
-#include "llm/tokenizer/utf8.h"
 
 namespace gfn {
 namespace {
-
-// SentencePiece.Type
-StatusOr<TokenKind> KindOf(uint64_t type, const std::string& where) {
-  switch (type) {
-    case 1: return TokenKind::kNormal;
-    case 2: return TokenKind::kUnknown;
-    case 3: return TokenKind::kControl;
-    case 4: return TokenKind::kUserDefined;
-    case 5: return TokenKind::kUnused;
-    case 6: return TokenKind::kByte;
-    default: return DataLoss(where + " has type " + std::to_string(type) + ", expected 1 to 6");
-  }
-}
 
 StatusOr<SpmPiece> ParsePiece(std::string_view message, const std::string& where) {
   SpmPiece piece;
@@ -33,10 +20,8 @@ StatusOr<SpmPiece> ParsePiece(std::string_view message, const std::string& where
     if (reader.field() == 3) type = reader.Varint();
   }
   if (!reader.ok()) return DataLoss(where + " is damaged");
-  ASSIGN_OR_RETURN(piece.kind, KindOf(type, where));
-  size_t pos = 0;
-  if (piece.piece.empty() || piece.piece.find('\0') != std::string::npos || !NextUtf8Run(piece.piece, &pos).well_formed ||
-      pos != piece.piece.size()) {
+  ASSIGN_OR_RETURN(piece.kind, TokenKindOfNumber(static_cast<int64_t>(type), where));
+  if (piece.piece.empty() || piece.piece.find('\0') != std::string::npos || FindInvalidUtf8(piece.piece)) {
     return DataLoss(where + " is empty, holds a zero byte or is not valid UTF-8");
   }
   if (!std::isfinite(piece.score)) return DataLoss(where + " has a score that is not finite");
@@ -48,16 +33,29 @@ StatusOr<SpmPiece> ParsePiece(std::string_view message, const std::string& where
 
 Status ParseTrainer(std::string_view message, const std::string& path, SpmModel* model) {
   ProtoReader reader(message);
-  uint64_t algorithm = 1;
+  uint64_t algorithm = static_cast<uint64_t>(model->algorithm);
   while (reader.Next()) {
     switch (reader.field()) {
-      case 3: algorithm = reader.Varint(); break;
-      case 24: model->treat_whitespace_as_suffix = reader.Bool(); break;
-      case 35: model->byte_fallback = reader.Bool(); break;
-      case 44: model->unknown_surface = reader.Bytes(); break;
-      case 46: model->bos_piece = reader.Bytes(); break;
-      case 47: model->eos_piece = reader.Bytes(); break;
-      default: break;  // how it was trained
+      case 3:
+        algorithm = reader.Varint();
+        break;
+      case 24:
+        model->treat_whitespace_as_suffix = reader.Bool();
+        break;
+      case 35:
+        model->byte_fallback = reader.Bool();
+        break;
+      case 44:
+        model->unknown_surface = reader.Bytes();
+        break;
+      case 46:
+        model->bos_piece = reader.Bytes();
+        break;
+      case 47:
+        model->eos_piece = reader.Bytes();
+        break;
+      default:
+        break;  // how it was trained
     }
   }
   if (!reader.ok()) return DataLoss(path + ": the trainer's specification is damaged");
@@ -72,11 +70,20 @@ Status ParseNormalizer(std::string_view message, const std::string& path, SpmMod
   ProtoReader reader(message);
   while (reader.Next()) {
     switch (reader.field()) {
-      case 2: model->normalizer_charsmap = reader.Bytes(); break;
-      case 3: model->add_dummy_prefix = reader.Bool(); break;
-      case 4: model->remove_extra_whitespaces = reader.Bool(); break;
-      case 5: model->escape_whitespaces = reader.Bool(); break;
-      default: break;  // its name, and the rules in source form
+      case 2:
+        model->normalizer_charsmap = reader.Bytes();
+        break;
+      case 3:
+        model->add_dummy_prefix = reader.Bool();
+        break;
+      case 4:
+        model->remove_extra_whitespaces = reader.Bool();
+        break;
+      case 5:
+        model->escape_whitespaces = reader.Bool();
+        break;
+      default:
+        break;  // its name, and the rules in source form
     }
   }
   return reader.ok() ? OkStatus() : DataLoss(path + ": the normaliser's specification is damaged");
@@ -92,12 +99,12 @@ Status CheckCharsmap(std::string_view charsmap, const std::string& path) {
   std::memcpy(&trie_bytes, charsmap.data(), sizeof(trie_bytes));
   charsmap.remove_prefix(sizeof(trie_bytes));
   if (trie_bytes == 0 || trie_bytes >= charsmap.size() || trie_bytes % 1024 != 0) {
-    return damaged("a trie of " + std::to_string(trie_bytes) + " bytes in " + std::to_string(charsmap.size()) + ", expected blocks of 1024");
+    return damaged("a trie of " + std::to_string(trie_bytes) + " bytes in " + std::to_string(charsmap.size()) +
+                   ", expected blocks of 1024");
   }
   const std::string_view replacements = charsmap.substr(trie_bytes);
   if (replacements.back() != '\0') return damaged("the replacements do not end with a zero byte");
-  size_t pos = 0;
-  if (!NextUtf8Run(replacements, &pos).well_formed || pos != replacements.size()) return damaged("a replacement is not valid UTF-8");
+  if (FindInvalidUtf8(replacements)) return damaged("a replacement is not valid UTF-8");
   const uint32_t num_units = trie_bytes / sizeof(uint32_t);
   for (uint32_t i = 0; i < num_units; ++i) {
     uint32_t unit = 0;
@@ -119,13 +126,15 @@ Status CheckPieces(const SpmModel& model, const std::string& path) {
   int num_unknown = 0, num_bytes = 0;
   for (size_t i = 0; i < model.pieces.size(); ++i) {
     const SpmPiece& piece = model.pieces[i];
-    if (!names.insert(piece.piece).second) return DataLoss(path + ": piece " + std::to_string(i) + " '" + piece.piece.substr(0, 80) + "' is there twice");
+    if (!names.insert(piece.piece).second)
+      return DataLoss(path + ": piece " + std::to_string(i) + " '" + piece.piece.substr(0, 80) + "' is there twice");
     num_unknown += piece.kind == TokenKind::kUnknown;
     num_bytes += piece.kind == TokenKind::kByte;
   }
   if (num_unknown != 1) return DataLoss(path + ": " + std::to_string(num_unknown) + " unknown pieces, expected 1");
   if (num_bytes != (model.byte_fallback ? 256 : 0)) {
-    return DataLoss(path + ": " + std::to_string(num_bytes) + " byte pieces, expected " + (model.byte_fallback ? "256" : "none without byte fallback"));
+    return DataLoss(path + ": " + std::to_string(num_bytes) + " byte pieces, expected " +
+                    (model.byte_fallback ? "256" : "none without byte fallback"));
   }
   return OkStatus();
 }
@@ -142,15 +151,20 @@ StatusOr<SpmModel> SpmModel::Parse(std::string_view bytes, const std::string& pa
         model.pieces.push_back(std::move(piece));
         break;
       }
-      case 2: RETURN_IF_ERROR(ParseTrainer(reader.Bytes(), path, &model)); break;
-      case 3: RETURN_IF_ERROR(ParseNormalizer(reader.Bytes(), path, &model)); break;
+      case 2:
+        RETURN_IF_ERROR(ParseTrainer(reader.Bytes(), path, &model));
+        break;
+      case 3:
+        RETURN_IF_ERROR(ParseNormalizer(reader.Bytes(), path, &model));
+        break;
       case 5: {
         SpmModel denormalizer;
         RETURN_IF_ERROR(ParseNormalizer(reader.Bytes(), path, &denormalizer));
         model.denormalizer_charsmap = denormalizer.normalizer_charsmap;
         break;
       }
-      default: break;  // self-test data
+      default:
+        break;  // self-test data
     }
   }
   if (!reader.ok()) return DataLoss(path + ": not a well-formed SentencePiece model");

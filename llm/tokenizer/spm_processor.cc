@@ -1,9 +1,9 @@
 #include "llm/tokenizer/spm_processor.h"
 
+#include <sentencepiece_processor.h>
+
 #include <exception>
 #include <utility>
-
-#include <sentencepiece_processor.h>
 
 #include "gflownet/base/check.h"
 

@@ -131,7 +131,8 @@ std::vector<std::string> EdgeCases() {
   for (const json& hex : ReadJson(GoldenPath("edge_cases.json"))) {
     std::string& text = texts.emplace_back();
     const std::string digits = hex.get<std::string>();
-    for (size_t i = 0; i < digits.size(); i += 2) text.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+    for (size_t i = 0; i < digits.size(); i += 2)
+      text.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
   }
   return texts;
 }

@@ -12,9 +12,9 @@
 
 namespace gfn::test {
 
-std::string GoldenPath(const std::string& name);    // tests/golden/tokenizer/name
-std::string SharedPath(const std::string& name);    // ../shared/data/name
-std::string SmolLm2Path();                          // the GGUF that tools/setup fetches
+std::string GoldenPath(const std::string& name);  // tests/golden/tokenizer/name
+std::string SharedPath(const std::string& name);  // ../shared/data/name
+std::string SmolLm2Path();                        // the GGUF that tools/setup fetches
 
 // A new folder, removed with everything in it at the end.
 class TemporaryFolder {

@@ -8,8 +8,8 @@
 // token for it. A byte for which a byte-level vocabulary has no token is dropped, as `tokenizers` and llama.cpp do: SmolLM2
 // lacks 21, the control characters 04 06 13 14 16 1D and bytes that no assigned character uses.
 //
-// decode(encode(x)) = x holds otherwise for byte-level BPE, and for SentencePiece vocabularies with byte pieces, except what the
-// vocabulary's own definition throws away: U+2581 (the space mark of SentencePiece), Unicode normalisation (NFC of Qwen2,
+// decode(encode(x)) = x holds otherwise for byte-level BPE, and for SentencePiece vocabularies with byte pieces, except what
+// the vocabulary's own definition throws away: U+2581 (the space mark of SentencePiece), Unicode normalisation (NFC of Qwen2,
 // NFKC and the removal of extra spaces in some SentencePiece models), spaces beside an added token that strips or adds them.
 //
 // Word-start spaces: SentencePiece families put a space before a text ("dummy prefix"), and Decode takes it off again. For a

@@ -140,7 +140,8 @@ TEST_P(TokenizerBehaviour, TheSameFileHasTheSameDigest) {
   EXPECT_EQ(tokenizer_->digest(), LoadGolden(GetParam(), &missing)->digest());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TokenizerBehaviour, testing::ValuesIn(GoldenTokenizers()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, TokenizerBehaviour, testing::ValuesIn(GoldenTokenizers()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace gfn::test

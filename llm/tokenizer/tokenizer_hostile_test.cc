@@ -21,12 +21,24 @@ std::string Mutate(std::string bytes, std::mt19937_64* random) {
     // Half of the changes near the front, where the structure of most formats is.
     const size_t at = below(below(2) == 0 ? std::min<size_t>(bytes.size(), 200) : bytes.size());
     switch (below(7)) {
-      case 0: bytes[at] = static_cast<char>(below(256)); break;
-      case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8))); break;
-      case 2: bytes.resize(at); break;
-      case 3: bytes.insert(at, below(2) == 0 ? "\xFF\xFF\xFF\x7F" : std::string(1 + below(8), '\0')); break;
-      case 4: bytes.erase(at, 1 + below(16)); break;
-      case 5: bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(64))); break;
+      case 0:
+        bytes[at] = static_cast<char>(below(256));
+        break;
+      case 1:
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+        break;
+      case 2:
+        bytes.resize(at);
+        break;
+      case 3:
+        bytes.insert(at, below(2) == 0 ? "\xFF\xFF\xFF\x7F" : std::string(1 + below(8), '\0'));
+        break;
+      case 4:
+        bytes.erase(at, 1 + below(16));
+        break;
+      case 5:
+        bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(64)));
+        break;
       default:  // a number at the limits of its type
         for (size_t k = at; k < std::min(at + 4, bytes.size()); ++k) bytes[k] = static_cast<char>(below(2) == 0 ? 0xFF : 0x80);
     }
@@ -48,7 +60,8 @@ void TryMutants(const TemporaryFolder& folder, const std::string& name, const st
       EXPECT_GT(Message(tokenizer.status()).size(), 10u);
       continue;
     }
-    for (const std::string_view text : {"Once upon a time, 12 caf\u00e9s \U0001f600\n\n  <s>x</s> \xFF", "", "\u0120 \uFF21\u3000\u212B"}) {
+    for (const std::string_view text :
+         {"Once upon a time, 12 caf\u00e9s \U0001f600\n\n  <s>x</s> \xFF", "", "\u0120 \uFF21\u3000\u212B"}) {
       const std::vector<int32_t> ids = (*tokenizer)->Encode(text, {.parse_special = i % 2 == 0, .continuation = i % 3 == 0});
       (*tokenizer)->Decode(ids, {.show_special = true});
       for (const int32_t id : ids) (*tokenizer)->TokenBytes(id);
@@ -64,7 +77,8 @@ struct TinyByteLevel {
       const char byte = static_cast<char>(b);
       tokens.push_back(AlphabetOfBytes({&byte, 1}));
     }
-    for (const auto& [left, right] : {std::pair("\u0120", "t"), {"h", "e"}, {"\u0120t", "he"}, {"i", "n"}, {"o", "n"}, {"\u0120", "a"}, {"c", "a"}}) {
+    for (const auto& [left, right] :
+         {std::pair("\u0120", "t"), {"h", "e"}, {"\u0120t", "he"}, {"i", "n"}, {"o", "n"}, {"\u0120", "a"}, {"c", "a"}}) {
       merges.push_back(std::string(left) + " " + right);
       tokens.push_back(std::string(left) + right);
     }
@@ -109,13 +123,17 @@ TEST(TokenizerHostile, ByteLevelGguf) {
   std::vector<int32_t> types(tiny.tokens.size(), 1);
   types.back() = 3;
   GgufTestWriter writer;
-  writer.String("tokenizer.ggml.model", "gpt2").String("tokenizer.ggml.pre", "smollm").Bool("tokenizer.ggml.add_bos_token", true);
+  writer.String("tokenizer.ggml.model", "gpt2")
+      .String("tokenizer.ggml.pre", "smollm")
+      .Bool("tokenizer.ggml.add_bos_token", true);
   writer.Uint("tokenizer.ggml.bos_token_id", 263).Strings("tokenizer.ggml.merges", tiny.merges);
   writer.Ints("tokenizer.ggml.token_type", types).Strings("tokenizer.ggml.tokens", tiny.tokens);
   TryMutants(TemporaryFolder(), "tiny.gguf", writer.Finish(), kMutants);
 }
 
-TEST(TokenizerHostile, LlamaGguf) { TryMutants(TemporaryFolder(), "t.gguf", ReadAll(GoldenPath("stories260k.gguf")), kMutants); }
+TEST(TokenizerHostile, LlamaGguf) {
+  TryMutants(TemporaryFolder(), "t.gguf", ReadAll(GoldenPath("stories260k.gguf")), kMutants);
+}
 
 // A file of the shared folder.
 void TryShared(const std::string& name, int num_mutants) {
@@ -134,7 +152,8 @@ TEST(TokenizerHostile, EveryTruncationIsRefused) {
     const std::string content = ReadAll(SharedPath(name));
     const TemporaryFolder folder;
     int num_loaded = 0;
-    for (size_t size = 0; size < content.size(); ++size) num_loaded += LoadTokenizer(folder.Write("t", content.substr(0, size))).ok();
+    for (size_t size = 0; size < content.size(); ++size)
+      num_loaded += LoadTokenizer(folder.Write("t", content.substr(0, size))).ok();
     // A file may end behind any whole entry and be a smaller vocabulary: neither format says how many there are.
     EXPECT_LE(num_loaded, 110) << name;
   }

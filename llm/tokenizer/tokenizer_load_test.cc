@@ -44,11 +44,14 @@ GgufTestWriter Gpt2Gguf(const std::string& pre) {
   const json root = Gpt2TokenizerJson(ByteLevelStep(), nullptr);
   std::vector<std::string> tokens(root["model"]["vocab"].size()), merges;
   for (const auto& [token, id] : root["model"]["vocab"].items()) tokens[id.get<size_t>()] = token;
-  for (const json& merge : root["model"]["merges"]) merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  for (const json& merge : root["model"]["merges"])
+    merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
   std::vector<int32_t> types(tokens.size(), 1);
   types.back() = 3;
   GgufTestWriter writer;
-  writer.String("tokenizer.ggml.model", "gpt2").Strings("tokenizer.ggml.tokens", tokens).Ints("tokenizer.ggml.token_type", types);
+  writer.String("tokenizer.ggml.model", "gpt2")
+      .Strings("tokenizer.ggml.tokens", tokens)
+      .Ints("tokenizer.ggml.token_type", types);
   writer.Strings("tokenizer.ggml.merges", merges).Uint("tokenizer.ggml.eos_token_id", 50256);
   if (!pre.empty()) writer.String("tokenizer.ggml.pre", pre);
   return writer;
@@ -80,7 +83,8 @@ TEST(TokenizerLoad, Gpt2IsTheSameFromAllItsFormats) {
 }
 
 TEST(TokenizerLoad, Stories260kIsTheSameFromAllItsFormats) {
-  if (!std::filesystem::exists(SharedPath("models/stories260K"))) GTEST_SKIP() << SharedPath("models/stories260K") << " is not here";
+  if (!std::filesystem::exists(SharedPath("models/stories260K")))
+    GTEST_SKIP() << SharedPath("models/stories260K") << " is not here";
   const auto from_bin = MustLoad(SharedPath("models/stories260K/tok512.bin"));
   const auto from_gguf = MustLoad(GoldenPath("stories260k.gguf"));
   const auto from_json = MustLoad(GoldenPath("stories260k_tokenizer.json"));
@@ -146,9 +150,13 @@ TEST(TokenizerLoad, AddedTokensStripAndAreFound) {
 TEST(TokenizerLoad, UnknownPartsAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(ErrorWith([](json* root) { (*root)["model"]["type"] = "Unigram"; }), HasSubstr("known: BPE"));
   EXPECT_THAT(ErrorWith([](json* root) { (*root)["model"]["dropout"] = 0.1; }), HasSubstr("model.dropout"));
-  EXPECT_THAT(ErrorWith([](json* root) { (*root)["pre_tokenizer"] = {{"type", "Whitespace"}}; }),
+  EXPECT_THAT(ErrorWith([](json* root) {
+                (*root)["pre_tokenizer"] = {{"type", "Whitespace"}};
+              }),
               AllOf(HasSubstr("Whitespace"), HasSubstr("gpt2, smollm, llama-bpe, qwen2")));
-  EXPECT_THAT(ErrorWith([](json* root) { (*root)["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}}; }),
+  EXPECT_THAT(ErrorWith([](json* root) {
+                (*root)["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
+              }),
               HasSubstr("known ones"));
   EXPECT_THAT(ErrorWith([](json* root) { (*root)["normalizer"] = {{"type", "Lowercase"}}; }), HasSubstr("Lowercase"));
   EXPECT_THAT(ErrorWith([](json* root) { (*root)["decoder"] = {{"type", "WordPiece"}}; }), HasSubstr("WordPiece"));

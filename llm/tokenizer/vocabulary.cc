@@ -9,7 +9,9 @@
 namespace gfn {
 namespace {
 
-bool IsAdded(TokenKind kind) { return kind == TokenKind::kControl || kind == TokenKind::kUserDefined || kind == TokenKind::kUnknown; }
+bool IsAdded(TokenKind kind) {
+  return kind == TokenKind::kControl || kind == TokenKind::kUserDefined || kind == TokenKind::kUnknown;
+}
 
 // The end of `text` without white space there. `text` may hold any bytes.
 size_t WithoutSpaceAtEnd(std::string_view text) {
@@ -35,14 +37,24 @@ size_t BehindSpace(std::string_view text, size_t pos) {
   return pos;
 }
 
-int HexValue(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+int HexValue(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 }  // namespace
+
+StatusOr<TokenKind> TokenKindOfNumber(int64_t number, std::string_view where) {
+  constexpr TokenKind kKinds[] = {TokenKind::kNormal,      TokenKind::kUnknown, TokenKind::kControl,
+                                  TokenKind::kUserDefined, TokenKind::kUnused,  TokenKind::kByte};
+  if (number >= 1 && number <= static_cast<int64_t>(std::size(kKinds))) return kKinds[number - 1];
+  return DataLoss(std::string(where) + " has type " + std::to_string(number) + ", expected 1 to 6");
+}
 
 StatusOr<int32_t> CheckedTokenId(int64_t id, const Vocabulary& vocabulary, std::string_view what) {
   const int64_t size = static_cast<int64_t>(vocabulary.tokens.size());
   if (id >= 0 && id < size) return static_cast<int32_t>(id);
-  return DataLoss(std::string(what) + " is " + std::to_string(id) + ", outside the vocabulary of " + std::to_string(size) + " tokens");
+  return DataLoss(std::string(what) + " is " + std::to_string(id) + ", outside the vocabulary of " + std::to_string(size) +
+                  " tokens");
 }
 
 std::optional<uint8_t> ParseByteToken(std::string_view piece) {
@@ -65,7 +77,8 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, const Digest& ru
     has_user_defined_ |= token.kind == TokenKind::kUserDefined;
   }
   for (std::vector<int32_t>& ids : added_tokens_) {
-    std::stable_sort(ids.begin(), ids.end(), [this](int32_t a, int32_t b) { return token(a).text.size() > token(b).text.size(); });
+    std::stable_sort(ids.begin(), ids.end(),
+                     [this](int32_t a, int32_t b) { return token(a).text.size() > token(b).text.size(); });
   }
   digest_ = digest.value();
 }
@@ -94,7 +107,7 @@ std::optional<int32_t> VocabularyTokenizer::FindToken(std::string_view name) con
 }
 
 std::optional<VocabularyTokenizer::Match> VocabularyTokenizer::NextAddedToken(std::string_view text, size_t pos,
-                                                                               bool parse_special) const {
+                                                                              bool parse_special) const {
   if (!parse_special && !has_user_defined_) return std::nullopt;
   for (; pos < text.size(); ++pos) {
     for (const int32_t id : added_tokens_[static_cast<unsigned char>(text[pos])]) {
@@ -146,7 +159,8 @@ std::string VocabularyTokenizer::Decode(std::span<const int32_t> ids, const Deco
       continue;
     }
     // A byte token is never the space that Encode put there.
-    if (drop_space && t.kind != TokenKind::kByte && t.kind != TokenKind::kUnknown && bytes.starts_with(' ')) bytes.remove_prefix(1);
+    if (drop_space && t.kind != TokenKind::kByte && t.kind != TokenKind::kUnknown && bytes.starts_with(' '))
+      bytes.remove_prefix(1);
     drop_space = false;
     text += bytes;
   }

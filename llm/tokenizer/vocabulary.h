@@ -26,6 +26,10 @@ enum class TokenKind : uint8_t {
   kUnused,       // a hole in the ids, or reserved
 };
 
+// The kind by its number in SentencePiece models (SentencePiece.Type) and GGUF files (llama_token_type), 1 to 6; DataLoss
+// naming `where` for another.
+StatusOr<TokenKind> TokenKindOfNumber(int64_t number, std::string_view where);
+
 struct Token {
   std::string text;  // the bytes that it stands for; the name of a kUnknown, kControl or kUnused token
   TokenKind kind = TokenKind::kNormal;
