@@ -47,7 +47,19 @@ Status Measure(const TaskParts& parts, const Policy& policy, const std::vector<C
 }
 
 StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config, const std::string& out) {
-  if (!command.resume) return RunFolder::Create(out, WriteConfig(config));
+  if (!command.resume) {
+    // A run that failed before its first checkpoint left nothing worth keeping: the mended configuration may start there again.
+    if (IsRunFolder(out)) {
+      bool is_empty = false;
+      {
+        ASSIGN_OR_RETURN(const RunFolder held, RunFolder::Open(out));  // refused while another process is at work in it
+        const auto checkpoints = ListCheckpoints(held.paths().checkpoints());
+        is_empty = checkpoints.ok() && checkpoints->empty();
+      }
+      if (is_empty) RETURN_IF_ERROR(RemoveAll(out));
+    }
+    return RunFolder::Create(out, WriteConfig(config));
+  }
   ASSIGN_OR_RETURN(RunFolder run, RunFolder::Open(out));
   ASSIGN_OR_RETURN(const RunConfig before, ReadConfigText<RunConfig>(run.config_text(), run.paths().config()));
   std::vector<ConfigDifference> allowed;

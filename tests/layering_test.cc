@@ -16,17 +16,21 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Paths from the root of all files of the tree, without what git ignores (.gitignore), links and git itself.
+// Paths from the root of all files of the tree, without links, what git ignores (.gitignore), and hidden folders of git and
+// editors.
 std::vector<std::string> TreeFiles() {
   const std::filesystem::path root = GFN_SOURCE_DIR;
-  const std::vector<std::string> ignored = {".git", ".deps", "build", "runs", "__pycache__"};
+  const std::vector<std::string> ignored = {"build", "runs", "compile_commands.json"};  // of the root
   std::vector<std::string> files;
   for (auto entry = std::filesystem::recursive_directory_iterator(root); entry != std::filesystem::end(entry);
        ++entry) {
-    if (std::find(ignored.begin(), ignored.end(), entry->path().filename().string()) != ignored.end()) {
+    const std::string path = entry->path().lexically_relative(root).generic_string();
+    const bool is_ignored =
+        std::find(ignored.begin(), ignored.end(), path) != ignored.end() || (path.starts_with(".") && !path.starts_with(".ci"));
+    if (is_ignored || entry->path().filename() == "__pycache__") {
       entry.disable_recursion_pending();
     } else if (entry->is_regular_file() && !entry->is_symlink()) {
-      files.push_back(entry->path().lexically_relative(root).generic_string());
+      files.push_back(path);
     }
   }
   std::sort(files.begin(), files.end());

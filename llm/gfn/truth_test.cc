@@ -1,0 +1,197 @@
+// The trained sampler against the exact posterior of a real language model: vocabulary and length are cut so that every object can
+// be listed, through the same code as a large model. Wrong variants of reward and loss must miss the same bars.
+// Shapes: N objects of a condition, T steps.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <iostream>
+#include <map>
+
+#include "gflownet/core/trainer.h"
+#include "gflownet/tensor/categorical.h"
+#include "gflownet/tensor/device.h"
+#include "llm/gfn/test_world.h"
+#include "llm/gfn/trajectory_tokens.h"
+
+namespace gfn {
+namespace {
+
+const std::string kStories = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/stories260K.bin";
+
+constexpr int32_t kBos = 1, kStop = 426;  // "."
+// Three stories "X ? Y" in tokens of stories260K; the policy reads Y, then X.
+SequenceCondition Story(std::vector<int32_t> x, std::vector<int32_t> y) {
+  std::vector<int32_t> prompt = {kBos};
+  prompt.insert(prompt.end(), y.begin(), y.end());
+  prompt.insert(prompt.end(), x.begin(), x.end());
+  x.insert(x.begin(), kBos);
+  return {prompt, x, y};
+}
+std::vector<SequenceCondition> Stories() {
+  return {Story({403, 407, 261, 378, 432, 383, 286, 261, 376, 317, 426, 338}, {338, 286, 399, 393, 426}),   // Once upon a time, .. She ? She was very happy.
+          Story({326, 381, 261, 370, 374, 426, 346}, {265, 328, 286, 370, 426}),                            // Tim had a big friend. He ? the day was big.
+          Story({385, 328, 432, 317, 394, 311, 357, 426, 342}, {317, 336, 432, 313, 359, 391, 364, 436})};  // One day, Lily saw her mom. They ? Lily said, "I want you"
+}
+// was, had, little, happy, very: with illegal ids between and around them.
+const std::vector<int64_t> kLegal = {286, 376, 381, 393, 399};
+
+// What is known of each object of one condition; index: tokens without the stop.
+struct Exact {
+  std::vector<double> log_reward, log_p_z, log_p_stop, log_p_y;  // [N]
+  std::vector<double> log_p_renormalised;                        // [N] log p(z stop | x) over the legal tokens alone
+};
+
+double TotalVariation(const std::vector<double>& p, const std::vector<double>& q) {
+  double sum = 0;
+  for (size_t i = 0; i < p.size(); ++i) sum += std::abs(p[i] - q[i]);
+  return sum / 2;
+}
+
+// exp(log_weight / temperature), normalised.
+std::vector<double> Tempered(std::vector<double> log_weight, double temperature) {
+  for (double& x : log_weight) x /= temperature;
+  const double log_z = LogSumExp(log_weight);
+  for (double& x : log_weight) x = std::exp(x - log_z);
+  return log_weight;
+}
+
+// log R from a list of all objects: how mutants are made.
+class ListedReward : public PrefixReward {
+ public:
+  using Table = std::map<std::pair<ConditionId, std::vector<int32_t>>, double>;
+  explicit ListedReward(Table table) : table_(std::move(table)) {}
+  StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override {
+    const TokenTrajectories tokens(batch);
+    RewardValueAlong value;
+    value.log_reward_along_BT = at::zeros({batch.size(), batch.num_steps()}, at::kDouble);
+    for (int64_t b = 0; b < batch.size(); ++b) {
+      for (size_t k = 0; k <= tokens.inner[b].size(); ++k) {
+        if (!tokens.stop_legal[b][k]) continue;
+        const std::vector<int32_t> prefix(tokens.inner[b].begin(), tokens.inner[b].begin() + k);
+        value.log_reward_along_BT[b][k] = table_.at({batch.condition_ids[b], prefix});
+      }
+    }
+    return value;
+  }
+  std::string Digest() const override { return "listed"; }
+
+ private:
+  Table table_;
+};
+
+struct Error {
+  double total_variation = 0, first_token = 0, log_z = 0;
+};
+
+class Truth : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(kStories)) GTEST_SKIP() << "needs " << kStories;
+    SetNumThreads(2);
+    world_ = std::make_unique<TestWorld>(kStories, ModelDtype::kFloat32, Stories(), kLegal, std::vector<int64_t>{kStop}, 2, 4);
+    objects_ = world_->Objects();
+    ASSERT_EQ(objects_.size(), 25u + 125u + 625u);
+    const SequencePolicy base(*world_->model, nullptr, nullptr, *world_->environment, PromptSource::kX);
+    for (const ConditionId id : world_->conditions) {
+      const auto texts = ScoreTexts(*world_->environment, base, *world_->reward, Repeat(id, static_cast<int64_t>(objects_.size())), objects_);
+      ASSERT_TRUE(texts.ok()) << texts.status();
+      Exact& exact = exact_.emplace_back();
+      for (const SampledText& text : *texts) {
+        exact.log_reward.push_back(text.log_reward);
+        exact.log_p_z.push_back(text.log_p_z);
+        exact.log_p_stop.push_back(text.log_p_stop);
+        exact.log_p_y.push_back(text.log_p_y);
+        exact.log_p_renormalised.push_back(text.log_q);
+      }
+    }
+  }
+
+  // The distance of a sampler from the posterior at T, the worst condition of each.
+  Error ErrorOf(const Policy& policy, double temperature) const {
+    Error worst;
+    for (size_t c = 0; c < exact_.size(); ++c) {
+      const auto texts = ScoreTexts(*world_->environment, policy, *world_->reward,
+                                    Repeat(world_->conditions[c], static_cast<int64_t>(objects_.size())), objects_);
+      const std::vector<double> target = Tempered(exact_[c].log_reward, temperature);
+      std::vector<double> q, tempered;
+      std::map<int32_t, double> first;  // q - target of each first token
+      double mean_a = 0, total = 0;
+      for (size_t i = 0; i < objects_.size(); ++i) {
+        q.push_back(std::exp((*texts)[i].log_q));
+        tempered.push_back(exact_[c].log_reward[i] / temperature);
+        total += q[i];
+        mean_a += q[i] * (tempered[i] - (*texts)[i].log_q);
+        first[objects_[i][0]] += q[i] - target[i];
+      }
+      EXPECT_NEAR(total, 1, 1e-4) << "the policy is not a distribution over the objects";
+      double first_token = 0;
+      for (const auto& [token, difference] : first) first_token += std::abs(difference) / 2;
+      worst.total_variation = std::max(worst.total_variation, TotalVariation(q, target));
+      worst.first_token = std::max(worst.first_token, first_token);
+      worst.log_z = std::max(worst.log_z, std::abs(mean_a - LogSumExp(tempered)));
+    }
+    return worst;
+  }
+
+  // Trains a fresh adapter jointly on all conditions; the error of the sampler before and after.
+  std::pair<Error, Error> Train(const Reward& reward, const ModifiedSubTbConfig& objective_config, double temperature, int64_t num_steps) const {
+    TestSampler sampler(*world_, {.rank = 16, .alpha = 32, .targets = {}}, 3);
+    const std::unique_ptr<Objective> objective = MakeObjective(objective_config).value();
+    OptimizerConfig optimizer_config;
+    optimizer_config.learning_rate = kLearningRate;
+    optimizer_config.beta2 = 0.99;
+    optimizer_config.schedule = {.warmup_steps = 10, .decay = Decay::kCosine, .decay_steps = num_steps - 10, .final_fraction = 0.02};
+    Optimizer optimizer = Optimizer::Create(optimizer_config, &sampler.parameters).value();
+    TrainerConfig config;
+    config.conditions_per_step = 3;
+    config.rollouts = kRollouts;
+    config.reward_temperature = {.start = temperature, .end = temperature};
+    config.behaviour = {.on_policy = 0.5, .tempered = 0.25, .replay = 0.25, .per_rollout = true,
+                        .exploration = {.epsilon = 0.05, .temperature_min = 0.8, .temperature_max = 2}};
+    config.replay.capacity = 100;
+    config.replay.tolerance = 0;
+    TrainerParts parts;
+    parts.environment = world_->environment.get();
+    parts.policy = sampler.policy.get();
+    parts.reward = &reward;
+    parts.objective = objective.get();
+    parts.parameters = &sampler.parameters;
+    parts.optimizer = &optimizer;
+    parts.conditions = world_->conditions;
+    parts.seed = 5;
+    const std::unique_ptr<Trainer> trainer = Trainer::Create(config, parts).value();
+    const Error before = ErrorOf(*sampler.policy, temperature);
+    for (int64_t step = 0; step < num_steps; ++step) {
+      const auto metrics = trainer->Step();
+      EXPECT_TRUE(metrics.ok()) << metrics.status();
+      if (!metrics.ok()) break;
+      if (std::getenv("GFN_TRACE") != nullptr && step % 100 == 99) {
+        const Error e = ErrorOf(*sampler.policy, temperature);
+        std::cout << step << " tv " << e.total_variation << " first " << e.first_token << " logz " << e.log_z << " loss " << *metrics->Find("loss") << std::endl;
+      }
+    }
+    return {before, ErrorOf(*sampler.policy, temperature)};
+  }
+
+  static inline const double kLearningRate = std::getenv("GFN_LR") ? atof(std::getenv("GFN_LR")) : 5e-3;
+  static inline const int64_t kRollouts = std::getenv("GFN_ROLL") ? atoi(std::getenv("GFN_ROLL")) : 32;
+  static inline const int64_t kSteps = std::getenv("GFN_STEPS") ? atoi(std::getenv("GFN_STEPS")) : 600;
+
+  std::unique_ptr<TestWorld> world_;
+  std::vector<std::vector<int32_t>> objects_;
+  std::vector<Exact> exact_;  // [conditions]
+};
+
+class AtTemperature : public Truth, public testing::WithParamInterface<double> {};
+
+TEST_P(AtTemperature, SamplerLearnsTheExactPosterior) {
+  const auto [before, after] = Train(*world_->reward, ModifiedSubTbConfig{}, GetParam(), kSteps);
+  EXPECT_GT(before.total_variation, 0.3);
+  EXPECT_LT(after.total_variation, 0.05);
+  EXPECT_LT(after.first_token, 0.03);
+  EXPECT_LT(after.log_z, 0.05);
+}
+INSTANTIATE_TEST_SUITE_P(Exact, AtTemperature, testing::Values(0.8, 1.0));
+
+}  // namespace
+}  // namespace gfn
