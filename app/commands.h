@@ -34,6 +34,7 @@ struct EvalCommand {
   int64_t samples = 0;       // 0: the run's
   int64_t max_conditions = 0;
   std::string checkpoint = "best";  // best or last
+  int64_t show = 0;                 // samples of so many examples, side by side
 };
 
 struct DoctorCommand {

@@ -17,6 +17,16 @@ StatusOr<std::string> DataOf(const EvalCommand& command, const InfillData& data)
   return path;
 }
 
+void PrintCard(const report::SampleCard& card) {
+  std::cout << "\n" << card.before << "\n   [hidden: " << card.hidden << "]\n" << card.after << "\n";
+  for (const report::SampleColumn& column : card.columns) {
+    std::cout << "  " << column.name << " (log R - log q)\n";
+    for (const report::Sample& sample : column.samples) {
+      std::cout << "    " << report::FormatFixed(sample.log_reward - sample.log_q, 1) << "  " << sample.text << "\n";
+    }
+  }
+}
+
 }  // namespace
 
 Status Eval(const EvalCommand& command) {
@@ -30,6 +40,7 @@ Status Eval(const EvalCommand& command) {
   Log("evaluating step " + std::to_string(run.step) + " on " + data);
   ASSIGN_OR_RETURN(const EvaluationResult result, EvaluateSamplers(*run.parts, data, samples, command.max_conditions));
   std::cout << report::FormatTable(EvaluationTable(result));
+  for (const report::SampleCard& card : SampleCards(*run.parts, result, static_cast<size_t>(std::max<int64_t>(0, command.show)), 4)) PrintCard(card);
   nlohmann::json json = EvaluationToJson(result);
   json["step"] = run.step;
   json["data"] = data;

@@ -7,7 +7,7 @@
 namespace gfn::GFN_ISA {
 namespace {
 
-constexpr int64_t kFewRows = 8;
+constexpr int kFewRows = 8;
 constexpr float kMinusInfinity = -__builtin_inff();
 
 // Running maximum and sum of exponentials of each row, [48].
@@ -99,88 +99,110 @@ void ForwardTile(const AttentionJob& job, const AttentionTile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) *LogSumExpOf(job, tile, r) = largest[r] + __builtin_logf(sum[r]);
 }
 
-// scores [rows][256] of a piece: dot products along the head.
+// scores [R][256] of a piece: dot products along the head. dense: the queries times scale, [R][ld].
+template <int R>
 void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Piece& piece, const float* dense, int64_t ld,
                   float* scores) {
   const int64_t dim = job.shape.head_dim;
-  for (int64_t j = 0; j < piece.count; ++j) {
-    const float* key = job.k.data + (piece.key + j) * job.k.stride + tile.kv_head * dim;
-    Vec sum[kFewRows];
-    for (int64_t r = 0; r < tile.rows; ++r) sum[r] = Zero();
+  const float* key = job.k.data + piece.key * job.k.stride + tile.kv_head * dim;
+  for (int64_t j = 0; j < piece.count; ++j, key += job.k.stride) {
+    Vec sum[R];
+    for (int r = 0; r < R; ++r) sum[r] = Zero();
     for (int64_t d = 0; d < dim; d += kLanes) {
       const Vec part = dim - d >= kLanes ? Load(key + d) : LoadFirst(key + d, dim - d);
-      for (int64_t r = 0; r < tile.rows; ++r) sum[r] = MulAdd(part, Load(dense + r * ld + d), sum[r]);
+      for (int r = 0; r < R; ++r) sum[r] = MulAdd(part, Load(dense + r * ld + d), sum[r]);
     }
-    for (int64_t r = 0; r < tile.rows; ++r) scores[r * kChunkKeys + piece.offset + j] = Sum(sum[r]);
+    for (int r = 0; r < R; ++r) scores[r * kChunkKeys + piece.offset + j] = Sum(sum[r]);
   }
 }
 
+// Turns the scores of a chunk of one row into exp(score - maximum), updates maximum and sum; returns what earlier sums are to
+// be multiplied by. The row sees its own keys up to number `sees`.
+float UpdateRow(const Chunk& chunk, int64_t sees, float* scores, float* largest, float* sum) {
+  for (int i = 0; i < chunk.num_pieces; ++i) {
+    const Piece& piece = chunk.pieces[i];
+    const int64_t visible = piece.own < 0 ? piece.count : Clamp(sees + 1 - piece.own, 0, piece.count);
+    for (int64_t j = visible; j < piece.count; ++j) scores[piece.offset + j] = kMinusInfinity;
+  }
+  for (int64_t key = chunk.keys; key % kLanes != 0; ++key) scores[key] = kMinusInfinity;
+  Vec top = Set(*largest);
+  for (int64_t key = 0; key < chunk.keys; key += kLanes) top = Max(top, Load(scores + key));
+  const float next = Largest(top), rescale = Lane0(Exp(Set(*largest - next)));
+  Vec total = Zero();
+  for (int64_t key = 0; key < chunk.keys; key += kLanes) {
+    const Vec weight = Exp(Load(scores + key) - Set(next));
+    Store(scores + key, weight);
+    total = total + weight;
+  }
+  *sum = *sum * rescale + Sum(total);
+  *largest = next;
+  return rescale;
+}
+
+// sums [R][ld] = sums * rescale + the values of a chunk, weighed.
+template <int R>
+void WeighFewRows(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, const float* weights,
+                  const float rescale[R], int64_t ld, float* sums) {
+  const int64_t dim = job.shape.head_dim;
+  for (int64_t d = 0; d < dim; d += kLanes) {
+    const int64_t lanes = Smaller(kLanes, dim - d);
+    Vec sum[R];
+    for (int r = 0; r < R; ++r) sum[r] = Load(sums + r * ld + d) * Set(rescale[r]);
+    for (int i = 0; i < chunk.num_pieces; ++i) {
+      const Piece& piece = chunk.pieces[i];
+      const float* value = job.v.data + piece.key * job.v.stride + tile.kv_head * dim + d;
+      const float* weight = weights + piece.offset;
+      for (int64_t j = 0; j < piece.count; ++j, value += job.v.stride, ++weight) {
+        const Vec part = lanes == kLanes ? Load(value) : LoadFirst(value, lanes);
+        for (int r = 0; r < R; ++r) sum[r] = MulAdd(Set(weight[r * kChunkKeys]), part, sum[r]);
+      }
+    }
+    for (int r = 0; r < R; ++r) Store(sums + r * ld + d, sum[r]);
+  }
+}
+
+template <int R>
 void ForwardFewRows(const AttentionJob& job, const AttentionTile& tile) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.head_dim, ld = RoundUp(dim, kLanes), group = shape.num_heads / shape.num_kv_heads;
-  float* dense = job.scratch;                // [rows][ld], times scale
-  float* sums = dense + kFewRows * ld;       // [rows][ld]
-  float* scores = sums + kFewRows * ld;      // [rows][256]
-  for (int64_t r = 0; r < tile.rows; ++r) {
+  float* dense = job.scratch;        // [R][ld], times scale
+  float* sums = dense + R * ld;      // [R][ld]
+  float* scores = sums + R * ld;     // [R][256]
+  float largest[R], sum[R];
+  for (int r = 0; r < R; ++r) {
     const float* from = RowOf(job.q.data, job.q.stride, tile, shape, r);
     for (int64_t d = 0; d < ld; d += kLanes) {
       Store(dense + r * ld + d, LoadFirst(from + d, Smaller(kLanes, dim - d)) * Set(shape.scale));
       Store(sums + r * ld + d, Zero());
     }
-  }
-  float largest[kFewRows], sum[kFewRows];
-  for (int64_t r = 0; r < kFewRows; ++r) {
     largest[r] = kMinusInfinity;
     sum[r] = 0;
   }
   KeyWalk walk(tile, job.ranges, group);
   Chunk chunk;
   while (chunk.Fill(&walk)) {
-    for (int i = 0; i < chunk.num_pieces; ++i) ScoreFewRows(job, tile, chunk.pieces[i], dense, ld, scores);
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      float* row = scores + r * kChunkKeys;
-      const int64_t sees = (tile.row + r) / group;  // the last own key that the row sees
-      for (int i = 0; i < chunk.num_pieces; ++i) {
-        const Piece& piece = chunk.pieces[i];
-        for (int64_t j = piece.own < 0 ? piece.count : Clamp(sees + 1 - piece.own, 0, piece.count); j < piece.count; ++j) {
-          row[piece.offset + j] = kMinusInfinity;
-        }
-      }
-      for (int64_t key = chunk.keys; key % kLanes != 0; ++key) row[key] = kMinusInfinity;
-      Vec top = Set(largest[r]);
-      for (int64_t key = 0; key < chunk.keys; key += kLanes) top = Max(top, Load(row + key));
-      const float next = Largest(top), rescale = Lane0(Exp(Set(largest[r] - next)));
-      Vec total = Zero();
-      for (int64_t key = 0; key < chunk.keys; key += kLanes) {
-        const Vec weight = Exp(Load(row + key) - Set(next));
-        Store(row + key, weight);
-        total = total + weight;
-      }
-      sum[r] = sum[r] * rescale + Sum(total);
-      largest[r] = next;
-      for (int64_t d = 0; d < ld; d += kLanes) Store(sums + r * ld + d, Load(sums + r * ld + d) * Set(rescale));
+    for (int i = 0; i < chunk.num_pieces; ++i) ScoreFewRows<R>(job, tile, chunk.pieces[i], dense, ld, scores);
+    float rescale[R];
+    for (int r = 0; r < R; ++r) {
+      rescale[r] = UpdateRow(chunk, (tile.row + r) / group, scores + r * kChunkKeys, &largest[r], &sum[r]);
     }
-    for (int64_t d = 0; d < dim; d += kLanes) {
-      const int64_t lanes = Smaller(kLanes, dim - d);
-      Vec acc[kFewRows];
-      for (int64_t r = 0; r < tile.rows; ++r) acc[r] = Load(sums + r * ld + d);
-      for (int i = 0; i < chunk.num_pieces; ++i) {
-        const Piece& piece = chunk.pieces[i];
-        const float* value = job.v.data + piece.key * job.v.stride + tile.kv_head * dim + d;
-        for (int64_t j = 0; j < piece.count; ++j, value += job.v.stride) {
-          const Vec part = lanes == kLanes ? Load(value) : LoadFirst(value, lanes);
-          for (int64_t r = 0; r < tile.rows; ++r) acc[r] = MulAdd(Set(scores[r * kChunkKeys + piece.offset + j]), part, acc[r]);
-        }
-      }
-      for (int64_t r = 0; r < tile.rows; ++r) Store(sums + r * ld + d, acc[r]);
-    }
+    WeighFewRows<R>(job, tile, chunk, scores, rescale, ld, sums);
   }
-  for (int64_t r = 0; r < tile.rows; ++r) {
+  for (int r = 0; r < R; ++r) {
     float* to = RowOf(job.out.data, job.out.stride, tile, shape, r);
     const Vec inverse = Set(1.0f / sum[r]);
     for (int64_t d = 0; d < dim; d += kLanes) StoreFirst(to + d, Load(sums + r * ld + d) * inverse, Smaller(kLanes, dim - d));
     if (job.log_sum_exp != nullptr) *LogSumExpOf(job, tile, r) = largest[r] + __builtin_logf(sum[r]);
   }
+}
+
+// Few rows with R = tile.rows known to the compiler, so that the sums live in registers.
+template <int R = kFewRows>
+void ForwardFew(const AttentionJob& job, const AttentionTile& tile) {
+  if constexpr (R > 1) {
+    if (tile.rows < R) return ForwardFew<R - 1>(job, tile);
+  }
+  ForwardFewRows<R>(job, tile);
 }
 
 }  // namespace
@@ -191,7 +213,7 @@ int64_t AttentionScratch(int64_t head_dim) {
 }
 
 void AttentionForward(const AttentionJob& job, const AttentionTile& tile) {
-  tile.rows <= kFewRows ? ForwardFewRows(job, tile) : ForwardTile(job, tile);
+  tile.rows <= kFewRows ? ForwardFew(job, tile) : ForwardTile(job, tile);
 }
 
 }  // namespace gfn::GFN_ISA

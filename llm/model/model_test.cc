@@ -1,56 +1,138 @@
-// The engine against independent numbers: logits of SmolLM2 and stories260K, tiny models of every architecture.
+// The engine against independent numbers, and every way of evaluating a sequence against the plain one.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/json_util.h"
-#include "gflownet/tensor/tolerances.h"
-#include "llm/format/weight_source.h"
 #include "llm/model/kv_cache.h"
-#include "llm/model/language_model.h"
-#include "llm/model/lm_head.h"
+#include "llm/model/test_models.h"
 
 namespace gfn {
 namespace {
 
 using nlohmann::json;
 
-const std::string kSmolLm2 = std::string(GFN_SOURCE_DIR) + "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-const std::string kSharedData = std::string(GFN_SHARED_DIR) + "/data";
+// Reference numbers are those of a float32 program, written with 8 digits.
+constexpr Tolerance kReferenceTolerance{5e-5};
 
-std::unique_ptr<LanguageModel> LoadModel(const std::string& path, ModelDtype dtype) {
-  auto source = OpenModel(path);
-  EXPECT_TRUE(source.ok()) << source.status();
-  auto model = LanguageModel::Load(**source, {dtype, at::kCPU});
-  EXPECT_TRUE(model.ok()) << model.status();
-  return std::move(*model);
+Tolerance ToleranceFor(ModelDtype dtype) { return dtype == ModelDtype::kFloat64 ? kTinyModelTolerance : Tolerance{2e-5}; }
+
+class TinyModels : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Golden, TinyModels, testing::ValuesIn(kTinyModels), [](const auto& info) { return info.param; });
+
+TEST_P(TinyModels, LogitsEqualTransformers) {
+  const json reference = *ReadJsonFile(kGoldenModels + GetParam() + "/reference.json");
+  const auto tokens = reference["token_ids"].get<std::vector<int32_t>>();
+  std::vector<at::Tensor> rows;
+  for (const json& row : reference["logits"]) rows.push_back(at::tensor(row.get<std::vector<double>>()));
+  const at::Tensor expected = at::stack(rows);
+  for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
+    ExpectAllClose(PlainLogits(*LoadTiny(GetParam(), dtype), tokens), expected, kReferenceTolerance, "logits");
+  }
 }
 
-std::vector<int64_t> AllRows(const PackedForest& packed) {
-  std::vector<int64_t> rows(packed.num_tokens());
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i);
-  return rows;
+TEST_P(TinyModels, Bf16IsClose) {
+  const std::vector<int32_t> tokens = RandomTokens(3, 0, 12, 64);
+  const at::Tensor exact = PlainLogits(*LoadTiny(GetParam(), ModelDtype::kFloat64), tokens);
+  const at::Tensor rounded = PlainLogits(*LoadTiny(GetParam(), ModelDtype::kBFloat16), tokens).to(at::kDouble);
+  const double relative = ((rounded - exact).norm() / exact.norm()).item<double>();
+  EXPECT_LT(relative, ToleranceOf(at::kBFloat16).value);
+  EXPECT_GT(relative, 1e-5) << "nothing was rounded";
 }
 
-at::Tensor PlainLogits(const LanguageModel& model, const std::vector<int32_t>& tokens) {
+TEST_P(TinyModels, ForestIsOneSequenceAtATime) {
+  for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
+    const auto model = LoadTiny(GetParam(), dtype);
+    const Adapter adapter = RandomAdapter(*model, 2, 7);
+    for (uint64_t seed = 0; seed < 4; ++seed) {
+      const Forest forest = RandomForest(seed, 64);
+      const PackedForest packed = PackForest(forest);
+      const ForwardContext context{.adapter = seed % 2 == 0 ? &adapter : nullptr, .with_grad = false, .dropout_key = {}};
+      const at::Tensor logits = model->Logits(model->Forward(packed, AllRows(packed), context));
+      for (size_t s = 0; s < forest.segments().size(); ++s) {
+        const int64_t count = static_cast<int64_t>(forest.segments()[s].tokens.size());
+        const at::Tensor alone = PlainLogits(*model, PathTokens(forest, static_cast<int32_t>(s)), context);
+        ExpectAllClose(logits.narrow(0, packed.starts[s], count), alone.narrow(0, alone.size(0) - count, count), ToleranceFor(dtype),
+                       "forest " + std::to_string(seed) + " segment " + std::to_string(s));
+      }
+    }
+  }
+}
+
+// A prompt, then its rollouts in steps of one and of several tokens, some of them dropping out, one off the prompt's middle.
+TEST_P(TinyModels, CacheIsTheFullPass) {
+  for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
+    const auto model = LoadTiny(GetParam(), dtype);
+    const Adapter adapter = RandomAdapter(*model, 2, 7);
+    KvCache cache(*model);
+    const std::vector<int32_t> prompt = RandomTokens(5, 0, 6, 64);
+    const int32_t root = cache.AddSegment(-1, 0, 6);
+    const std::vector<int32_t> offsets = {6, 6, 4};
+    const std::vector<std::vector<int32_t>> chunk_lengths = {{1, 1, 3}, {2, 1}, {1, 1, 1}};
+    std::vector<int32_t> segments;
+    std::vector<std::vector<int32_t>> paths;
+    const KvCache::Append first{root, prompt};
+    PackedForest packed = cache.Plan({&first, 1});
+    ExpectAllClose(model->ForwardCached(packed, AllRows(packed), &adapter, cache), PlainHidden(*model, prompt, {.adapter = &adapter, .with_grad = false, .dropout_key = {}}),
+                   ToleranceFor(dtype), "prompt");
+    for (const int32_t offset : offsets) {
+      segments.push_back(cache.AddSegment(root, offset, 5));
+      paths.emplace_back(prompt.begin(), prompt.begin() + offset);
+    }
+    for (size_t step = 0; step < 3; ++step) {
+      std::vector<std::vector<int32_t>> chunks(3);
+      std::vector<KvCache::Append> appends;
+      std::vector<size_t> live;
+      for (size_t r = 0; r < 3; ++r) {
+        if (step >= chunk_lengths[r].size()) continue;
+        chunks[r] = RandomTokens(6, 10 * r + step, chunk_lengths[r][step], 64);
+        appends.push_back({segments[r], chunks[r]});
+        live.push_back(r);
+        paths[r].insert(paths[r].end(), chunks[r].begin(), chunks[r].end());
+      }
+      packed = cache.Plan(appends);
+      const at::Tensor hidden = model->ForwardCached(packed, AllRows(packed), &adapter, cache);
+      int64_t begin = 0;
+      for (const size_t r : live) {
+        const int64_t count = static_cast<int64_t>(chunks[r].size());
+        const at::Tensor alone = PlainHidden(*model, paths[r], {.adapter = &adapter, .with_grad = false, .dropout_key = {}});
+        ExpectAllClose(hidden.narrow(0, begin, count), alone.narrow(0, alone.size(0) - count, count), ToleranceFor(dtype),
+                       "step " + std::to_string(step) + " row " + std::to_string(r));
+        begin += count;
+      }
+    }
+  }
+}
+
+TEST(Forest, PathsShareWhatTheyHaveInCommon) {
   Forest forest;
-  forest.AddRoot(tokens);
-  const PackedForest packed = PackForest(forest);
-  return model.Logits(model.Forward(packed, AllRows(packed), {}));
+  const int32_t root = forest.AddRoot(std::vector<int32_t>{9, 8});
+  const auto first = forest.AddPath(root, 2, std::vector<int32_t>{1, 2, 3}, true);
+  const auto second = forest.AddPath(root, 2, std::vector<int32_t>{1, 2, 4, 5}, true);
+  EXPECT_EQ(forest.num_tokens(), 2 + 3 + 2);
+  EXPECT_EQ(second[1].segment, first[1].segment);
+  EXPECT_NE(second[2].segment, first[2].segment);
+  EXPECT_EQ(PathTokens(forest, second[3].segment), (std::vector<int32_t>{9, 8, 1, 2, 4, 5}));
+  const auto off_the_middle = forest.AddPath(root, 1, std::vector<int32_t>{1, 2}, true);
+  EXPECT_NE(off_the_middle[0].segment, first[0].segment) << "paths behind different prefixes are different";
+  EXPECT_EQ(forest.AddPath(root, 2, std::vector<int32_t>{1, 2, 4}, true).back().index, second[2].index);
+  EXPECT_EQ(forest.num_tokens(), 2 + 3 + 2 + 2) << "a path that is there adds nothing";
+  forest.AddPath(root, 2, std::vector<int32_t>{1, 2, 3}, false);
+  EXPECT_EQ(forest.num_tokens(), 2 + 3 + 2 + 2 + 3);
 }
 
 TEST(SmolLm2, LogitsEqualTransformers) {
-  const std::string reference_path = kSharedData + "/reference/smollm2_logits.json";
-  if (!std::filesystem::exists(kSmolLm2) || !std::filesystem::exists(reference_path)) GTEST_SKIP() << "needs " << kSmolLm2 << " and " << reference_path;
+  const std::string model_path = std::string(GFN_SOURCE_DIR) + "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  const std::string reference_path = std::string(GFN_SHARED_DIR) + "/data/reference/smollm2_logits.json";
+  if (!std::filesystem::exists(model_path) || !std::filesystem::exists(reference_path)) GTEST_SKIP() << "needs " << model_path << " and " << reference_path;
   const json reference = *ReadJsonFile(reference_path);
-  const auto model = LoadModel(kSmolLm2, ModelDtype::kFloat32);
+  const auto model = LoadModel(model_path, ModelDtype::kFloat32);
   const auto tokens = reference["token_ids"].get<std::vector<int32_t>>();
   const at::Tensor logits = PlainLogits(*model, tokens);
-  const at::Tensor last = logits[-1];
-  const auto& top = reference["last_position"];
+  const json& top = reference["last_position"];
   for (size_t i = 0; i < top["top20_token_ids"].size(); ++i) {
-    EXPECT_NEAR(last[top["top20_token_ids"][i].get<int64_t>()].item<float>(), top["top20_logits"][i].get<float>(), 2e-3);
+    EXPECT_NEAR(logits[-1][top["top20_token_ids"][i].get<int64_t>()].item<float>(), top["top20_logits"][i].get<float>(), 2e-3);
   }
   const at::Tensor log_p = logits.log_softmax(-1);
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "llm/tokenizer/bpe_merge.h"
 
+#include <cstdint>
 #include <queue>
 
 #include "gflownet/base/check.h"
@@ -55,6 +56,7 @@ void MergeByScan(const MergeTable& merges, std::vector<int32_t>* symbols) {
 }
 
 void MergeByHeap(const MergeTable& merges, std::vector<int32_t>* symbols) {
+  GFN_CHECK_LT(symbols->size(), static_cast<size_t>(INT32_MAX));
   const int32_t size = static_cast<int32_t>(symbols->size());
   std::vector<Node> nodes(symbols->size());
   for (int32_t i = 0; i < size; ++i) nodes[i] = {(*symbols)[i], i - 1, i + 1};

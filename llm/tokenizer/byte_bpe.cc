@@ -119,7 +119,8 @@ StatusOr<std::unique_ptr<Tokenizer>> MakeByteBpe(Vocabulary vocabulary, const By
   TokenTable symbols(vocabulary.tokens.size());
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const Token& token = vocabulary.tokens[id];
-    if (token.kind == TokenKind::kNormal) symbols.Insert(token.text, static_cast<int32_t>(id));
+    const bool can_merge = token.kind == TokenKind::kNormal || token.kind == TokenKind::kUserDefined;
+    if (can_merge) symbols.Insert(token.text, static_cast<int32_t>(id));
   }
   Digest rules;
   rules.String("byte-level BPE").String(PreTokenizerName(spec.pre_tokenizer));

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "gtest/gtest.h"
+#include "llm/tokenizer/byte_alphabet.h"
 
 namespace gfn::test {
 namespace {
@@ -124,6 +125,39 @@ std::unique_ptr<Tokenizer> LoadGolden(const std::string& name, std::string* miss
   StatusOr<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(path);
   EXPECT_TRUE(tokenizer.ok()) << Message(tokenizer.status());
   return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
+}
+
+TinyByteLevel::TinyByteLevel() {
+  for (int b = 0; b < 256; ++b) {
+    const char byte = static_cast<char>(b);
+    tokens.push_back(AlphabetOfBytes({&byte, 1}));
+  }
+  using Pair = std::pair<std::string, std::string>;
+  for (const auto& [left, right] :
+       {Pair("\u0120", "t"), Pair("h", "e"), Pair("\u0120t", "he"), Pair("i", "n"), Pair("o", "n"), Pair("c", "a")}) {
+    merges.push_back(left + " " + right);
+    tokens.push_back(left + right);
+  }
+  tokens.push_back("<|endoftext|>");
+}
+
+json TinyByteLevel::Vocab() const {
+  json vocab;
+  for (size_t i = 0; i < tokens.size(); ++i) vocab[tokens[i]] = i;
+  return vocab;
+}
+
+json TinyByteLevel::TokenizerJson() const {
+  json root;
+  root["added_tokens"] = json::array({{{"id", tokens.size() - 1}, {"content", tokens.back()}, {"special", true}}});
+  root["pre_tokenizer"] = ByteLevelStep();
+  root["decoder"] = {{"type", "ByteLevel"}};
+  root["model"] = {{"type", "BPE"}, {"vocab", Vocab()}, {"merges", merges}};
+  return root;
+}
+
+json ByteLevelStep() {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
 std::vector<std::string> EdgeCases() {

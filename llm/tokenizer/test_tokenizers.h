@@ -40,10 +40,21 @@ std::vector<std::string> GoldenTokenizers();
 // Loads one by its name there, or says in *missing which file is not here.
 std::unique_ptr<Tokenizer> LoadGolden(const std::string& name, std::string* missing);
 
+// The pre_tokenizer of GPT-2's tokenizer.json.
+nlohmann::json ByteLevelStep();
 // GPT-2's vocabulary and merges as a tokenizer.json with these steps around them.
 nlohmann::json Gpt2TokenizerJson(const nlohmann::json& pre_tokenizer, const nlohmann::json& normalizer);
 // tests/golden/tokenizer/stories260k_tokenizer.json with Metaspace in place of its normaliser.
 nlohmann::json MetaspaceTokenizerJson();
+
+// A byte-level vocabulary of 256 bytes, a few merges and an end mark, in the alphabet of the files.
+struct TinyByteLevel {
+  TinyByteLevel();
+  nlohmann::json Vocab() const;          // token -> id
+  nlohmann::json TokenizerJson() const;  // with GPT-2's pre-tokeniser
+
+  std::vector<std::string> tokens, merges;
+};
 
 // The texts of tests/golden/tokenizer/edge_cases.json; they hold any bytes.
 std::vector<std::string> EdgeCases();

@@ -3,14 +3,11 @@
 #include <random>
 
 #include "gtest/gtest.h"
-#include "llm/tokenizer/byte_alphabet.h"
 #include "llm/tokenizer/gguf_test_writer.h"
 #include "llm/tokenizer/test_tokenizers.h"
 
 namespace gfn::test {
 namespace {
-
-using nlohmann::json;
 
 constexpr int kMutants = 1000;
 
@@ -70,37 +67,8 @@ void TryMutants(const TemporaryFolder& folder, const std::string& name, const st
   EXPECT_GT(num_refused, num_mutants / 20);
 }
 
-// A byte-level vocabulary of 256 bytes, a few merges and an end mark.
-struct TinyByteLevel {
-  TinyByteLevel() {
-    for (int b = 0; b < 256; ++b) {
-      const char byte = static_cast<char>(b);
-      tokens.push_back(AlphabetOfBytes({&byte, 1}));
-    }
-    for (const auto& [left, right] :
-         {std::pair("\u0120", "t"), {"h", "e"}, {"\u0120t", "he"}, {"i", "n"}, {"o", "n"}, {"\u0120", "a"}, {"c", "a"}}) {
-      merges.push_back(std::string(left) + " " + right);
-      tokens.push_back(std::string(left) + right);
-    }
-    tokens.push_back("<|endoftext|>");
-  }
-  std::vector<std::string> tokens, merges;
-
-  json Vocab() const {
-    json vocab;
-    for (size_t i = 0; i < tokens.size(); ++i) vocab[tokens[i]] = i;
-    return vocab;
-  }
-};
-
 TEST(TokenizerHostile, ByteLevelJson) {
-  const TinyByteLevel tiny;
-  json root;
-  root["added_tokens"] = json::array({{{"id", 263}, {"content", "<|endoftext|>"}, {"special", true}}});
-  root["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}};
-  root["decoder"] = {{"type", "ByteLevel"}};
-  root["model"] = {{"type", "BPE"}, {"vocab", tiny.Vocab()}, {"merges", tiny.merges}};
-  TryMutants(TemporaryFolder(), "tokenizer.json", root.dump(), kMutants);
+  TryMutants(TemporaryFolder(), "tokenizer.json", TinyByteLevel().TokenizerJson().dump(), kMutants);
 }
 
 TEST(TokenizerHostile, LlamaJson) {
@@ -126,7 +94,8 @@ TEST(TokenizerHostile, ByteLevelGguf) {
   writer.String("tokenizer.ggml.model", "gpt2")
       .String("tokenizer.ggml.pre", "smollm")
       .Bool("tokenizer.ggml.add_bos_token", true);
-  writer.Uint("tokenizer.ggml.bos_token_id", 263).Strings("tokenizer.ggml.merges", tiny.merges);
+  writer.Uint("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(tiny.tokens.size() - 1))
+      .Strings("tokenizer.ggml.merges", tiny.merges);
   writer.Ints("tokenizer.ggml.token_type", types).Strings("tokenizer.ggml.tokens", tiny.tokens);
   TryMutants(TemporaryFolder(), "tiny.gguf", writer.Finish(), kMutants);
 }

@@ -25,10 +25,6 @@ std::unique_ptr<Tokenizer> MustLoad(const std::string& path) {
   return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
 }
 
-json ByteLevelStep() {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-}
-
 json StoriesJson() { return ReadJson(GoldenPath("stories260k_tokenizer.json")); }
 
 // The error for stories260k_tokenizer.json with one change.
@@ -145,6 +141,32 @@ TEST(TokenizerLoad, AddedTokensStripAndAreFound) {
   const auto plain = tokenizer->Encode("[ME]x [MASK]");
   EXPECT_EQ(plain[0], 513);
   EXPECT_EQ(tokenizer->Decode(plain), "[ME] x [MASK]");  // the space before a text, behind an added token
+}
+
+TEST(TokenizerLoad, IgnoreMergesTakesWholeWords) {
+  TinyByteLevel tiny;
+  tiny.tokens.insert(tiny.tokens.end() - 1, "cat");  // no merge makes it
+  json root = tiny.TokenizerJson();
+  const TemporaryFolder folder;
+  const auto merging = MustLoad(folder.Write("tokenizer.json", root.dump()));
+  root["model"]["ignore_merges"] = true;
+  const auto ignoring = MustLoad(folder.Write("tokenizer.json", root.dump()));
+  EXPECT_EQ(merging->Encode("cat").size(), 2u);  // "ca", "t"
+  EXPECT_EQ(ignoring->Encode("cat"), std::vector<int32_t>{*ignoring->FindToken("cat")});
+  EXPECT_EQ(ignoring->Encode("cats").size(), 3u);
+  EXPECT_NE(merging->digest(), ignoring->digest());
+}
+
+TEST(TokenizerLoad, LongTextsAreQuick) {
+  const TemporaryFolder folder;
+  const auto byte_level = MustLoad(folder.Write("tokenizer.json", TinyByteLevel().TokenizerJson().dump()));
+  const auto llama = MustLoad(GoldenPath("stories260k.gguf"));
+  for (const char* unit : {" ", "a", "the", "\u00e9", "\xFF", "in the "}) {
+    std::string text;
+    while (text.size() < 300000) text += unit;
+    EXPECT_EQ(byte_level->Decode(byte_level->Encode(text)), text);
+    EXPECT_EQ(llama->Decode(llama->Encode(text)), text);
+  }
 }
 
 TEST(TokenizerLoad, UnknownPartsAreRefusedWithTheKnownOnes) {

@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")->capture_default_str();
   sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")->capture_default_str();
   sub->add_option("--checkpoint", eval.checkpoint, "best or last")->capture_default_str();
+  sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")->capture_default_str();
   sub->callback([&] { chosen = eval; });
 
   gfn::DoctorCommand doctor;

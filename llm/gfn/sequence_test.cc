@@ -1,0 +1,194 @@
+// Token sequences as a world, the language model as its policy and its reward: the suites that every part passes, and what is
+// special to text. tiny_llama in float64, so that equal means equal.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gflownet/core/rollout.h"
+#include "gflownet/tensor/random.h"
+#include "llm/gfn/test_world.h"
+#include "tests/support/conformance.h"
+
+namespace gfn {
+namespace {
+
+const std::string kTiny = std::string(GFN_SOURCE_DIR) + "/tests/golden/models/tiny_llama";
+const std::vector<int64_t> kLegal = {5, 6, 9, 20, 33};  // illegal ids between them
+
+std::vector<SequenceCondition> Conditions() {
+  return {{.prompt = {4, 30, 47}, .x = {30, 47, 2}, .y = {11, 12, 13}},
+          {.prompt = {4, 30, 48, 7}, .x = {8}, .y = {14}},
+          {.prompt = {50}, .x = {50}, .y = {}}};  // a continuation
+}
+
+struct Case {
+  std::string name;
+  std::vector<int64_t> stops;
+  int64_t min_len, max_len;
+};
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+class Sequences : public testing::TestWithParam<Case> {
+ protected:
+  static TestWorld MakeWorld(ModelDtype dtype) {
+    return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len);
+  }
+  static constexpr ConformanceOptions kOptions{.rollouts = 5, .seed = 1, .tolerance = kTinyModelTolerance};
+  TestWorld world_ = MakeWorld(ModelDtype::kFloat64);
+};
+INSTANTIATE_TEST_SUITE_P(Supports, Sequences,
+                         testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
+                                         Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3}),
+                         [](const auto& info) { return info.param.name; });
+
+// Float64 values that behave as after training.
+std::unique_ptr<TestSampler> Trained(const TestWorld& world, uint64_t seed, bool share_prefixes = true) {
+  auto sampler = std::make_unique<TestSampler>(world, LoraConfig{.rank = 3, .alpha = 6, .targets = {}}, seed, share_prefixes);
+  const at::NoGradGuard no_grad;
+  uint64_t stream = 0;
+  for (const Parameter& parameter : sampler->parameters) {
+    at::Tensor(parameter.value).copy_(NormalTensor({seed, RngPurpose::kTest, 3}, parameter.value.sizes(), at::kFloat, stream++) * 0.3);
+  }
+  sampler->parameters.RaiseVersion();
+  return sampler;
+}
+
+TEST_P(Sequences, Environment) { CheckEnvironment(*world_.environment, world_.conditions, kOptions); }
+
+// Rewards leave the model's reward as floats.
+TEST_P(Sequences, Reward) {
+  ConformanceOptions options = kOptions;
+  options.tolerance = ToleranceOf(at::kFloat);
+  CheckReward(*world_.environment, *world_.reward, world_.conditions, options);
+}
+
+TEST_P(Sequences, Policy) {
+  const auto sampler = Trained(world_, 1), other = Trained(world_, 2);
+  CheckPolicy(*world_.environment, *sampler->policy, world_.conditions, kOptions);
+  CheckPolicyParameters(*world_.environment, {*sampler->policy, sampler->parameters}, {*other->policy, other->parameters}, world_.conditions, kOptions);
+}
+
+TEST_P(Sequences, PolicyInFp32) {
+  const TestWorld world = MakeWorld(ModelDtype::kFloat32);
+  const auto sampler = Trained(world, 1);
+  ConformanceOptions options = kOptions;
+  options.tolerance = kTokenLogProbTolerance;
+  CheckPolicy(*world.environment, *sampler->policy, world.conditions, options);
+}
+
+TEST_P(Sequences, PolicyIsADistributionOverTheObjects) {
+  const auto sampler = Trained(world_, 1);
+  const auto objects = world_.Objects();
+  for (const ConditionId id : world_.conditions) {
+    const auto texts = ScoreTexts(*world_.environment, *sampler->policy, *world_.reward, Repeat(id, static_cast<int64_t>(objects.size())), objects);
+    ASSERT_TRUE(texts.ok()) << texts.status();
+    double total = 0;
+    for (const SampledText& text : *texts) total += std::exp(text.log_q);
+    EXPECT_NEAR(total, 1, 1e-9);
+  }
+}
+
+// Plain evaluation: one sequence at a time, the full softmax, every token's log-probability added up by hand.
+double PlainLogLikelihood(const LanguageModel& model, const SequenceCondition& condition, const std::vector<int32_t>& z_stop) {
+  std::vector<int32_t> tokens = condition.x;
+  tokens.insert(tokens.end(), z_stop.begin(), z_stop.end());
+  tokens.insert(tokens.end(), condition.y.begin(), condition.y.end());
+  Forest forest;
+  forest.AddRoot(tokens);
+  std::vector<int64_t> rows;
+  for (size_t i = condition.x.size(); i < tokens.size(); ++i) rows.push_back(static_cast<int64_t>(i) - 1);
+  const at::Tensor log_p = model.Logits(model.Forward(PackForest(forest), rows, {})).log_softmax(-1);
+  double sum = 0;
+  for (size_t r = 0; r < rows.size(); ++r) sum += log_p[static_cast<int64_t>(r)][tokens[rows[r] + 1]].item<double>();
+  return sum;
+}
+
+TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
+  TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
+  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, /*along=*/true).ok());
+  int64_t num_prefixes = 0;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    const SequenceCondition& condition = world_.table.Get(batch.condition_ids[b]);
+    const int64_t length = batch.lengths_B[b].item<int64_t>();
+    std::vector<int32_t> z;
+    for (int64_t k = 0; k < length; ++k) {
+      if (batch.stop_legal_BT[b][k].item<bool>()) {
+        std::vector<int32_t> stopped = z;
+        stopped.push_back(static_cast<int32_t>(batch.actions_BT[b][length - 1].item<int64_t>()));
+        const double plain = PlainLogLikelihood(*world_.model, condition, stopped);
+        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, 1e-5 * std::abs(plain)) << "row " << b << " prefix " << k;
+        ++num_prefixes;
+      }
+      z.push_back(static_cast<int32_t>(batch.actions_BT[b][k].item<int64_t>()));
+    }
+    double terms = 0;
+    for (const auto& [name, value_B] : batch.reward_terms) terms += value_B[b].item<double>();
+    EXPECT_NEAR(terms, batch.log_reward_B[b].item<double>(), 1e-4);
+  }
+  EXPECT_GE(num_prefixes, batch.size());
+}
+
+TEST_P(Sequences, SharingPrefixesChangesNothing) {
+  const auto shared = Trained(world_, 1, true), separate = Trained(world_, 1, false);
+  TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
+  const ScoreOptions options{.needs = Need::kLogPf | Need::kLogStop, .with_grad = false};
+  const TrajectoryScores a = shared->policy->Score(batch, options), b = separate->policy->Score(batch, options);
+  ExpectClose(a.log_pf_BT, b.log_pf_BT, kTinyModelTolerance, "log_pf");
+  ExpectClose(a.log_stop_BT, b.log_stop_BT, kTinyModelTolerance, "log_stop");
+  const LikelihoodReward plain(*world_.model, *world_.environment, "plain", {.share_prefixes = false, .max_positions = 1});
+  TrajectoryBatch again = batch;
+  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, true).ok());
+  ASSERT_TRUE(EvaluateReward(plain, again, true).ok());
+  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, ToleranceOf(at::kFloat), "log R, also in passes of one condition each");
+}
+
+// No vocabulary limit of the sampler enters the reward, and the reward's adapter is its own.
+TEST(LikelihoodReward, IsOfTheFullSoftmaxAndOfItsOwnAdapter) {
+  const TestWorld narrow(kTiny, ModelDtype::kFloat64, Conditions(), kLegal, {10}, 1, 3);
+  const TestWorld wide(kTiny, ModelDtype::kFloat64, Conditions(), {5, 6, 7, 8, 9, 20, 33, 50}, {10, 11}, 0, 5);
+  TrajectoryBatch a = RandomTrajectories(*narrow.environment, narrow.conditions), b = a;
+  ASSERT_TRUE(CompleteBatch(*wide.environment, b).ok());
+  ASSERT_TRUE(EvaluateReward(*narrow.reward, a).ok());
+  ASSERT_TRUE(EvaluateReward(*wide.reward, b).ok());
+  ExpectClose(a.log_reward_B, b.log_reward_B, ToleranceOf(at::kFloat), "log R over two supports");
+  const auto sampler = Trained(narrow, 4);
+  const LikelihoodReward adapted(*narrow.model, *narrow.environment, "adapted", {.adapter = &sampler->adapter});
+  TrajectoryBatch c = a;
+  ASSERT_TRUE(EvaluateReward(adapted, c).ok());
+  EXPECT_GT((c.log_reward_B - a.log_reward_B).abs().min().item<double>(), 1e-3);
+}
+
+// Two conditions that differ in the prompt alone have the same reward; the left-context policy cannot tell them apart.
+TEST(SequencePolicy, ReadsItsPromptOrOnlyX) {
+  const TestWorld world(kTiny, ModelDtype::kFloat64, {{{4, 30}, {8, 9}, {14}}, {{5, 31}, {8, 9}, {14}}}, kLegal, {10}, 1, 3);
+  std::vector<std::vector<int32_t>> objects = {{5, 6, 10}, {5, 6, 10}};
+  const SequencePolicy prompt(*world.model, nullptr, nullptr, *world.environment), x(*world.model, nullptr, nullptr, *world.environment, PromptSource::kX);
+  const auto by_prompt = ScoreTexts(*world.environment, prompt, *world.reward, world.conditions, objects).value();
+  const auto by_x = ScoreTexts(*world.environment, x, *world.reward, world.conditions, objects).value();
+  EXPECT_GT(std::abs(by_prompt[0].log_q - by_prompt[1].log_q), 1e-3);
+  EXPECT_NEAR(by_x[0].log_q, by_x[1].log_q, 1e-12);
+  EXPECT_NEAR(by_prompt[0].log_reward, by_prompt[1].log_reward, 1e-6);
+}
+
+TEST(SequenceEnvironment, RefusesSupportsWithoutSense) {
+  const SequenceConditionTable table;
+  const auto message = [&](SequenceSupport support) {
+    const auto made = SequenceEnvironment::Create(std::move(support), table, "d", {});
+    return made.ok() ? std::string("accepted") : std::string(Message(made.status()));
+  };
+  const SequenceSupport good{4, {true, true, false, false}, {2}, 1, 3};
+  EXPECT_EQ(message(good), "accepted");
+  const auto changed = [&](auto change) {
+    SequenceSupport support = good;
+    change(support);
+    return message(std::move(support));
+  };
+  EXPECT_THAT(changed([](auto& s) { s.stop_ids = {}; }), testing::HasSubstr("no stop"));
+  EXPECT_THAT(changed([](auto& s) { s.stop_ids = {4}; }), testing::HasSubstr("outside the vocabulary of 4"));
+  EXPECT_THAT(changed([](auto& s) { s.stop_ids = {2, 2}; }), testing::HasSubstr("twice"));
+  EXPECT_THAT(changed([](auto& s) { s.min_len = 4; }), testing::HasSubstr("min_len 4 and max_len 3"));
+  EXPECT_THAT(changed([](auto& s) { s.legal = {false, false, true, false}; }), testing::HasSubstr("no legal token"));
+  EXPECT_THAT(changed([](auto& s) { s.legal.pop_back(); }), testing::HasSubstr("another size"));
+}
+
+}  // namespace
+}  // namespace gfn
