@@ -44,6 +44,7 @@ struct DoctorCommand {
 
 struct DescribeCommand {
   std::string target;  // a YAML file, a run folder or a model
+  bool keys = false;   // instead: every key of a YAML file, as Markdown
   std::vector<std::string> overrides;
 };
 

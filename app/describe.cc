@@ -129,6 +129,11 @@ Status DescribeRun(const std::string& path) {
 }  // namespace
 
 Status Describe(const DescribeCommand& command) {
+  if (command.keys) {
+    std::cout << ConfigReference();
+    return OkStatus();
+  }
+  if (command.target.empty()) return InvalidArgument("describe what? Give a YAML file, a run folder or a model (or --keys)");
   if (IsRunFolder(command.target)) return DescribeRun(command.target);
   if (command.target.ends_with(".yaml") || command.target.ends_with(".yml")) return DescribeConfig(command);
   return DescribeModel(command.target);

@@ -96,4 +96,7 @@ struct RunConfig {
   void Validate(ConfigErrors& errors) const;
 };
 
+// docs/config.md: every key with its default, limits and meaning.
+std::string ConfigReference();
+
 }  // namespace gfn

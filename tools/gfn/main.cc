@@ -77,7 +77,8 @@ int main(int argc, char** argv) {
 
   gfn::DescribeCommand describe;
   sub = app.add_subcommand("describe", "What would run: shapes, parameters, memory, every key; or the state of a run folder; or a model");
-  sub->add_option("target", describe.target, "YAML file, run folder, or model")->required();
+  sub->add_option("target", describe.target, "YAML file, run folder, or model");
+  sub->add_flag("--keys", describe.keys, "Print every key of a YAML file with its meaning, as Markdown (docs/config.md)");
   sub->add_option("--set", describe.overrides, "Override one key of a YAML file")->allow_extra_args(false);
   sub->callback([&] { chosen = describe; });
 

@@ -1,0 +1,45 @@
+// Recipes and the reference of their keys.
+#include "tasks/run_config.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "gflownet/base/config_reader.h"
+#include "gflownet/base/file_util.h"
+
+namespace gfn {
+namespace {
+
+TEST(RunConfig, EveryRecipeParsesAndReadsBack) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GFN_SOURCE_DIR) + "/configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++count;
+    const auto config = ReadConfigFile<RunConfig>(entry.path().string());
+    ASSERT_TRUE(config.ok()) << config.status();
+    const auto again = ReadConfigText<RunConfig>(WriteConfig(*config), "resolved");
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(DiffConfigs(*config, *again).empty()) << entry.path();
+  }
+  EXPECT_GE(count, 4);
+}
+
+TEST(RunConfig, AllMistakesAtOnceWithTheirPlaces) {
+  const auto config = ReadConfigText<RunConfig>(
+      "model: {path: m.gguf}\nlora: {rank: 0, rnk: 4}\ntask:\n  kind: infill\n  prompt: no place\n  data: {train: t.jsonl}\ndevice: gpu\n", "bad.yaml");
+  ASSERT_FALSE(config.ok());
+  const std::string message = Message(config.status());
+  EXPECT_NE(message.find("bad.yaml:2:"), std::string::npos) << message;
+  EXPECT_NE(message.find("[lora.rank]"), std::string::npos) << message;
+  EXPECT_NE(message.find("unknown key 'rnk'; did you mean 'rank'?"), std::string::npos) << message;
+}
+
+TEST(RunConfig, TheReferenceIsCurrent) {
+  const auto text = ReadFile(std::string(GFN_SOURCE_DIR) + "/docs/config.md");
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_EQ(*text, ConfigReference()) << "run: build/release/gfn describe --keys > docs/config.md";
+}
+
+}  // namespace
+}  // namespace gfn
