@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "gflownet/base/file_util.h"
 #include "gflownet/train/checkpoint_files.h"
 #include "gflownet/train/toy_loop.h"
@@ -134,7 +136,7 @@ TEST(CheckpointTest, NoFlippedBitOfTheManifestGoesUnnoticed) {
   for (size_t i = 0; i < original.size(); ++i) {
     std::string flipped = original;
     flipped[i] = static_cast<char>(flipped[i] ^ (1 << (i % 8)));
-    ASSERT_TRUE(WriteFileAtomic(path, flipped).ok());
+    std::ofstream(path, std::ios::binary) << flipped;
     const auto manifest = ReadManifest(checkpoint);
     // White space may turn into other white space; nothing that is read may differ.
     if (!manifest.ok()) continue;

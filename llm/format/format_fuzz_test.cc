@@ -1,6 +1,7 @@
 // Damaged files answer with a Status or are read; they never crash. Mutations are addressed draws: the same in every run.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -9,6 +10,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/rng.h"
 #include "llm/format/peft_file.h"
+#include "llm/format/test_folder.h"
 #include "llm/format/weight_source.h"
 
 namespace gfn {
@@ -65,8 +67,7 @@ Status LoadModel(const std::string& path) {
 
 // A writable copy of a golden file or folder.
 std::string Copy(const std::string& name) {
-  const std::string copy = testing::TempDir() + "/format_fuzz_" + BaseName(name);
-  EXPECT_TRUE(RemoveAll(copy).ok());
+  const std::string copy = TestFolder("copy") + "/" + BaseName(name);
   std::filesystem::copy(kGolden + name, copy, std::filesystem::copy_options::recursive);
   return copy;
 }
@@ -98,7 +99,7 @@ TEST(FormatFuzz, ShardIndex) {
 
 TEST(FormatFuzz, Llama2c) {
   // Made here: width 8, MLP 8, 2 layers, 2 heads, 1 key/value head, vocabulary 16, 4 positions.
-  const std::string path = testing::TempDir() + "/format_fuzz.bin";
+  const std::string path = TestFolder("copy") + "/m.bin";
   const int32_t header[] = {8, 8, 2, 2, 1, 16, 4};
   const int num_floats = 16 * 8 + 2 * (2 * 8 + 64 + 32 + 32 + 64 + 3 * 64) + 8 + 4 * 4;
   std::string bytes(reinterpret_cast<const char*>(header), sizeof(header));

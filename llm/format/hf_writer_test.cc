@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "gflownet/base/file_util.h"
+#include "llm/format/test_folder.h"
 #include "llm/format/weight_source.h"
 
 namespace gfn {
@@ -15,18 +16,12 @@ using testing::HasSubstr;
 
 const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 
-std::string Folder(const std::string& name) {
-  const std::string folder = testing::TempDir() + "/hf_writer_" + name;
-  EXPECT_TRUE(RemoveAll(folder).ok());
-  return folder;
-}
-
 TEST(HfWriter, WritesWhatOpenModelReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const auto source = OpenModel(kModels + name);
       ASSERT_TRUE(source.ok()) << Message(source.status());
-      const std::string folder = Folder(name);
+      const std::string folder = TestFolder(name);
       const Status written = WriteHfModel(folder, (*source)->config(), dtype, [&](const std::string& tensor) {
         return (*source)->Read(tensor, at::kFloat);
       });
@@ -45,7 +40,7 @@ TEST(HfWriter, WritesWhatOpenModelReads) {
 TEST(HfWriter, RefusesWrongShapesAndNumbersAndLeavesNoWeights) {
   const auto source = OpenModel(kModels + "tiny_llama");
   ASSERT_TRUE(source.ok());
-  const std::string folder = Folder("refused");
+  const std::string folder = TestFolder("refused");
   const auto write = [&](const at::Tensor& norm) {
     return WriteHfModel(folder, (*source)->config(), at::kFloat, [&](const std::string& name) -> StatusOr<at::Tensor> {
       return name == "model.norm.weight" ? norm : (*source)->Read(name, at::kFloat);
@@ -61,7 +56,7 @@ TEST(HfWriter, RefusesWrongShapesAndNumbersAndLeavesNoWeights) {
 TEST(HfWriter, PassesOnTheReadersError) {
   const auto source = OpenModel(kModels + "tiny_llama");
   ASSERT_TRUE(source.ok());
-  const Status status = WriteHfModel(Folder("error"), (*source)->config(), at::kFloat,
+  const Status status = WriteHfModel(TestFolder("error"), (*source)->config(), at::kFloat,
                                      [](const std::string&) -> StatusOr<at::Tensor> { return DataLoss("no such luck"); });
   EXPECT_THAT(Message(status), HasSubstr("no such luck"));
 }

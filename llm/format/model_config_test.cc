@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
+#include <span>
 #include <string>
 
 #include "gflownet/base/file_util.h"

@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/tensor/safetensors_tensors.h"
+#include "llm/format/test_folder.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -20,15 +23,9 @@ using testing::HasSubstr;
 
 const std::string kGolden = GFN_SOURCE_DIR "/tests/golden/peft/";
 
-std::string Folder(const std::string& name) {
-  const std::string folder = testing::TempDir() + "/peft_file_" + name;
-  EXPECT_TRUE(RemoveAll(folder).ok());
-  return folder;
-}
-
 // A copy of the golden adapter with one key of its config changed; ReadPeft's message, which must be a refusal.
 std::string Refusal(const std::string& key, const json& value) {
-  const std::string folder = Folder("refusal");
+  const std::string folder = TestFolder("refusal");
   std::filesystem::copy(kGolden + "tiny_llama", folder);
   auto config = ReadJsonFile(folder + "/adapter_config.json");
   EXPECT_TRUE(config.ok());
@@ -77,7 +74,7 @@ TEST(PeftFile, WritesWhatItReads) {
   for (const char* name : {"tiny_llama", "tiny_llama_patterns", "tiny_gpt2"}) {
     const auto adapter = ReadPeft(kGolden + name);
     ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
-    const std::string folder = Folder("written");
+    const std::string folder = TestFolder("written");
     const Status written = WritePeft(folder, *adapter);
     ASSERT_TRUE(written.ok()) << Message(written);
     const auto original = ReadTensors(kGolden + name + "/adapter_model.safetensors");
@@ -105,7 +102,7 @@ PeftAdapter Small() {
 }
 
 TEST(PeftFile, ListsTargetsWhereNoneAreGiven) {
-  const std::string folder = Folder("targets");
+  const std::string folder = TestFolder("targets");
   ASSERT_TRUE(WritePeft(folder, Small()).ok());
   const auto adapter = ReadPeft(folder);
   ASSERT_TRUE(adapter.ok()) << Message(adapter.status());
@@ -115,12 +112,12 @@ TEST(PeftFile, ListsTargetsWhereNoneAreGiven) {
 TEST(PeftFile, RefusesToWriteWhatItWouldNotRead) {
   PeftAdapter adapter = Small();
   adapter.modules["m.x.c_fc"].b = at::ones({4, 3});
-  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("lora_A is [2, 3] and lora_B [4, 3], expected [2, in]"));
+  EXPECT_THAT(Message(WritePeft(TestFolder("bad"), adapter)), HasSubstr("lora_A is [2, 3] and lora_B [4, 3], expected [2, in]"));
   adapter = Small();
   adapter.config.target_modules = {"c_proj"};
-  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("not among the target_modules"));
+  EXPECT_THAT(Message(WritePeft(TestFolder("bad"), adapter)), HasSubstr("not among the target_modules"));
   adapter.modules.clear();
-  EXPECT_THAT(Message(WritePeft(Folder("bad"), adapter)), HasSubstr("without any module"));
+  EXPECT_THAT(Message(WritePeft(TestFolder("bad"), adapter)), HasSubstr("without any module"));
 }
 
 TEST(PeftFile, RefusesByNameWhatWouldBeAnotherFunction) {
@@ -149,7 +146,7 @@ TEST(PeftFile, RefusesValuesThatDisagree) {
 
 TEST(PeftFile, RefusesIncompleteOrForeignTensors) {
   const auto refusal = [](const std::function<void(std::vector<NamedTensor>&)>& edit) {
-    const std::string folder = Folder("tensors");
+    const std::string folder = TestFolder("tensors");
     std::filesystem::copy(kGolden + "tiny_llama", folder);
     auto tensors = ReadTensors(folder + "/adapter_model.safetensors");
     EXPECT_TRUE(tensors.ok());

@@ -19,7 +19,9 @@
 namespace gfn {
 namespace {
 
-// Work for threads only by the million: a thread decodes one in 2 ms, and waiting for the others of a busy machine costs more.
+// Threads share a tensor only in pieces of this size. One thread decodes a million numbers in 4 ms (Q4_1, measured); splitting
+// every tensor of a model into small pieces made loading 300 times slower where other programs kept the cores busy, because
+// each of its hundreds of barriers waits for a thread that is not scheduled.
 constexpr int64_t kNumbersPerTask = int64_t{1} << 22;
 
 // The smallest magnitude that rounds to infinity in this dtype.

@@ -3,15 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <functional>
 #include <limits>
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/tensor/safetensors_tensors.h"
 #include "llm/format/gguf_builder.h"
+#include "llm/format/test_folder.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -33,13 +35,6 @@ at::Tensor Read(const WeightSource& source, const std::string& name) {
   auto tensor = source.Read(name, at::kFloat);
   EXPECT_TRUE(tensor.ok()) << Message(tensor.status());
   return tensor.ok() ? *tensor : at::Tensor();
-}
-
-// A folder of its own for one test, empty.
-std::string Folder(const std::string& name) {
-  const std::string folder = testing::TempDir() + "/weight_source_" + name;
-  EXPECT_TRUE(RemoveAll(folder).ok() && MakeFolders(folder).ok());
-  return folder;
 }
 
 TEST(WeightSource, ReadsHuggingFaceFoldersAsTheyAre) {
@@ -143,7 +138,7 @@ TEST(WeightSource, TurnsLlama2cRowsForRotateHalfRope) {
   append(3 * 16 + 16 + 4 + 3 * 4 + 4 + 4);  // q, k, v, o, norm, mlp, norm, rope tables
   const float first_of_head = next;
   append(8);
-  const std::string path = Folder("llama2c") + "/m.bin";
+  const std::string path = TestFolder("llama2c") + "/m.bin";
   ASSERT_TRUE(WriteFileAtomic(path, bytes).ok());
   const auto source = Open(path);
   ASSERT_NE(source, nullptr);
@@ -182,7 +177,7 @@ TEST(WeightSource, NamesAnUnknownTensor) {
 
 // A copy of tiny_llama with some tensors changed by `edit`.
 std::string EditedFolder(const std::string& name, const std::function<void(std::vector<NamedTensor>&)>& edit) {
-  const std::string folder = Folder(name);
+  const std::string folder = TestFolder(name);
   auto tensors = ReadTensors(kModels + "tiny_llama/model.safetensors");
   EXPECT_TRUE(tensors.ok());
   edit(*tensors);
@@ -262,7 +257,7 @@ TEST(WeightSource, HashesContentNotPlaces) {
 }
 
 TEST(WeightSource, RefusesIndexesThatLeadElsewhere) {
-  const std::string folder = Folder("index");
+  const std::string folder = TestFolder("index");
   std::filesystem::copy_file(kModels + "tiny_llama/config.json", folder + "/config.json");
   EXPECT_THAT(Message(OpenModel(folder).status()), HasSubstr("neither model.safetensors nor"));
   const auto refusal = [&](const std::string& index) {

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <iostream>
 #include <map>
+#include <numeric>
 
 #include "gflownet/core/trainer.h"
 #include "gflownet/tensor/categorical.h"
@@ -79,6 +81,9 @@ class ListedReward : public PrefixReward {
   Table table_;
 };
 
+constexpr double kTotalVariationBar = 0.05;
+constexpr double kMutantTemperature = 0.8;
+
 struct Error {
   double total_variation = 0, first_token = 0, log_z = 0;
 };
@@ -87,7 +92,7 @@ class Truth : public testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(kStories)) GTEST_SKIP() << "needs " << kStories;
-    SetNumThreads(2);
+    SetNumThreads(1);
     world_ = std::make_unique<TestWorld>(kStories, ModelDtype::kFloat32, Stories(), kLegal, std::vector<int64_t>{kStop}, 2, 4);
     objects_ = world_->Objects();
     ASSERT_EQ(objects_.size(), 25u + 125u + 625u);
@@ -95,6 +100,7 @@ class Truth : public testing::Test {
     for (const ConditionId id : world_->conditions) {
       const auto texts = ScoreTexts(*world_->environment, base, *world_->reward, Repeat(id, static_cast<int64_t>(objects_.size())), objects_);
       ASSERT_TRUE(texts.ok()) << texts.status();
+      batches_.push_back(MakeTokenBatch(*world_->environment, Repeat(id, static_cast<int64_t>(objects_.size())), objects_).value());
       Exact& exact = exact_.emplace_back();
       for (const SampledText& text : *texts) {
         exact.log_reward.push_back(text.log_reward);
@@ -110,27 +116,38 @@ class Truth : public testing::Test {
   Error ErrorOf(const Policy& policy, double temperature) const {
     Error worst;
     for (size_t c = 0; c < exact_.size(); ++c) {
-      const auto texts = ScoreTexts(*world_->environment, policy, *world_->reward,
-                                    Repeat(world_->conditions[c], static_cast<int64_t>(objects_.size())), objects_);
+      const TrajectoryScores scores = policy.Score(batches_[c], {.needs = Need::kLogPf, .with_grad = false});
+      const at::Tensor log_q_N = scores.log_pf_BT.to(at::kDouble).sum(1).contiguous();
+      const double* log_q = log_q_N.const_data_ptr<double>();
       const std::vector<double> target = Tempered(exact_[c].log_reward, temperature);
-      std::vector<double> q, tempered;
+      std::vector<double> q, log_weight;
       std::map<int32_t, double> first;  // q - target of each first token
-      double mean_a = 0, total = 0;
+      double mean_a = 0;
       for (size_t i = 0; i < objects_.size(); ++i) {
-        q.push_back(std::exp((*texts)[i].log_q));
-        tempered.push_back(exact_[c].log_reward[i] / temperature);
-        total += q[i];
-        mean_a += q[i] * (tempered[i] - (*texts)[i].log_q);
+        q.push_back(std::exp(log_q[i]));
+        log_weight.push_back(exact_[c].log_reward[i] / temperature);
+        mean_a += q[i] * (log_weight[i] - log_q[i]);
         first[objects_[i][0]] += q[i] - target[i];
       }
-      EXPECT_NEAR(total, 1, 1e-4) << "the policy is not a distribution over the objects";
+      EXPECT_NEAR(std::accumulate(q.begin(), q.end(), 0.0), 1, 1e-4) << "the policy is not a distribution over the objects";
       double first_token = 0;
       for (const auto& [token, difference] : first) first_token += std::abs(difference) / 2;
       worst.total_variation = std::max(worst.total_variation, TotalVariation(q, target));
       worst.first_token = std::max(worst.first_token, first_token);
-      worst.log_z = std::max(worst.log_z, std::abs(mean_a - LogSumExp(tempered)));
+      worst.log_z = std::max(worst.log_z, std::abs(mean_a - LogSumExp(log_weight)));
     }
     return worst;
+  }
+
+  // log R as a list, computed from what is known of each object.
+  ListedReward ListOf(const std::function<double(const Exact&, size_t)>& log_reward) const {
+    ListedReward::Table table;
+    for (size_t c = 0; c < exact_.size(); ++c) {
+      for (size_t i = 0; i < objects_.size(); ++i) {
+        table[{world_->conditions[c], std::vector<int32_t>(objects_[i].begin(), objects_[i].end() - 1)}] = log_reward(exact_[c], i);
+      }
+    }
+    return ListedReward(std::move(table));
   }
 
   // Trains a fresh adapter jointly on all conditions; the error of the sampler before and after.
@@ -175,11 +192,13 @@ class Truth : public testing::Test {
 
   static inline const double kLearningRate = std::getenv("GFN_LR") ? atof(std::getenv("GFN_LR")) : 5e-3;
   static inline const int64_t kRollouts = std::getenv("GFN_ROLL") ? atoi(std::getenv("GFN_ROLL")) : 32;
+  static inline const int64_t kMutantSteps = 100;
   static inline const int64_t kSteps = std::getenv("GFN_STEPS") ? atoi(std::getenv("GFN_STEPS")) : 600;
 
   std::unique_ptr<TestWorld> world_;
   std::vector<std::vector<int32_t>> objects_;
-  std::vector<Exact> exact_;  // [conditions]
+  std::vector<TrajectoryBatch> batches_;  // [conditions] all objects
+  std::vector<Exact> exact_;              // [conditions]
 };
 
 class AtTemperature : public Truth, public testing::WithParamInterface<double> {};
@@ -187,11 +206,46 @@ class AtTemperature : public Truth, public testing::WithParamInterface<double> {
 TEST_P(AtTemperature, SamplerLearnsTheExactPosterior) {
   const auto [before, after] = Train(*world_->reward, ModifiedSubTbConfig{}, GetParam(), kSteps);
   EXPECT_GT(before.total_variation, 0.3);
-  EXPECT_LT(after.total_variation, 0.05);
+  EXPECT_LT(after.total_variation, kTotalVariationBar);
   EXPECT_LT(after.first_token, 0.03);
   EXPECT_LT(after.log_z, 0.05);
 }
 INSTANTIATE_TEST_SUITE_P(Exact, AtTemperature, testing::Values(0.8, 1.0));
+
+// ---- mutants: each is a mistake that is easily made, and each must miss the bar ----
+
+// Comparing prefixes within a trajectory alone cancels log q of the first min_len tokens: they never learn.
+TEST_F(Truth, MutantWithFirstTokensDetachedFails) {
+  const auto [before, after] = Train(ListOf([](const Exact& e, size_t i) { return e.log_reward[i]; }), ModifiedSubTbConfig{.paper_compat = true}, 1, kSteps);
+  EXPECT_GT(after.total_variation, kTotalVariationBar);
+  EXPECT_GT(after.first_token, 0.03);
+}
+
+struct Mutant {
+  std::string name;
+  std::function<double(const Exact&, size_t)> log_reward;
+};
+void PrintTo(const Mutant& mutant, std::ostream* out) { *out << mutant.name; }
+
+// A wrong log R: what its perfect sampler draws is far from the truth at T = 0.8, on every condition. Trained on it, the sampler
+// does go there, so that the bar above does tell right from wrong.
+class WrongReward : public Truth, public testing::WithParamInterface<Mutant> {};
+
+TEST_P(WrongReward, MissesTheBar) {
+  for (const Exact& exact : exact_) {
+    std::vector<double> wrong;
+    for (size_t i = 0; i < objects_.size(); ++i) wrong.push_back(GetParam().log_reward(exact, i));
+    EXPECT_GT(TotalVariation(Tempered(wrong, kMutantTemperature), Tempered(exact.log_reward, kMutantTemperature)), kTotalVariationBar);
+  }
+  const auto [before, after] = Train(ListOf(GetParam().log_reward), ModifiedSubTbConfig{}, kMutantTemperature, kMutantSteps);
+  EXPECT_GT(after.total_variation, kTotalVariationBar);
+}
+INSTANTIATE_TEST_SUITE_P(
+    Mutants, WrongReward,
+    testing::Values(Mutant{"renormalised_over_the_legal_vocabulary", [](const Exact& e, size_t i) { return e.log_p_renormalised[i] + e.log_p_y[i]; }},
+                    Mutant{"temperature_applied_twice", [](const Exact& e, size_t i) { return e.log_reward[i] / kMutantTemperature; }},
+                    Mutant{"stop_missing", [](const Exact& e, size_t i) { return e.log_p_z[i] + e.log_p_y[i]; }}),
+    [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace gfn

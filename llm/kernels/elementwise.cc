@@ -11,9 +11,9 @@ namespace {
 // Elements of an array that a thread takes as one row.
 constexpr int64_t kSpan = 4096;
 
-// Steps an element, as multiply-adds: an exponential is about ten.
+// Steps an element, as multiply-adds: an exponential and its neighbours are about twenty.
 constexpr int64_t kCheap = 1;
-constexpr int64_t kExponential = 10;
+constexpr int64_t kExponential = 20;
 
 template <class Body>
 void ParallelSpans(int64_t count, int num_threads, const Body& body) {

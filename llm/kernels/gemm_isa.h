@@ -1,14 +1,11 @@
-// The products of gemm_isa.cc, for the table (table_isa.cc) and for other kernels of the same instruction set.
+// The plain products of gemm_isa.cc, for the table.
 #pragma once
 
 #include "llm/kernels/kernel_table.h"
 
 namespace gfn::GFN_ISA {
 
-void PrepareRows(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t ld_x, float* words, int64_t ld_words);
-void Apply(const ApplyJob& job);
-void ApplyTransposed(const TransposedJob& job);
-// Words of scratch space that ApplyTransposed needs for n rows.
-int64_t TransposedScratch(bool bfloat16, int64_t n);
+void CopySlice(bool transpose, const float* b, int64_t ld_b, int64_t count, int64_t n, float* to, int64_t ld_to);
+void Gemm(const GemmJob& job);
 
 }  // namespace gfn::GFN_ISA

@@ -43,6 +43,19 @@ struct TransposedJob {
   float* scratch;  // transposed_scratch(bfloat16, n) words
 };
 
+// C [m, n] (+)= alpha A B; element (i, k) of A is a[i * row_stride + k * k_stride], rows of B are padded to whole vectors.
+struct GemmJob {
+  const float* a;
+  int64_t row_stride, k_stride;
+  const float* b;
+  int64_t ld_b;
+  int64_t m, n, k;
+  float alpha;
+  float* c;
+  int64_t ld_c;
+  bool accumulate;
+};
+
 // Pointers of an attention call; the gradients only in the backward pass, where out is read.
 struct AttentionJob {
   AttentionShape shape;
@@ -76,6 +89,9 @@ struct KernelTable {
   void (*apply)(const ApplyJob& job);
   void (*apply_transposed)(const TransposedJob& job);
   int64_t (*transposed_scratch)(bool bfloat16, int64_t n);
+  // Rows [0, count) of op(B), count <= 16, padded with zeros to whole vectors: from [count, n], or from [n, count] transposed.
+  void (*copy_slice)(bool transpose, const float* b, int64_t ld_b, int64_t count, int64_t n, float* to, int64_t ld_to);
+  void (*gemm)(const GemmJob& job);
   void (*attention_forward)(const AttentionJob& job, const AttentionTile& tile);
   void (*attention_backward)(const AttentionJob& job, const AttentionTile& tile);
   int64_t (*attention_scratch)(int64_t head_dim);

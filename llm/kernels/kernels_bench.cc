@@ -14,6 +14,7 @@
 #include "llm/kernels/attention.h"
 #include "llm/kernels/dispatch.h"
 #include "llm/kernels/elementwise.h"
+#include "llm/kernels/gemm.h"
 #include "llm/kernels/lm_head.h"
 #include "llm/kernels/packed_matrix.h"
 #include "llm/kernels/test_values.h"
@@ -116,6 +117,30 @@ void BenchProducts(WeightType type) {
         Print(label, seconds, 2.0 * static_cast<double>(n * out * in), bytes);
       }
     }
+  }
+}
+
+// The products of an adapter of rank 64 in training.
+void BenchGemm() {
+  struct Product {
+    const char* name;
+    bool transpose_a, transpose_b;
+    int64_t m, n, k;
+  };
+  const int64_t rows = 483, rank = 64, in = 576, out = 3072;
+  const Product products[] = {{"x A^T", false, true, rows, rank, in},    {"t B^T", false, true, rows, out, rank},
+                              {"dy B", false, false, rows, rank, out},   {"dt A", false, false, rows, in, rank},
+                              {"dy^T t", true, false, out, rank, rows},  {"dt^T x", true, false, rank, in, rows}};
+  for (const Product& p : products) {
+    const std::string label = std::string("gemm ") + p.name + " " + std::to_string(p.m) + "x" + std::to_string(p.n) + "x" +
+                              std::to_string(p.k);
+    if (!Wanted(label)) continue;
+    const std::vector<float> a = Values(p.m * p.k, 1), b = Values(p.n * p.k, 2);
+    std::vector<float> c(static_cast<size_t>(p.m * p.n));
+    Print(label, Seconds([&] {
+      Gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, 1.0f, a.data(), p.transpose_a ? p.m : p.k, b.data(),
+           p.transpose_b ? p.k : p.n, c.data(), p.n, true);
+    }), 2.0 * static_cast<double>(p.m * p.n * p.k), 0);
   }
 }
 
@@ -226,6 +251,7 @@ int main(int argc, char** argv) {
   BenchAttention("long 2048", 2048, true, 0, 0, 0, true);
   BenchAttention("decode 16", 67, false, 16, 1, 12, false);
   BenchAttention("decode 128", 67, false, 128, 1, 12, false);
+  BenchGemm();
   BenchRows();
   BenchHead(WeightType::kFloat32);
   BenchHead(WeightType::kBFloat16);

@@ -33,12 +33,19 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
  protected:
   void SetUp() override { scope_.emplace(std::get<0>(GetParam())); }
   WeightType type() const { return std::get<1>(GetParam()); }
-  double Seen(float x) const { return type() == WeightType::kBFloat16 ? RoundedToBFloat16(x) : x; }
+  // What the product sees of an array.
+  std::vector<double> Seen(const std::vector<float>& x) const {
+    std::vector<double> seen;
+    for (const float v : x) seen.push_back(type() == WeightType::kBFloat16 ? RoundedToBFloat16(v) : v);
+    return seen;
+  }
 
   // A case's inputs; about half the vocabulary is illegal, and the last chunk (of a large one) wholly.
   void Make(const Case& c) {
     weight_ = Values(c.vocabulary * c.width, 1);
     hidden_ = Values(c.n * c.width, 2, 2 / std::sqrt(static_cast<double>(c.width)));
+    seen_weight_ = Seen(weight_);
+    const std::vector<double> seen_hidden = Seen(hidden_);
     head_ = PackedMatrix::Pack(weight_.data(), c.vocabulary, c.width, type());
     targets_.clear();
     for (int64_t i = 0; i < c.n; ++i) targets_.push_back(i % 5 == 3 ? -1 : (i * 7919 + 3) % c.vocabulary);
@@ -54,7 +61,7 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
       double sum = 0;
       for (int64_t v = 0; v < c.vocabulary; ++v) {
         double& logit = logits_[static_cast<size_t>(i * c.vocabulary + v)];
-        for (int64_t k = 0; k < c.width; ++k) logit += Seen(weight_[v * c.width + k]) * Seen(hidden_[i * c.width + k]);
+        for (int64_t k = 0; k < c.width; ++k) logit += seen_weight_[v * c.width + k] * seen_hidden[i * c.width + k];
         if (legal_[static_cast<size_t>(v)] != 0) sum += std::exp(logit);
       }
       lse_[static_cast<size_t>(i)] = std::log(sum);
@@ -70,6 +77,7 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
 
   std::optional<ScopedIsa> scope_;
   std::vector<float> weight_, hidden_;
+  std::vector<double> seen_weight_;
   PackedMatrix head_;
   std::vector<int64_t> targets_;
   std::vector<uint8_t> legal_;
@@ -121,7 +129,7 @@ TEST_P(LmHeadTest, BackwardEqualsNaive) {
       for (int64_t k = 0; k <= c.width; ++k) {
         double want = before[static_cast<size_t>(i * (c.width + 1) + k)];
         for (int64_t v = 0; v < c.vocabulary && k < c.width; ++v) {
-          want += slopes[static_cast<size_t>(v)] * Seen(weight_[static_cast<size_t>(v * c.width + k)]);
+          want += slopes[static_cast<size_t>(v)] * seen_weight_[static_cast<size_t>(v * c.width + k)];
         }
         ASSERT_NEAR(dh[static_cast<size_t>(i * (c.width + 1) + k)], want, tolerance * std::max(1.0, std::abs(want)));
       }

@@ -40,6 +40,7 @@ struct Operands {
   int64_t ld_b;
   int64_t k;
   int64_t ahead = 0;
+  float alpha = 1;  // the sums are multiplied by it
 };
 
 template <int MR, int NV>
@@ -86,14 +87,17 @@ void MultiplyStore(const Operands& o, float* c, int64_t ld_c, int64_t cols, bool
   Tile<MR, NV> tile;
   Multiply<Dot, MR, NV>(o, tile);
   const int64_t last = cols - (NV - 1) * kLanes;
+  const Vec alpha = Set(o.alpha);
   for (int r = 0; r < MR; ++r, c += ld_c) {
     for (int v = 0; v < NV; ++v) {
       float* to = c + v * kLanes;
       const int64_t lanes = v + 1 < NV ? kLanes : last;
       if (lanes == kLanes) {
-        Store(to, accumulate ? Load(to) + tile.sum[r][v] : tile.sum[r][v]);
+        const Vec sum = tile.sum[r][v] * alpha;
+        Store(to, accumulate ? Load(to) + sum : sum);
       } else {
-        StoreFirst(to, accumulate ? LoadFirst(to, lanes) + tile.sum[r][v] : tile.sum[r][v], lanes);
+        const Vec sum = tile.sum[r][v] * alpha;
+        StoreFirst(to, accumulate ? LoadFirst(to, lanes) + sum : sum, lanes);
       }
     }
   }

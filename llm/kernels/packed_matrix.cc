@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "gflownet/base/check.h"
 #include "llm/kernels/dispatch.h"
@@ -15,14 +14,8 @@ namespace {
 static_assert(PackedMatrix::kPanelRows == kPanelWidth);
 
 // Rows of a block of x: what a thread takes through the weights at once.
-#ifndef BR
-#define BR 96
-#endif
-constexpr int64_t kBlockRows = BR;
-#ifndef TB
-#define TB 192
-#endif
-constexpr int64_t kTransposedBlockRows = TB;
+constexpr int64_t kBlockRows = 96;
+constexpr int64_t kTransposedBlockRows = 192;
 // The distance between prepared rows: whole cache lines, and an odd number of them so that rows do not share cache sets.
 int64_t PaddedWords(int64_t words) { return (CeilDiv(words, 16) | 1) * 16; }
 
@@ -44,13 +37,24 @@ PackedMatrix PackedMatrix::Pack(const float* weight, int64_t out, int64_t in, We
 void PackedMatrix::SetRows(int64_t row_begin, int64_t count, const float* weight, int64_t ld_weight) {
   GFN_CHECK(row_begin >= 0 && count >= 0 && row_begin + count <= out_)
       << "rows " << row_begin << " + " << count << " of a matrix of " << out_ << " rows";
-  std::vector<float> words(static_cast<size_t>(words_));
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = row_begin + i;
-    Kernels().prepare_rows(type_ == WeightType::kBFloat16, weight + i * ld_weight, 1, in_, ld_weight, words.data(), words_);
-    float* to = data_.data() + row / kPanelRows * PanelWords() + row % kPanelRows;
-    for (int64_t k = 0; k < words_; ++k) to[k * kPanelRows] = words[static_cast<size_t>(k)];
-  }
+  const KernelTable& kernels = Kernels();
+  const bool bfloat16 = type_ == WeightType::kBFloat16;
+  const int64_t first = row_begin / kPanelRows, last = CeilDiv(row_begin + count, kPanelRows), ld = PaddedWords(words_);
+  // Whole panels are turned round 16 words at a time; what sticks out is copied word by word.
+  ParallelRows(last - first, kPanelRows * words_, 0, [&](int64_t panel_begin, int64_t panel_end) {
+    float* words = ThreadScratch(ScratchSlot::kProduct, kPanelRows * ld);
+    for (int64_t panel = first + panel_begin; panel < first + panel_end; ++panel) {
+      const int64_t begin = std::max(row_begin, panel * kPanelRows);
+      const int64_t rows = std::min(row_begin + count, (panel + 1) * kPanelRows) - begin;
+      kernels.prepare_rows(bfloat16, weight + (begin - row_begin) * ld_weight, rows, in_, ld_weight, words, ld);
+      float* to = data_.data() + panel * PanelWords();
+      const int64_t whole = rows == kPanelRows ? words_ / 16 * 16 : 0;
+      for (int64_t k = 0; k < whole; k += 16) kernels.copy_slice(true, words + k, ld, 16, kPanelRows, to + k * kPanelRows, kPanelRows);
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t k = whole; k < words_; ++k) to[k * kPanelRows + (begin + i) % kPanelRows] = words[i * ld + k];
+      }
+    }
+  });
 }
 
 void PackedMatrix::Row(int64_t i, float* row) const {

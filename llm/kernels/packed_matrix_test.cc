@@ -25,6 +25,11 @@ class PackedMatrixTest : public testing::TestWithParam<std::tuple<Isa, WeightTyp
   bool bfloat16() const { return std::get<1>(GetParam()) == WeightType::kBFloat16; }
   // What the product sees of an operand.
   float Seen(float x) const { return bfloat16() ? RoundedToBFloat16(x) : x; }
+  std::vector<double> Seen(const std::vector<float>& x) const {
+    std::vector<double> seen;
+    for (const float v : x) seen.push_back(Seen(v));
+    return seen;
+  }
   std::optional<ScopedIsa> scope_;
 };
 
@@ -42,6 +47,7 @@ TEST_P(PackedMatrixTest, ApplyEqualsNaive) {
       const std::vector<float> w = Values(s.out * s.in, 1, 1 / std::sqrt(s.in)), x = Values(s.n * (s.in + 3), 2);
       const std::vector<float> before = Values(s.n * (s.out + 5), 3);
       const PackedMatrix packed = PackedMatrix::Pack(w.data(), s.out, s.in, std::get<1>(GetParam()));
+      const std::vector<double> seen_w = Seen(w), seen_x = Seen(x);
       std::vector<float> y = before;
       packed.Apply(x.data(), s.n, s.in + 3, y.data(), s.out + 5, accumulate, 2);
       for (int64_t i = 0; i < s.n; ++i) {
@@ -49,7 +55,7 @@ TEST_P(PackedMatrixTest, ApplyEqualsNaive) {
           double want = before[i * (s.out + 5) + o];
           if (o < s.out) {
             want = accumulate ? want : 0;
-            for (int64_t k = 0; k < s.in; ++k) want += double{Seen(w[o * s.in + k])} * Seen(x[i * (s.in + 3) + k]);
+            for (int64_t k = 0; k < s.in; ++k) want += seen_w[o * s.in + k] * seen_x[i * (s.in + 3) + k];
           }
           ASSERT_NEAR(y[i * (s.out + 5) + o], want, kTolerance * std::max(1.0, std::abs(want)))
               << "n " << s.n << " out " << s.out << " in " << s.in << " at " << i << ", " << o;
@@ -65,6 +71,7 @@ TEST_P(PackedMatrixTest, ApplyTransposedEqualsNaive) {
       const std::vector<float> w = Values(s.out * s.in, 1, 1 / std::sqrt(s.out)), dy = Values(s.n * (s.out + 3), 2);
       const std::vector<float> before = Values(s.n * (s.in + 5), 3);
       const PackedMatrix packed = PackedMatrix::Pack(w.data(), s.out, s.in, std::get<1>(GetParam()));
+      const std::vector<double> seen_w = Seen(w), seen_dy = Seen(dy);
       std::vector<float> dx = before;
       packed.ApplyTransposed(dy.data(), s.n, s.out + 3, dx.data(), s.in + 5, accumulate, 2);
       for (int64_t i = 0; i < s.n; ++i) {
@@ -72,7 +79,7 @@ TEST_P(PackedMatrixTest, ApplyTransposedEqualsNaive) {
           double want = before[i * (s.in + 5) + k];
           if (k < s.in) {
             want = accumulate ? want : 0;
-            for (int64_t o = 0; o < s.out; ++o) want += double{Seen(w[o * s.in + k])} * Seen(dy[i * (s.out + 3) + o]);
+            for (int64_t o = 0; o < s.out; ++o) want += seen_w[o * s.in + k] * seen_dy[i * (s.out + 3) + o];
           }
           ASSERT_NEAR(dx[i * (s.in + 5) + k], want, kTolerance * std::max(1.0, std::abs(want)))
               << "n " << s.n << " out " << s.out << " in " << s.in << " at " << i << ", " << k;

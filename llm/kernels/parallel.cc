@@ -7,7 +7,7 @@
 namespace gfn {
 
 int UsefulThreads(int num_threads, int64_t work) {
-  constexpr int64_t kParallelWork = 1 << 16;  // about 3 microseconds of one core
+  constexpr int64_t kParallelWork = 1 << 18;  // about 5 microseconds of one core
   if (work < kParallelWork || omp_in_parallel()) return 1;
   return num_threads > 0 ? num_threads : omp_get_max_threads();
 }

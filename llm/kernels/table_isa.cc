@@ -4,6 +4,7 @@
 #include "llm/kernels/gemm_isa.h"
 #include "llm/kernels/kernel_table.h"
 #include "llm/kernels/lm_head_isa.h"
+#include "llm/kernels/packed_isa.h"
 
 #define GFN_STRING_INNER(x) #x
 #define GFN_STRING(x) GFN_STRING_INNER(x)
@@ -16,6 +17,8 @@ const KernelTable kTable = {
     .apply = Apply,
     .apply_transposed = ApplyTransposed,
     .transposed_scratch = TransposedScratch,
+    .copy_slice = CopySlice,
+    .gemm = Gemm,
     .attention_forward = AttentionForward,
     .attention_backward = AttentionBackward,
     .attention_scratch = AttentionScratch,

@@ -6,7 +6,11 @@
 namespace gfn {
 namespace {
 
-bool UseKernels(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+// The kernels work on heads of whole vectors; the rare other widths take the road of the other devices.
+bool UseKernels(const AttentionDims& dims, at::Device device, at::ScalarType dtype) {
+  return device.is_cpu() && dtype == at::kFloat && dims.head_dim % 8 == 0;
+}
+bool UseKernels(const AttentionDims& dims, const at::Tensor& x) { return UseKernels(dims, x.device(), x.scalar_type()); }
 
 ConstRows AsRows(const at::Tensor& x) {
   GFN_CHECK_EQ(x.stride(1), 1);
@@ -41,13 +45,13 @@ at::Tensor PaddedAttention(const AttentionDims& dims, const AttentionPlan& plan,
 
 }  // namespace
 
-AttentionPlan MakeAttentionPlan(const PackedForest& forest, at::Device device, at::ScalarType dtype) {
+AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims& dims, at::Device device, at::ScalarType dtype) {
   AttentionPlan plan;
   plan.forest = &forest;
   const int64_t N = forest.num_tokens();
   plan.positions_N = at::empty({N}, at::kInt);
   std::copy(forest.positions.begin(), forest.positions.end(), plan.positions_N.mutable_data_ptr<int32_t>());
-  if (device.is_cpu() && dtype == at::kFloat) return plan;
+  if (UseKernels(dims, device, dtype)) return plan;
 
   const int64_t S = static_cast<int64_t>(forest.blocks.size());
   int64_t Q = 0, K = 0;
@@ -91,7 +95,7 @@ AttentionPlan MakeAttentionPlan(const PackedForest& forest, at::Device device, a
 
 at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& q_NW, const at::Tensor& k_MW,
                             const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH) {
-  if (!UseKernels(q_NW)) return PaddedAttention(dims, plan, q_NW, k_MW, v_MW);
+  if (!UseKernels(dims, q_NW)) return PaddedAttention(dims, plan, q_NW, k_MW, v_MW);
   at::Tensor out = at::empty({q_NW.size(0), dims.num_heads * dims.head_dim}, q_NW.options());
   float* log_sum_exp = nullptr;
   if (log_sum_exp_NH != nullptr) {
@@ -108,7 +112,7 @@ at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& pla
   const auto split = [&](const at::Tensor& x) {
     return std::array<at::Tensor, 3>{x.narrow(1, 0, q_width), x.narrow(1, q_width, kv_width), x.narrow(1, q_width + kv_width, kv_width)};
   };
-  if (!UseKernels(qkv_NW)) {
+  if (!UseKernels(dims, qkv_NW)) {
     at::AutoGradMode with_grad(true);
     const at::Tensor qkv = qkv_NW.detach().requires_grad_(true);
     const auto [q, k, v] = split(qkv);

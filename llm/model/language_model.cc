@@ -68,7 +68,7 @@ class NormFunction : public torch::autograd::Function<NormFunction> {
 at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<int64_t>& rows, const ForwardContext& context) const {
   if (!context.with_grad || context.adapter == nullptr) {
     at::NoGradGuard no_grad;
-    const AttentionPlan plan = MakeAttentionPlan(forest, device(), activation_type());
+    const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
     const at::Tensor last = StackForward(*this, forest, plan, context.adapter, context.dropout_key, nullptr, nullptr);
     return NormForward(final_norm_, SelectRows(last, rows));
   }
@@ -77,7 +77,7 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
   pass->adapter = *context.adapter;
   pass->dropout_key = context.dropout_key;
   pass->forest = forest;
-  pass->tape.plan = MakeAttentionPlan(pass->forest, device(), activation_type());
+  pass->tape.plan = MakeAttentionPlan(pass->forest, attention_dims(), device(), activation_type());
   at::Tensor last;
   {
     at::NoGradGuard no_grad;
@@ -94,7 +94,7 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
 at::Tensor LanguageModel::ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter,
                                         KvCache& cache) const {
   at::NoGradGuard no_grad;
-  const AttentionPlan plan = MakeAttentionPlan(forest, device(), activation_type());
+  const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
   const at::Tensor last = StackForward(*this, forest, plan, adapter, std::nullopt, &cache, nullptr);
   return NormForward(final_norm_, SelectRows(last, rows));
 }

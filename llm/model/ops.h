@@ -43,17 +43,17 @@ at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tens
 struct AttentionPlan {
   const PackedForest* forest = nullptr;
   at::Tensor positions_N;  // int32
-  // For devices without the forest kernel: per block, padded to the longest (-1 rows / masked keys).
+  // Where the forest kernel does not work (other devices and dtypes, heads that are no multiple of 8 wide): per block, padded to the longest (-1 rows / masked keys).
   at::Tensor query_index_SQ;  // int64 [blocks, Q]
   at::Tensor query_place_N;   // int64 [N]: where position n stands in the flattened [blocks * Q]
   at::Tensor key_index_SK;    // int64 [blocks, keys]
   at::Tensor visible_SQK;     // bool
 };
-AttentionPlan MakeAttentionPlan(const PackedForest& forest, at::Device device, at::ScalarType dtype);
-
 struct AttentionDims {
   int64_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
 };
+AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims& dims, at::Device device, at::ScalarType dtype);
+
 // out [N, H * D] and log_sum_exp [N, H] (only where asked, for the backward pass of the kernels).
 at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& q_NW, const at::Tensor& k_MW,
                             const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH);

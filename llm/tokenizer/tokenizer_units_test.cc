@@ -72,7 +72,8 @@ TEST(Nfc, ComposesAndOrders) {
   EXPECT_TRUE(IsSurelyNfc("plain \u00E9"));
   EXPECT_FALSE(IsSurelyNfc("e\u0301"));
   for (const std::string& text : EdgeCases()) {
-    if (!FindInvalidUtf8(text)) EXPECT_EQ(ToNfc(ToNfc(text)), ToNfc(text));
+    if (FindInvalidUtf8(text)) continue;
+    EXPECT_EQ(ToNfc(ToNfc(text)), ToNfc(text));
   }
 }
 

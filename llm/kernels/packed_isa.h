@@ -1,0 +1,14 @@
+// The products of packed_isa.cc, for the table.
+#pragma once
+
+#include "llm/kernels/kernel_table.h"
+
+namespace gfn::GFN_ISA {
+
+void PrepareRows(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t ld_x, float* words, int64_t ld_words);
+void Apply(const ApplyJob& job);
+void ApplyTransposed(const TransposedJob& job);
+// Words of scratch space that ApplyTransposed needs for n rows.
+int64_t TransposedScratch(bool bfloat16, int64_t n);
+
+}  // namespace gfn::GFN_ISA

@@ -1,0 +1,145 @@
+// The infilling task's data: texts of JSON lines by a field map, templates, and which hidden texts a tokenizer allows.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "gflownet/base/test_folder.h"
+#include "tasks/infill/infill_data.h"
+
+namespace gfn {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kTokenizer = std::string(GFN_SOURCE_DIR) + "/tests/golden/tokenizer/stories260k.gguf";
+const std::string kSmolLm2 = std::string(GFN_SOURCE_DIR) + "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+template <class T>
+std::string MessageOf(const StatusOr<T>& result) {
+  return result.ok() ? "accepted" : std::string(Message(result.status()));
+}
+
+class InfillFile : public testing::Test {
+ protected:
+  StatusOr<std::vector<InfillExample>> Read(const std::string& text, const InfillFields& fields = {}) {
+    EXPECT_TRUE(WriteFileAtomic(path_, text).ok());
+    return ReadInfillExamples(path_, fields);
+  }
+  TestFolder folder_;
+  const std::string path_ = folder_ / "data.jsonl";
+};
+
+TEST_F(InfillFile, FieldsAreFoundByPath) {
+  InfillFields fields;
+  fields.id = "meta.name";
+  fields.x = {"sentences.0", "sentences.1"};
+  fields.y = {"sentences.3"};
+  fields.z = {"sentences.2"};
+  const auto examples = Read(R"({"meta": {"name": "one"}, "sentences": ["A b.", "C.", "Hidden.", "End."]})" "\n"
+                             R"({"sentences": ["D.", "E.", "F.", "Gä."]})" "\n", fields);
+  ASSERT_TRUE(examples.ok()) << examples.status();
+  ASSERT_EQ(examples->size(), 2u);
+  EXPECT_EQ((*examples)[0].id, "one");
+  EXPECT_EQ((*examples)[0].x, "A b. C.");
+  EXPECT_EQ((*examples)[0].y, "End.");
+  EXPECT_EQ((*examples)[0].z, "Hidden.");
+  EXPECT_EQ((*examples)[1].id, "2") << "lines without a name are named by their number";
+  EXPECT_EQ((*examples)[1].y, "Gä.");
+}
+
+TEST_F(InfillFile, ReferenceAndEndingMayBeAbsent) {
+  const auto without_z = Read(R"({"x": "A.", "y": "B."})" "\n");
+  ASSERT_TRUE(without_z.ok()) << without_z.status();
+  EXPECT_EQ((*without_z)[0].z, "");
+  InfillFields continuation;
+  continuation.y = {};
+  const auto without_y = Read(R"({"x": "A."})" "\n", continuation);
+  ASSERT_TRUE(without_y.ok()) << without_y.status();
+  EXPECT_EQ((*without_y)[0].y, "");
+}
+
+TEST_F(InfillFile, ErrorsNameFileAndLine) {
+  const std::string good = R"({"x": "A.", "y": "B."})" "\n";
+  EXPECT_THAT(MessageOf(Read(good + R"({"x": "A."})")), AllOf(HasSubstr(path_ + ":2"), HasSubstr("'y'"), HasSubstr("nothing")));
+  EXPECT_THAT(MessageOf(Read(good + good + R"({"x": 3, "y": "B."})")), AllOf(HasSubstr(path_ + ":3"), HasSubstr("'x'"), HasSubstr("number")));
+  EXPECT_THAT(MessageOf(Read(good + "{\"x\": ")), HasSubstr(path_ + ":2"));
+  EXPECT_THAT(MessageOf(Read(good + "[1, 2]")), HasSubstr(path_ + ":2"));
+  EXPECT_THAT(MessageOf(Read(R"({"x": "", "y": "B."})")), AllOf(HasSubstr(path_ + ":1"), HasSubstr("empty")));
+  EXPECT_THAT(MessageOf(Read("")), AllOf(HasSubstr(path_), HasSubstr("no examples")));
+  EXPECT_THAT(MessageOf(ReadInfillExamples(folder_ / "absent.jsonl", {})), HasSubstr("absent.jsonl"));
+  InfillFields deep;
+  deep.x = {"s.9"};
+  EXPECT_THAT(MessageOf(Read(R"({"s": ["a"], "y": "b"})", deep)), HasSubstr("'s.9'"));
+}
+
+TEST(Template, ReplacesEveryPlaceOnceAndNothingInTheTexts) {
+  EXPECT_EQ(FillTemplate("Ends: {Y}\n\n{X}", "x {Y}", "y"), "Ends: y\n\nx {Y}");
+  EXPECT_EQ(FillTemplate("{X}{X} {Z} {", "a", "b"), "aa {Z} {");
+}
+
+TEST(Condition, TokensAreThoseOfTheTexts) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  const SequenceCondition condition = EncodeCondition(*tokenizer, "{Y} {X}", "Lily saw a dog.", "She was happy.");
+  const auto text = [&](const std::vector<int32_t>& ids, bool continuation) { return tokenizer->Decode(ids, {.show_special = false, .continuation = continuation}); };
+  EXPECT_EQ(text(condition.prompt, false), "She was happy. Lily saw a dog.");
+  EXPECT_EQ(text(condition.x, false), "Lily saw a dog.");
+  EXPECT_EQ(text(condition.y, true), " She was happy.");
+  ASSERT_TRUE(tokenizer->prepends_bos());
+  EXPECT_EQ(condition.prompt[0], *tokenizer->bos_id());
+  EXPECT_EQ(condition.x[0], *tokenizer->bos_id());
+  EXPECT_NE(condition.y[0], *tokenizer->bos_id());
+}
+
+TEST(Support, StopMustBeOneToken) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  InfillSupport config;
+  config.stop = {".", "?!"};
+  EXPECT_THAT(MessageOf(MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size())),
+              AllOf(HasSubstr("task.support.stop"), HasSubstr("'?!'"), HasSubstr("? | !")));
+  config.stop = {".", "!"};
+  config.forbidden_tokens = {" Lily"};
+  const auto support = MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size());
+  ASSERT_TRUE(support.ok()) << support.status();
+  EXPECT_THAT(support->stop_ids, ElementsAre(*tokenizer->FindToken("."), *tokenizer->FindToken("!")));
+  EXPECT_FALSE(support->legal[*tokenizer->FindToken(" Lily")]);
+  EXPECT_TRUE(support->legal[*tokenizer->FindToken(" Timmy")]);
+}
+
+TEST(Support, ReferenceIsKeptOnlyInside) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  InfillSupport config;
+  config.min_len = 2;
+  config.max_len = 6;
+  const SequenceSupport support = MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size()).value();
+  const std::vector<int32_t> tokens = EncodeReference(*tokenizer, support, "She was happy.");
+  ASSERT_GE(tokens.size(), 3u);
+  EXPECT_EQ(DecodeObject(*tokenizer, {tokens.begin(), tokens.end() - 1}, tokens.back()), "She was happy.");
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She was happy").empty()) << "no stop";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She was. Happy.").empty()) << "a stop inside";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She.").empty()) << "too short";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She was happy and they play with the big dog.").empty()) << "too long";
+}
+
+TEST(Support, OfSmolLm2HasWordsButNoMarks) {
+  if (!std::filesystem::exists(kSmolLm2)) GTEST_SKIP() << "needs " << kSmolLm2;
+  const auto tokenizer = LoadTokenizer(kSmolLm2).value();
+  const auto support = MakeInfillSupport(*tokenizer, {}, 49152);
+  ASSERT_TRUE(support.ok()) << support.status();
+  EXPECT_THAT(support->stop_ids, ElementsAre(*tokenizer->FindToken(".")));
+  int64_t num_legal = 0;
+  for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
+    if (!support->legal[id]) continue;
+    ++num_legal;
+    EXPECT_FALSE(tokenizer->IsSpecial(id)) << id;
+    EXPECT_EQ(tokenizer->TokenBytes(id).find_first_of(".!?\n\r"), std::string_view::npos) << tokenizer->TokenBytes(id);
+  }
+  EXPECT_GT(num_legal, 45000);
+  for (const char* word : {" the", " dog", ",", " restarted"}) EXPECT_TRUE(support->legal[*tokenizer->FindToken(word)]) << word;
+  EXPECT_THAT(MessageOf(MakeInfillSupport(*tokenizer, {.stop = {"xyzzy."}, .forbidden_tokens = {}}, 49152)), HasSubstr(" | "));
+}
+
+}  // namespace
+}  // namespace gfn
