@@ -13,7 +13,7 @@ namespace {
 
 TEST(RunConfig, EveryRecipeParsesAndReadsBack) {
   int count = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GFN_SOURCE_DIR) + "/configs")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(JoinPath(GFN_SOURCE_DIR, "configs"))) {
     if (entry.path().extension() != ".yaml") continue;
     ++count;
     const auto config = ReadConfigFile<RunConfig>(entry.path().string());
@@ -36,7 +36,7 @@ TEST(RunConfig, AllMistakesAtOnceWithTheirPlaces) {
 }
 
 TEST(RunConfig, TheReferenceIsCurrent) {
-  const auto text = ReadFile(std::string(GFN_SOURCE_DIR) + "/docs/config.md");
+  const auto text = ReadFile(JoinPath(GFN_SOURCE_DIR, "docs/config.md"));
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_EQ(*text, ConfigReference()) << "run: build/release/gfn describe --keys > docs/config.md";
 }

@@ -50,11 +50,10 @@ TEST_P(OnHypergrid, LearnsTheReward) {
   for (int64_t round = 0; round < 20; ++round) {
     run.Steps(40);
     error = run.Worst(log_reward, 1);
-    std::cout << round << " tv " << error.total_variation << " " << run.LearnedLogZ(0) - error.log_z << std::endl;
     if (error.total_variation < 0.015) break;
   }
   EXPECT_LT(error.total_variation, 0.02);
-  if (run.trainer().num_steps() > 0 && std::holds_alternative<TbConfig>(GetParam().objective)) {
+  if (run.UsesLogZ()) {
     EXPECT_NEAR(run.LearnedLogZ(0), error.log_z, 0.05);
   }
 }
@@ -84,13 +83,12 @@ class OnPrefixTree : public testing::TestWithParam<Case> {
     return run.Worst([&](ConditionId id) { return reward_.LogRewardOfObjects(id); }, kTemperature);
   }
   // Error after training in rounds until `target` is reached or the rounds are used up.
-  DistributionError Train(TrainingRun& run, double target) const {
+  DistributionError Train(TrainingRun& run, double target, int64_t max_rounds = 15) const {
     DistributionError error = Worst(run);
     EXPECT_GT(error.total_variation, 0.3);
-    for (int64_t round = 0; round < 15 && error.total_variation > target; ++round) {
+    for (int64_t round = 0; round < max_rounds && error.total_variation > target; ++round) {
       run.Steps(40);
       error = Worst(run);
-      std::cout << round << " tv " << error.total_variation << std::endl;
     }
     return error;
   }
@@ -147,7 +145,7 @@ class Mutants : public OnPrefixTree {
   double TrainedError(const TrainingSetup& setup) const {
     TrainingRun run(setup);
     EXPECT_TRUE(run.status().ok()) << Message(run.status());
-    return Train(run, 0.02).total_variation;
+    return Train(run, 0.02, 6).total_variation;  // the right code needs 3
   }
 };
 
@@ -168,8 +166,7 @@ TEST_F(Mutants, TemperatureAppliedTwice) {
   EXPECT_GT(TrainedError(setup), 0.03);
 }
 
-TEST_F(Mutants, StopMissingFromTheReward) {
-  // What is left of log R_k without its stop is the sum over the symbols, which the next entry holds too.
+TEST_F(Mutants, TheRewardIgnoresWhichStopWasTaken) {
   const ChangedReward stopless(reward_, [this](const TrajectoryBatch& batch, const at::Tensor&) {
     TrajectoryBatch other = batch;
     other.actions_BT = batch.actions_BT.scatter(1, (batch.lengths_B - 1).unsqueeze(1), tree_.config().num_symbols);

@@ -91,6 +91,7 @@ class TrainingRun {
     }
     return worst;
   }
+  bool UsesLogZ() const { return objective_->needs().Has(Need::kLogZ); }
   double LearnedLogZ(int64_t index) const { return parameters_.Get("log_z")[index].item<double>(); }
 
  private:

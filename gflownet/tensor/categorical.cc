@@ -26,22 +26,20 @@ void CheckShapes(const at::Tensor& logits_BA, const at::Tensor& mask) {
   GFN_CHECK(fits) << "mask " << mask.sizes() << " does not fit logits " << logits_BA.sizes();
 }
 
-// uniform null: the most probable action.
 template <class T>
-StatusOr<CategoricalSample> SampleRows(const at::Tensor& logits_BA, const at::Tensor& mask, const double* uniform_B) {
+StatusOr<CategoricalSample> SampleRows(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B) {
   const int64_t num_rows = logits_BA.size(0);
   const int64_t num_actions = logits_BA.size(1);
   const T* logits = logits_BA.const_data_ptr<T>();
   const bool* masks = mask.defined() ? mask.const_data_ptr<bool>() : nullptr;
   const int64_t mask_stride = mask.defined() && mask.dim() == 2 && mask.size(0) > 1 ? num_actions : 0;
+  const double* uniforms = uniform_B.const_data_ptr<double>();
   std::vector<RowSample> rows(num_rows);
   const int64_t grain = std::max<int64_t>(1, 16384 / num_actions);
   at::parallel_for(0, num_rows, grain, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
-      const T* row = logits + b * num_actions;
       const bool* row_mask = masks == nullptr ? nullptr : masks + b * mask_stride;
-      rows[b] = uniform_B == nullptr ? GreedyRow(row, row_mask, num_actions)
-                                     : DrawRow(row, row_mask, num_actions, uniform_B[b]);
+      rows[b] = DrawRow(logits + b * num_actions, row_mask, num_actions, uniforms[b]);
     }
   });
 
@@ -55,18 +53,6 @@ StatusOr<CategoricalSample> SampleRows(const at::Tensor& logits_BA, const at::Te
   return sample;
 }
 
-StatusOr<CategoricalSample> Sample(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B) {
-  CheckShapes(logits_BA, mask);
-  const at::Tensor detached_BA = logits_BA.detach();
-  if (!logits_BA.is_cpu()) return SampleWithAten(detached_BA, mask, uniform_B);
-  const at::Tensor dense_BA = Widen(detached_BA).contiguous();
-  const at::Tensor dense_mask = mask.defined() ? mask.contiguous() : mask;
-  const at::Tensor dense_uniform_B = uniform_B.defined() ? uniform_B.to(at::kCPU).contiguous() : uniform_B;
-  const double* uniforms = uniform_B.defined() ? dense_uniform_B.const_data_ptr<double>() : nullptr;
-  return dense_BA.scalar_type() == at::kDouble ? SampleRows<double>(dense_BA, dense_mask, uniforms)
-                                               : SampleRows<float>(dense_BA, dense_mask, uniforms);
-}
-
 }  // namespace
 
 at::Tensor MaskedLogSoftmax(const at::Tensor& logits_BA, const at::Tensor& mask) {
@@ -77,14 +63,16 @@ at::Tensor MaskedLogSoftmax(const at::Tensor& logits_BA, const at::Tensor& mask)
 
 StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA, const at::Tensor& mask,
                                               const at::Tensor& uniform_B) {
+  CheckShapes(logits_BA, mask);
   GFN_CHECK(uniform_B.defined() && uniform_B.scalar_type() == at::kDouble && uniform_B.dim() == 1 &&
             uniform_B.size(0) == logits_BA.size(0))
       << "uniforms must be double [" << logits_BA.size(0) << "]";
-  return Sample(logits_BA, mask, uniform_B);
-}
-
-StatusOr<CategoricalSample> GreedyCategorical(const at::Tensor& logits_BA, const at::Tensor& mask) {
-  return Sample(logits_BA, mask, {});
+  if (!logits_BA.is_cpu()) return SampleWithAten(logits_BA.detach(), mask, uniform_B);
+  const at::Tensor dense_BA = Widen(logits_BA.detach()).contiguous();
+  const at::Tensor dense_mask = mask.defined() ? mask.contiguous() : mask;
+  const at::Tensor dense_uniform_B = uniform_B.to(at::kCPU).contiguous();
+  return dense_BA.scalar_type() == at::kDouble ? SampleRows<double>(dense_BA, dense_mask, dense_uniform_B)
+                                               : SampleRows<float>(dense_BA, dense_mask, dense_uniform_B);
 }
 
 at::Tensor ApplyMask(const at::Tensor& logits_BA, const at::Tensor& mask) {

@@ -37,10 +37,6 @@ StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA,
                                               const at::Tensor& mask,
                                               const at::Tensor& uniform_B);
 
-// The most probable legal action (lowest index among equals); same errors.
-StatusOr<CategoricalSample> GreedyCategorical(const at::Tensor& logits_BA,
-                                              const at::Tensor& mask = {});
-
 // --- Behaviour only: each returns new logits [B, A] in fp32 (or double). ---
 
 // -inf where the mask is false (also [1, A] or [A]); a copy in any case. The

@@ -42,18 +42,13 @@ StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at
   const at::Tensor weight_BA = log_weight_BA.exp();
   const at::Tensor index_A = at::arange(num_actions, at::TensorOptions().dtype(at::kLong).device(logits_BA.device()));
   const at::Tensor total_B = weight_BA.sum(1);
-  at::Tensor action_B;
-  if (uniform_B.defined()) {
-    const at::Tensor target_B = uniform_B.to(legal_BA.device()) * total_B;
-    const at::Tensor has_weight_BA = weight_BA > 0;
-    // A parallel prefix sum need not be monotone in its last bits, so the first action past the target is looked for.
-    const at::Tensor past_BA = (weight_BA.cumsum(1) > target_B.unsqueeze(1)).logical_and(has_weight_BA);
-    const at::Tensor first_B = at::where(past_BA, index_A, num_actions).amin(1);
-    const at::Tensor last_B = at::where(has_weight_BA, index_A, -1).amax(1);
-    action_B = at::minimum(first_B, last_B);
-  } else {
-    action_B = at::where(log_weight_BA == 0, index_A, num_actions).amin(1);
-  }
+  const at::Tensor target_B = uniform_B.to(legal_BA.device()) * total_B;
+  const at::Tensor has_weight_BA = weight_BA > 0;
+  // A parallel prefix sum need not be monotone in its last bits, so the first action past the target is looked for.
+  const at::Tensor past_BA = (weight_BA.cumsum(1) > target_B.unsqueeze(1)).logical_and(has_weight_BA);
+  const at::Tensor first_B = at::where(past_BA, index_A, num_actions).amin(1);
+  const at::Tensor last_B = at::where(has_weight_BA, index_A, -1).amax(1);
+  const at::Tensor action_B = at::minimum(first_B, last_B);
   const at::Tensor chosen_B = log_weight_BA.gather(1, action_B.unsqueeze(1)).squeeze(1);
   return CategoricalSample{action_B, chosen_B - total_B.log()};
 }

@@ -9,7 +9,6 @@
 
 namespace gfn {
 
-// uniform_B undefined: the most probable action instead of a draw.
 StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask,
                                            const at::Tensor& uniform_B);
 

@@ -150,34 +150,11 @@ GFN_INLINE RowSample Draw(const T* logits, const bool* mask, int64_t num_actions
   return row;
 }
 
-template <class T>
-GFN_INLINE RowSample Greedy(const T* logits, const bool* mask, int64_t num_actions) {
-  RowSample row;
-  const T largest = Largest(logits, mask, num_actions, &row);
-  if (row.error != RowSample::Error::kNone) return row;
-  double weights[kBlock];
-  double total = 0;
-  for (int64_t begin = 0; begin < num_actions; begin += kBlock) {
-    total += Weights(logits, mask, begin, std::min(num_actions, begin + kBlock), largest, weights);
-  }
-  int64_t action = 0;
-  while (Legal(logits, mask, action) != largest) ++action;
-  row.action = action;
-  row.log_prob = -std::log(total);
-  return row;
-}
-
 GFN_FOR_EACH_ISA RowSample DrawFloat(const float* logits, const bool* mask, int64_t n, double uniform, double* sums) {
   return Draw(logits, mask, n, uniform, sums);
 }
 GFN_FOR_EACH_ISA RowSample DrawDouble(const double* logits, const bool* mask, int64_t n, double uniform, double* sums) {
   return Draw(logits, mask, n, uniform, sums);
-}
-GFN_FOR_EACH_ISA RowSample GreedyFloat(const float* logits, const bool* mask, int64_t n) {
-  return Greedy(logits, mask, n);
-}
-GFN_FOR_EACH_ISA RowSample GreedyDouble(const double* logits, const bool* mask, int64_t n) {
-  return Greedy(logits, mask, n);
 }
 
 }  // namespace
@@ -190,14 +167,6 @@ RowSample DrawRow(const float* logits, const bool* mask, int64_t num_actions, do
 RowSample DrawRow(const double* logits, const bool* mask, int64_t num_actions, double uniform) {
   std::vector<double> sums(num_actions / kBlock + 1);
   return DrawDouble(logits, mask, num_actions, uniform, sums.data());
-}
-
-RowSample GreedyRow(const float* logits, const bool* mask, int64_t num_actions) {
-  return GreedyFloat(logits, mask, num_actions);
-}
-
-RowSample GreedyRow(const double* logits, const bool* mask, int64_t num_actions) {
-  return GreedyDouble(logits, mask, num_actions);
 }
 
 }  // namespace gfn

@@ -17,8 +17,4 @@ struct RowSample {
 RowSample DrawRow(const float* logits, const bool* mask, int64_t num_actions, double uniform);
 RowSample DrawRow(const double* logits, const bool* mask, int64_t num_actions, double uniform);
 
-// The largest logit, the lowest index among equals.
-RowSample GreedyRow(const float* logits, const bool* mask, int64_t num_actions);
-RowSample GreedyRow(const double* logits, const bool* mask, int64_t num_actions);
-
 }  // namespace gfn

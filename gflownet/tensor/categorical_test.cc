@@ -135,15 +135,6 @@ TEST(CategoricalTest, BadRowsAreNamedOnBothRoads) {
   }
 }
 
-TEST(CategoricalTest, GreedyTakesTheFirstOfTheLargest) {
-  const at::Tensor logits_BA = at::tensor({1.0, 3.0, 3.0, 5.0}).reshape({1, 4});
-  const at::Tensor mask_A = at::tensor({1, 1, 1, 0}).to(at::kBool);
-  const auto greedy = GreedyCategorical(logits_BA, mask_A);
-  EXPECT_EQ(greedy->action_B.item<int64_t>(), 1);
-  EXPECT_NEAR(greedy->log_prob_B.item<double>(), -std::log(2 + std::exp(-2.0)), 1e-12);
-  EXPECT_EQ(SampleWithAten(logits_BA, mask_A, {})->action_B.item<int64_t>(), 1);
-}
-
 TEST(MaskedLogSoftmaxTest, RenormalisesOverLegalActionsWithExactGradients) {
   const at::Tensor logits_BA = NormalTensor(Key(7), {4, 9}, at::kDouble).set_requires_grad(true);
   at::Tensor mask_BA = RandomMask(7, {4, 9}, 0.6);

@@ -46,13 +46,6 @@ std::string CudaDeviceName(int index) {
   return ok ? name : "";
 }
 
-struct DtypeEntry {
-  at::ScalarType dtype;
-  std::string_view name;
-};
-constexpr DtypeEntry kFloatDtypes[] = {
-    {at::kFloat, "float32"}, {at::kDouble, "float64"}, {at::kBFloat16, "bfloat16"}, {at::kHalf, "float16"}};
-
 }  // namespace
 
 StatusOr<at::Device> ParseDevice(std::string_view text) {
@@ -105,20 +98,19 @@ std::string DescribeDevice(at::Device device) {
 
 std::string LibTorchVersion() { return TORCH_VERSION; }
 
-StatusOr<at::ScalarType> ParseFloatDtype(std::string_view text) {
-  std::vector<std::string> names;
-  for (const DtypeEntry& entry : kFloatDtypes) {
-    if (entry.name == text) return entry.dtype;
-    names.emplace_back(entry.name);
-  }
-  return InvalidArgument(UnknownName("dtype", text, "dtypes", names));
-}
-
 std::string DtypeName(at::ScalarType dtype) {
-  for (const DtypeEntry& entry : kFloatDtypes) {
-    if (entry.dtype == dtype) return std::string(entry.name);
+  switch (dtype) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kHalf:
+      return "float16";
+    default:
+      return at::toString(dtype);
   }
-  return at::toString(dtype);
 }
 
 }  // namespace gfn

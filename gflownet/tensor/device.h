@@ -33,9 +33,7 @@ std::string DescribeDevice(at::Device device);
 // "2.11.0".
 std::string LibTorchVersion();
 
-// "float32", "float64", "bfloat16", "float16" and back: how configuration and
-// messages name floating dtypes.
-StatusOr<at::ScalarType> ParseFloatDtype(std::string_view text);
+// "float32", "float64", "bfloat16", "float16": how messages name dtypes.
 std::string DtypeName(at::ScalarType dtype);
 
 }  // namespace gfn

@@ -43,9 +43,4 @@ at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double
   return dtype == at::kDouble ? Fill<double>(shape, dtype, draw) : Fill<float>(shape, dtype, draw);
 }
 
-at::Tensor UniformsOfStreams(const RngKey& key, const std::vector<uint64_t>& streams_B, uint64_t position) {
-  const auto draw = [&](uint64_t i) { return Uniform(key, streams_B[i], position); };
-  return Fill<double>({static_cast<int64_t>(streams_B.size())}, at::kDouble, draw);
-}
-
 }  // namespace gfn

@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
 
 #include "gflownet/base/rng.h"
 
@@ -21,8 +20,5 @@ at::Tensor NormalTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType
 // torch.nn.Linear and of PEFT's lora_A: +-1/sqrt(fan_in).
 at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double gain,
                                 at::ScalarType dtype = at::kFloat, uint64_t stream = 0);
-
-// One uniform per row, each at its own stream (rollout): double [B], on the CPU, for SampleCategorical.
-at::Tensor UniformsOfStreams(const RngKey& key, const std::vector<uint64_t>& streams_B, uint64_t position);
 
 }  // namespace gfn

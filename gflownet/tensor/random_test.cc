@@ -16,8 +16,6 @@ TEST(RandomTest, ElementsAreAddressedDraws) {
     EXPECT_EQ(x.flatten()[i].item<double>(), Uniform(kKey, 9, i));
     EXPECT_EQ(y.flatten()[i].item<double>(), Normal(kKey, 0, i));
   }
-  const at::Tensor u_B = UniformsOfStreams(kKey, {4, 0, 12}, 5);
-  EXPECT_EQ(u_B[2].item<double>(), Uniform(kKey, 12, 5));
 }
 
 TEST(RandomTest, APrefixOfALongerTensorIsTheShorterOne) {

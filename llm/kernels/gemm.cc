@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kLanes = 16;
 constexpr int64_t kBlockRows = 64;
 constexpr int64_t kColumnUnit = 32;
+// Steps of k summed in registers before they are added to C: the rows of B that they need stay in the second-level cache.
+constexpr int64_t kDepth = 384;
 
 }  // namespace
 
@@ -45,10 +47,23 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
     }
 #pragma omp for schedule(dynamic)
     for (int64_t task = 0; task < rows.parts * columns.parts; ++task) {
-      const int64_t row = rows.Begin(task / columns.parts), column = columns.Begin(task % columns.parts);
-      kernels.gemm({a + row * (transpose_a ? 1 : ld_a), transpose_a ? 1 : ld_a, transpose_a ? ld_a : 1,
-                    (copy ? copied : b) + column, copy ? ld_copy : ld_b, rows.Begin(task / columns.parts + 1) - row,
-                    columns.Begin(task % columns.parts + 1) - column, k, alpha, c + row * ld_c + column, ld_c, accumulate});
+      const int64_t row = rows.Begin(task / columns.parts), count = rows.Begin(task / columns.parts + 1) - row;
+      const int64_t column = columns.Begin(task % columns.parts), width = columns.Begin(task % columns.parts + 1) - column;
+      for (int64_t begin = 0; begin < k; begin += kDepth) {
+        const int64_t depth = std::min(kDepth, k - begin);
+        GemmJob job = {a + row * ld_a + begin, ld_a, 1, (copy ? copied + begin * ld_copy : b + begin * ld_b) + column,
+                       copy ? ld_copy : ld_b, count, width, depth, alpha, c + row * ld_c + column, ld_c,
+                       accumulate || begin > 0};
+        if (transpose_a) {
+          // A tile would read a few words of each of many far rows of A: copied, they lie together.
+          float* block = ThreadScratch(ScratchSlot::kRows, kDepth * kBlockRows);
+          kernels.copy_slice(false, a + begin * ld_a + row, ld_a, depth, count, block, kBlockRows);
+          job.a = block;
+          job.row_stride = 1;
+          job.k_stride = kBlockRows;
+        }
+        kernels.gemm(job);
+      }
     }
   }
 }

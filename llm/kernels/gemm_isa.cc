@@ -4,12 +4,6 @@
 #include "llm/kernels/micro_kernel.h"
 
 namespace gfn::GFN_ISA {
-namespace {
-
-// Steps of k summed in registers before they are added to C: the rows of B that they need stay in the second-level cache.
-constexpr int64_t kDepth = 384;
-
-}  // namespace
 
 void CopySlice(bool transpose, const float* b, int64_t ld_b, int64_t count, int64_t n, float* to, int64_t ld_to) {
   for (int64_t j = 0; j < n; j += kLanes) {
@@ -27,17 +21,14 @@ void Gemm(const GemmJob& job) {
   // Columns in panels of equal width, so that 64 are 32 + 32 and not 48 + 16.
   const int64_t panels = (job.n + kPanelWidth - 1) / kPanelWidth;
   const int64_t width = ((job.n + panels - 1) / panels + kLanes - 1) / kLanes * kLanes;
-  for (int64_t k = 0; k < job.k; k += kDepth) {
-    const int64_t depth = job.k - k < kDepth ? job.k - k : kDepth;
-    for (int64_t column = 0; column < job.n; column += width) {
-      const int64_t columns = job.n - column < width ? job.n - column : width;
-      for (int64_t i = 0; i < tiles.count; ++i) {
-        const int64_t row = tiles.Begin(i);
-        TileFor<DotFloat>(tiles.Begin(i + 1) - row, columns)(
-            {.a = job.a + row * job.row_stride + k * job.k_stride, .row_stride = job.row_stride, .k_stride = job.k_stride,
-             .b = job.b + k * job.ld_b + column, .ld_b = job.ld_b, .k = depth, .alpha = job.alpha},
-            job.c + row * job.ld_c + column, job.ld_c, columns, job.accumulate || k > 0);
-      }
+  for (int64_t column = 0; column < job.n; column += width) {
+    const int64_t columns = job.n - column < width ? job.n - column : width;
+    for (int64_t i = 0; i < tiles.count; ++i) {
+      const int64_t row = tiles.Begin(i);
+      TileFor<DotFloat>(tiles.Begin(i + 1) - row, columns)(
+          {.a = job.a + row * job.row_stride, .row_stride = job.row_stride, .k_stride = job.k_stride,
+           .b = job.b + column, .ld_b = job.ld_b, .k = job.k, .alpha = job.alpha},
+          job.c + row * job.ld_c + column, job.ld_c, columns, job.accumulate);
     }
   }
 }

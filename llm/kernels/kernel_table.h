@@ -89,7 +89,8 @@ struct KernelTable {
   void (*apply)(const ApplyJob& job);
   void (*apply_transposed)(const TransposedJob& job);
   int64_t (*transposed_scratch)(bool bfloat16, int64_t n);
-  // Rows [0, count) of op(B), count <= 16, padded with zeros to whole vectors: from [count, n], or from [n, count] transposed.
+  // Copies [count, n] to rows of whole vectors, zeros behind; or with transpose from [n, count], count <= 16, where 16 rows are
+  // written.
   void (*copy_slice)(bool transpose, const float* b, int64_t ld_b, int64_t count, int64_t n, float* to, int64_t ld_to);
   void (*gemm)(const GemmJob& job);
   void (*attention_forward)(const AttentionJob& job, const AttentionTile& tile);

@@ -84,6 +84,10 @@ GFN_INLINE void Multiply(const Operands& o, Tile<MR, NV>& tile) {
 // C [MR, cols] = (or +=) A B, 16 (NV - 1) < cols <= 16 NV.
 template <class Dot, int MR, int NV>
 void MultiplyStore(const Operands& o, float* c, int64_t ld_c, int64_t cols, bool accumulate) {
+  // C arrives while the sums are made.
+  for (int r = 0; r < MR; ++r) {
+    for (int v = 0; v < NV; ++v) __builtin_prefetch(c + r * ld_c + v * kLanes, 1, 3);
+  }
   Tile<MR, NV> tile;
   Multiply<Dot, MR, NV>(o, tile);
   const int64_t last = cols - (NV - 1) * kLanes;

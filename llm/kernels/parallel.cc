@@ -13,7 +13,7 @@ int UsefulThreads(int num_threads, int64_t work) {
 }
 
 float* ThreadScratch(ScratchSlot slot, int64_t words) {
-  static thread_local std::array<AlignedBuffer, 3> buffers;
+  static thread_local std::array<AlignedBuffer, 4> buffers;
   return buffers[static_cast<size_t>(slot)].Reserve(static_cast<size_t>(words));
 }
 

@@ -34,7 +34,7 @@ void ParallelRows(int64_t rows, int64_t work_per_row, int num_threads, const Bod
 }
 
 // Scratch space of the calling thread, kept between calls; one slot for each kernel that can be inside another.
-enum class ScratchSlot { kProduct, kAttention, kLmHead };
+enum class ScratchSlot { kProduct, kRows, kAttention, kLmHead };
 float* ThreadScratch(ScratchSlot slot, int64_t words);
 
 }  // namespace gfn
