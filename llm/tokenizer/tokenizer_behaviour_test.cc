@@ -13,7 +13,7 @@ namespace {
 enum class Loss { kNone, kSpaceMark, kNormalizes };
 
 Loss LossOf(const std::string& name) {
-  static const std::set<std::string> lossless = {"gpt2", "gpt2_llama_bpe", "smollm2", "tok361_bin", "tok512_bin"};
+  static const std::set<std::string> lossless = {"gpt2", "smollm2", "tok361_bin", "tok512_bin"};
   static const std::set<std::string> marked = {"llama2", "stories260k_json"};
   return lossless.contains(name) ? Loss::kNone : marked.contains(name) ? Loss::kSpaceMark : Loss::kNormalizes;
 }

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The binary as a user meets it: usage, a short training run of a real model, kill -9 and resume, samples, evaluation, report.
+# usage: cli_test.sh GFN SOURCE_DIR PART; exit code 77: skipped, the model is not there.
+set -euo pipefail
+gfn=$1 source=$2 part=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$source"
+fail() { echo "FAILED: $*" >&2; exit 1; }
+expect_exit() {  # expect_exit CODE COMMAND...
+  local want=$1 got=0
+  shift
+  "$@" >"$work/out" 2>"$work/err" || got=$?
+  [ "$got" = "$want" ] || { cat "$work/out" "$work/err" >&2; fail "exit code $got instead of $want: $*"; }
+}
+need_model() { [ -f .deps/models/SmolLM2-135M-Instruct.Q4_1.gguf ] || { echo "skipped: no model in .deps/models (tools/setup)"; exit 77; }; }
+
+case $part in
+  usage)
+    expect_exit 0 "$gfn" --help
+    grep -q train "$work/out" || fail "--help does not list the commands"
+    expect_exit 0 "$gfn" train --help
+    expect_exit 0 "$gfn" --version
+    grep -q LibTorch "$work/out" || fail "--version does not name LibTorch"
+    expect_exit 2 "$gfn"
+    expect_exit 2 "$gfn" fly
+    expect_exit 2 "$gfn" train
+    expect_exit 2 "$gfn" train configs/infill/smoke.yaml --out "$work/run" --set lora.rnk=3 --set train.max_steps=-1
+    grep -q "did you mean 'rank'" "$work/err" || fail "an unknown key is not answered with the known ones"
+    grep -q "max_steps" "$work/err" || fail "only one of two mistakes is reported"
+    [ ! -e "$work/run" ] || fail "a bad configuration left a run folder"
+    expect_exit 1 "$gfn" eval "$work/nothing"
+    ;;
+  links)
+    # A start of LibTorch costs 0.3 s and 115 MB: the executable must not link it.
+    readelf -d "$gfn" >"$work/gfn"
+    readelf -d "$(dirname "$gfn")/libgfn_engine.so" >"$work/engine"
+    grep NEEDED "$work/gfn" | grep -E 'torch|c10' && fail "gfn links LibTorch"
+    grep NEEDED "$work/engine" | grep libtorch_cuda && fail "the engine links CUDA"
+    grep NEEDED "$work/engine" | grep libtorch_cpu >/dev/null || fail "the engine should link LibTorch's CPU library"
+    ;;
+  road)
+    need_model
+    "$gfn" train configs/infill/smoke.yaml --out "$work/a" >/dev/null
+    # The same run, killed once a checkpoint is there, and resumed.
+    "$gfn" train configs/infill/smoke.yaml --out "$work/b" >/dev/null 2>&1 &
+    pid=$!
+    for _ in $(seq 600); do compgen -G "$work/b/checkpoints/step_000002" >/dev/null && break; sleep 0.2; done
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    [ -e "$work/b/checkpoints/step_000002" ] || fail "no checkpoint after two minutes"
+    "$gfn" train configs/infill/smoke.yaml --out "$work/b" --resume >/dev/null
+    cmp "$work/a/metrics.jsonl" "$work/b/metrics.jsonl" || fail "a resumed run has other metrics"
+    last=$(ls "$work/a/checkpoints" | tail -n 1)
+    cmp "$work/a/checkpoints/$last/parameters.safetensors" "$work/b/checkpoints/$last/parameters.safetensors" || fail "other parameters"
+    cmp "$work/a/checkpoints/$last/optimizer.safetensors" "$work/b/checkpoints/$last/optimizer.safetensors" || fail "another optimiser state"
+    expect_exit 2 "$gfn" train configs/infill/smoke.yaml --out "$work/b" --resume --set lora.alpha=9
+    head -n 2 data/stories/test.jsonl | "$gfn" sample "$work/a" --input - --num 3 >"$work/samples.jsonl"
+    [ "$(wc -l <"$work/samples.jsonl")" = 6 ] || fail "expected 6 samples"
+    grep -q '"log_pf"' "$work/samples.jsonl" || fail "samples have no log_pf"
+    "$gfn" eval "$work/a" --split test --max-conditions 2 --samples 2 --json "$work/eval.json" >/dev/null
+    grep -q left_context "$work/eval.json" || fail "the evaluation lacks a baseline"
+    "$gfn" report "$work/a" >/dev/null
+    grep -q "</html>" "$work/a/report.html" || fail "no report"
+    "$gfn" describe "$work/a" >"$work/describe"
+    grep -q healthy "$work/describe" || fail "describe does not see healthy checkpoints"
+    # A damaged checkpoint is refused with its reason; the one before it is used.
+    printf 'x' | dd of="$work/a/checkpoints/$last/parameters.safetensors" bs=1 seek=2000 conv=notrunc 2>/dev/null
+    "$gfn" describe "$work/a" >"$work/describe"
+    grep -E "step 6 " "$work/describe" | grep healthy && fail "a damaged checkpoint looks healthy"
+    "$gfn" eval "$work/a" --checkpoint last --max-conditions 1 --samples 2 >"$work/out" 2>&1
+    grep -q "skipping.*$last" "$work/out" || fail "a damaged checkpoint is not skipped"
+    ;;
+  doctor)
+    need_model
+    "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 | tee "$work/doctor"
+    grep -q "all green" "$work/doctor" || fail "doctor is not green"
+    ;;
+  *) fail "unknown part $part" ;;
+esac
+echo "passed: $part"
