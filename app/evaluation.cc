@@ -1,5 +1,6 @@
 #include "app/evaluation.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/check.h"
@@ -52,7 +53,11 @@ void ComputeMetrics(const TaskParts& parts, const TaskSplit& split, SamplerResul
   }
 }
 
-nlohmann::json ToJson(const Interval& interval) { return {{"mean", interval.mean}, {"ci95", {interval.low, interval.high}}}; }
+// A single example says nothing of its spread: its limits are infinite, which JSON writes as null.
+nlohmann::json ToJson(const Interval& interval) {
+  const auto limit = [](double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(); };
+  return {{"mean", interval.mean}, {"ci95", {limit(interval.low), limit(interval.high)}}};
+}
 
 }  // namespace
 

@@ -153,9 +153,10 @@ void AddEvaluation(const json& evaluation, report::Report& page) {
   const std::string data = evaluation["data"].get<std::string>();
   report::Headline headline;
   headline.label = "ELBO gain, " + data.substr(data.rfind('/') + 1);
-  headline.value = report::FormatFixed(gain["mean"].get<double>(), 2, true) + " nats";
-  headline.detail = "95 % interval " + report::FormatFixed(gain["ci95"][0].get<double>(), 2, true) + " to " +
-                    report::FormatFixed(gain["ci95"][1].get<double>(), 2, true) + ", against " + better;
+  const Interval interval = ToInterval(gain, evaluation["num_conditions"].get<int64_t>());
+  headline.value = report::FormatFixed(interval.mean, 2, true) + " nats";
+  headline.detail = "95 % interval " + report::FormatFixed(interval.low, 2, true) + " to " + report::FormatFixed(interval.high, 2, true) +
+                    ", against " + better;
   page.headlines.push_back(headline);
   const json& spread = evaluation["samplers"];
   headline.label = "Spread, " + data.substr(data.rfind('/') + 1);
