@@ -146,7 +146,7 @@ const std::vector<Layer>& Layers() {
                 files = tensor + Names{"llm/format"}, model = files + Names{"llm/kernels"},
                 lora = model + Names{"llm/model"}, generate = lora + Names{"llm/lora", "llm/tokenizer"},
                 engine = generate + Names{"llm/generate", "llm/metrics"};
-    const Names below_tasks = core + engine + Names{"gflownet/env", "llm/gfn"};
+    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn"};
     const Names below_app = below_tasks + Names{"report", "tasks", "tasks/*"};
     return std::vector<Layer>{
         {"gflownet/base", {}, false},
@@ -154,6 +154,7 @@ const std::vector<Layer>& Layers() {
         {"gflownet/train", tensor},
         {"gflownet/core", train},
         {"gflownet/env", core},
+        {"gflownet/estimate", core + Names{"gflownet/env"}},
         {"report", base, false},
         {"llm/metrics", base, false},
         {"llm/format", tensor},
@@ -162,7 +163,7 @@ const std::vector<Layer>& Layers() {
         {"llm/model", model},
         {"llm/lora", lora},
         {"llm/generate", generate},
-        {"llm/gfn", core + engine},  // the only folder of llm that knows gflownet/core
+        {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
         {"tasks/*", below_tasks},
         {"tasks", below_tasks + Names{"tasks/*"}},
         {"app", below_app},

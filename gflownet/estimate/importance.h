@@ -1,0 +1,35 @@
+// What weighted samples say of a sum that nobody can compute. With samples y ~ q and log w = log f(y) - log q(y):
+//   E_q[w] = Z = sum of f       log mean w estimates log Z (below it in expectation: Burda et al. 1509.00519)
+//   E_q[log w] <= log Z         elbo; the gap is KL(q || f / Z)
+//   E_{f/Z}[log w] >= log Z     eubo; the gap is KL(f / Z || q). From samples of q it is self-normalised (consistent, never below
+//                               log mean w); from exact samples of f / Z it is an upper bound in expectation.
+// No tensors: every sampler of the project, of texts or of small worlds, shares this arithmetic.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "gflownet/base/interval.h"
+
+namespace gfn {
+
+// (sum w)^2 / sum w^2: between 1 and the number of samples. At least one weight must not be 0.
+double EffectiveSampleSize(std::span<const double> log_w);
+
+// log mean w, with the interval of Student's t for mean w carried over to the logarithm (delta method: the relative standard
+// error).
+Interval LogMeanWeight(std::span<const double> log_w, double confidence = 0.95);
+
+// sum w v / sum w: the mean of v under f / Z. The interval is the normal one of a ratio (Owen, Monte Carlo theory, 9.2).
+Interval WeightedMean(std::span<const double> values, std::span<const double> log_w, double confidence = 0.95);
+
+struct LogZEstimate {
+  Interval elbo;   // mean log w
+  Interval log_z;  // log mean w
+  Interval eubo;   // self-normalised mean of log w under the target
+  double ess = 0;  // effective sample size
+};
+// elbo <= log_z <= eubo always, as point estimates.
+LogZEstimate EstimateLogZ(std::span<const double> log_w, double confidence = 0.95);
+
+}  // namespace gfn
