@@ -46,8 +46,24 @@ StatusOr<bool> JsonlReader::Next(nlohmann::json* object) {
 
 std::string JsonlReader::Where() const { return name_ + ":" + std::to_string(line_); }
 
+namespace {
+
+Status CutHalfLine(const std::string& path) {
+  constexpr int64_t kLongestLine = 1 << 20;
+  ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
+  if (size == 0) return OkStatus();
+  ASSIGN_OR_RETURN(const std::string tail, ReadFileTail(path, kLongestLine));
+  if (tail.ends_with('\n')) return OkStatus();
+  const size_t newline = tail.rfind('\n');
+  const size_t kept = newline == std::string::npos ? 0 : newline + 1;
+  return TruncateFile(path, size - static_cast<int64_t>(tail.size() - kept));
+}
+
+}  // namespace
+
 StatusOr<JsonlWriter> JsonlWriter::Open(const std::string& path, int64_t keep_bytes) {
   if (keep_bytes > 0 || (keep_bytes == 0 && FileExists(path))) RETURN_IF_ERROR(TruncateFile(path, keep_bytes));
+  if (keep_bytes < 0 && FileExists(path)) RETURN_IF_ERROR(CutHalfLine(path));
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0) return InvalidArgument(path + ": cannot open for writing: " + std::strerror(errno));
   struct stat info;

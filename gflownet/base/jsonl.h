@@ -35,8 +35,8 @@ class JsonlReader {
 
 class JsonlWriter {
  public:
-  // Goes on at the end of the file; keep_bytes >= 0 cuts it to that length first (DataLoss if it is shorter). Makes the file
-  // if there is none.
+  // Goes on at the end of the file, without the half line that a full disk or a kill may have left there; keep_bytes >= 0 cuts it
+  // to that length first (DataLoss if it is shorter). Makes the file if there is none.
   static StatusOr<JsonlWriter> Open(const std::string& path, int64_t keep_bytes = -1);
   JsonlWriter(JsonlWriter&& other) noexcept;
   JsonlWriter& operator=(JsonlWriter&& other) noexcept;

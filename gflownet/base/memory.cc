@@ -1,8 +1,11 @@
 #include "gflownet/base/memory.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -83,6 +86,19 @@ bool ResetPeakRss() {
   std::ofstream file("/proc/self/clear_refs");
   file << "5" << std::flush;  // proc(5): resets the peak resident size
   return file.good();
+}
+
+Status LimitMemory(int64_t bytes) {
+  const int64_t resident = CurrentRssBytes();
+  if (bytes <= resident) {
+    return ResourceExhausted("a memory limit of " + FormatBytes(bytes) + ", but this process takes " + FormatBytes(resident) + " already");
+  }
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_DATA, &limit) != 0) return Internal(std::string("cannot read RLIMIT_DATA: ") + std::strerror(errno));
+  const auto wanted = static_cast<rlim_t>(StatusBytes("VmData") + (bytes - resident));
+  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
+  if (setrlimit(RLIMIT_DATA, &limit) != 0) return Internal(std::string("cannot set RLIMIT_DATA: ") + std::strerror(errno));
+  return OkStatus();
 }
 
 MemoryLimits ReadMemoryLimits(const std::string& root) {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <string>
+
+#include "gflownet/base/status.h"
 
 namespace gfn {
 
@@ -22,6 +25,20 @@ struct MemoryLimits {
   int64_t Available() const;
   // The size that all of this process could ever have.
   int64_t Total() const;
+};
+
+// Nothing that this process allocates from now on may take it beyond `bytes`: the allocation fails instead. Counts what is resident
+// now and every private page asked for later, touched or not (RLIMIT_DATA). ResourceExhausted if it is beyond already.
+Status LimitMemory(int64_t bytes);
+
+// An allocation that failed and says how large it was to be.
+class AllocationFailure : public std::bad_alloc {
+ public:
+  explicit AllocationFailure(size_t bytes) : message_("can't allocate memory: " + std::to_string(bytes) + " bytes") {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
 };
 
 // `root` is "" but in tests, which give a folder that looks like /.

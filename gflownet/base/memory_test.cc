@@ -1,7 +1,9 @@
 #include "gflownet/base/memory.h"
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "gflownet/base/check.h"
@@ -45,6 +47,23 @@ TEST(MemoryTest, ThePeakCanBeReset) {
   const int64_t peak = PeakRssBytes();
   if (!ResetPeakRss()) GTEST_SKIP() << "/proc/self/clear_refs cannot be written here";
   EXPECT_LT(PeakRssBytes(), peak - 50 * kMiB);
+}
+
+TEST(MemoryTest, ALimitMakesAllocationsFail) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer has an allocator of its own";
+#endif
+  EXPECT_EQ(LimitMemory(kMiB).code(), absl::StatusCode::kResourceExhausted) << "the process is larger than that";
+  EXPECT_EXIT(
+      {
+        // In a process of its own: the limit stays.
+        if (!LimitMemory(CurrentRssBytes() + 64 * kMiB).ok()) std::exit(3);
+        void* small = std::malloc(16 * kMiB);
+        void* large = std::malloc(256 * kMiB);
+        std::exit(small == nullptr ? 4 : large == nullptr ? 0 : 77);
+      },
+      [](int status) { return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77); }, "")
+      << "77: this system ignores RLIMIT_DATA";
 }
 
 TEST(MemoryTest, ThisMachineHasMemory) {

@@ -217,6 +217,12 @@ Status ReplayBuffer::Load(const std::string& path) {
   return OkStatus();
 }
 
+int64_t ReplayBuffer::KeepConditions(const std::set<ConditionId>& conditions) {
+  const int64_t before = NumItems();
+  std::erase_if(items_, [&](const auto& entry) { return !conditions.contains(entry.first); });
+  return before - NumItems();
+}
+
 Status ReplayBuffer::Recompute(const Reward& reward, bool along, int64_t batch_size) {
   std::vector<std::pair<ConditionId, const Item*>> all;
   std::vector<Item*> targets;

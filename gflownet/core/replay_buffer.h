@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ class ReplayBuffer {
   // Replaces the contents; a file that is refused changes nothing. Another support digest is refused; with another reward
   // digest the stored rewards are dropped and HasRewards() is false until Recompute.
   Status Load(const std::string& path);
+  // Forgets the objects of all other conditions (a data file was edited since they were stored); how many they were.
+  int64_t KeepConditions(const std::set<ConditionId>& conditions);
   bool HasRewards() const { return has_rewards_; }
   // Evaluates the rewards of everything stored, `batch_size` rows at a time; `along` as in EvaluateReward.
   Status Recompute(const Reward& reward, bool along, int64_t batch_size);

@@ -1,6 +1,7 @@
 #include "gflownet/core/trainer.h"
 
 #include <cmath>
+#include <set>
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/check.h"
@@ -226,6 +227,10 @@ Status Trainer::Load(const std::string& folder) {
   RETURN_IF_ERROR(parts_.optimizer->Load(JoinPath(folder, kOptimizer)));
   const std::string replay_path = JoinPath(folder, kReplay);
   RETURN_IF_ERROR(replay_.Load(replay_path));
+  // Conditions that left the data since are unknown to the environment, and would never be drawn.
+  std::set<ConditionId> known(parts_.conditions.begin(), parts_.conditions.end());
+  known.insert(given_conditions_.begin(), given_conditions_.end());
+  replay_.KeepConditions(known);
   if (TrajectoryBatch stored = replay_.Contents(); stored.size() > 0) {
     if (const Status status = CompleteBatch(*parts_.environment, stored); !status.ok()) return Annotate(status, replay_path);
   }

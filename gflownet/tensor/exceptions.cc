@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 
+#include "gflownet/base/memory.h"
 #include "gflownet/base/phase.h"
 
 namespace gfn {
@@ -29,6 +30,8 @@ Status StatusOfCurrentException(std::string_view what) {
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
     return SpeaksOfMemory(message) ? ResourceExhausted(prefix + message + place) : Internal(prefix + message + place);
+  } catch (const AllocationFailure& error) {
+    return ResourceExhausted(prefix + error.what() + place);
   } catch (const std::bad_alloc&) {
     return ResourceExhausted(prefix + "out of memory" + place);
   } catch (const std::exception& error) {

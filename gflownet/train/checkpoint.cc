@@ -129,6 +129,16 @@ StatusOr<std::string> WriteCheckpoint(const std::string& checkpoints, Checkpoint
   return cleaned.ok() ? status : Annotate(status, Message(cleaned));
 }
 
+std::string IdentityDifference(const CheckpointManifest& manifest, const std::map<std::string, std::string>& identity) {
+  std::vector<std::string> differences;
+  for (const auto& [name, value] : identity) {
+    const auto recorded = manifest.identity.find(name);
+    if (recorded == manifest.identity.end() || recorded->second == value) continue;
+    differences.push_back(std::string(name).append(": ").append(recorded->second).append(" -> ").append(value));
+  }
+  return Join(differences, ", ");
+}
+
 StatusOr<CheckpointManifest> VerifyCheckpoint(const std::string& checkpoint) {
   ASSIGN_OR_RETURN(CheckpointManifest manifest, ReadManifest(checkpoint));
   if (StepOfName(BaseName(checkpoint)).value_or(manifest.step) != manifest.step) {

@@ -14,7 +14,9 @@
 
 namespace gfn {
 
-inline constexpr int64_t kCheckpointFormat = 1;
+// What is written, and the oldest that is read. 2: `identity` joined.
+inline constexpr int64_t kCheckpointFormat = 2;
+inline constexpr int64_t kOldestCheckpointFormat = 1;
 
 struct CheckpointFile {
   std::string name;  // relative to the folder, '/' between parts
@@ -33,6 +35,8 @@ struct CheckpointManifest {
   std::string config;                              // resolved YAML
   int64_t metrics_bytes = 0;                       // length of metrics.jsonl
   std::map<std::string, std::string> environment;  // what bitwise equality depends on: binary, cpu, device, threads...
+  // What the parameters belong to (base weights, tokenizer): with anything else they are another sampler. Empty: not recorded.
+  std::map<std::string, std::string> identity;
   // State of the driver (train/drive.h).
   int64_t last_evaluation = -1;  // step; -1: none
   int64_t evaluations_without_gain = 0;
@@ -47,6 +51,9 @@ std::string CheckpointName(int64_t step);
 // remains of it and older ones are untouched. A checkpoint of the same step is replaced.
 StatusOr<std::string> WriteCheckpoint(const std::string& checkpoints, CheckpointManifest manifest,
                                       const std::function<Status(const std::string& folder)>& save);
+
+// What differs, as text ("weights: a -> b"); "" where one of the two was not recorded or nothing differs.
+std::string IdentityDifference(const CheckpointManifest& manifest, const std::map<std::string, std::string>& identity);
 
 // The manifest alone, checked against its own digest.
 StatusOr<CheckpointManifest> ReadManifest(const std::string& checkpoint);

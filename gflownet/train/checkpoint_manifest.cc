@@ -34,11 +34,12 @@ Json ToJson(const CheckpointManifest& manifest) {
   }
   Json best;  // null
   if (manifest.best.has_value()) best = {{"step", manifest.best->step}, {"score", manifest.best->score}};
-  return {{"format", manifest.format},
+  return {{"format", kCheckpointFormat},
           {"step", manifest.step},
           {"config", manifest.config},
           {"metrics_bytes", manifest.metrics_bytes},
           {"environment", manifest.environment},
+          {"identity", manifest.identity},
           {"last_evaluation", manifest.last_evaluation},
           {"evaluations_without_gain", manifest.evaluations_without_gain},
           {"best", std::move(best)},
@@ -54,6 +55,7 @@ CheckpointManifest FromJson(const Json& json) {
   manifest.config = json.at("config").get<std::string>();
   manifest.metrics_bytes = json.at("metrics_bytes").get<int64_t>();
   manifest.environment = json.at("environment").get<std::map<std::string, std::string>>();
+  if (manifest.format >= 2) manifest.identity = json.at("identity").get<std::map<std::string, std::string>>();
   manifest.last_evaluation = json.at("last_evaluation").get<int64_t>();
   manifest.evaluations_without_gain = json.at("evaluations_without_gain").get<int64_t>();
   if (const Json& best = json.at("best"); !best.is_null()) {
@@ -84,9 +86,10 @@ StatusOr<CheckpointManifest> ReadManifest(const std::string& checkpoint) {
   }
   const Json& content = json["manifest"];
   // The format first: another one may have another checksum and other keys.
-  if (!content.contains("format") || content["format"] != kCheckpointFormat) {
-    return DataLoss(path + ": has format " + (content.contains("format") ? content["format"].dump() : "(none)") +
-                    ", this program reads format " + std::to_string(kCheckpointFormat));
+  const Json format = content.contains("format") ? content["format"] : Json("(none)");
+  if (!format.is_number_integer() || format < kOldestCheckpointFormat || format > kCheckpointFormat) {
+    return DataLoss(path + ": has format " + format.dump() + ", this program reads formats " +
+                    std::to_string(kOldestCheckpointFormat) + " to " + std::to_string(kCheckpointFormat));
   }
   ASSIGN_OR_RETURN(const std::string text, JsonToText(content));
   if (DigestToHex(HashText(text)) != json["checksum"].get<std::string>()) {

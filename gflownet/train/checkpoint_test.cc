@@ -61,6 +61,29 @@ TEST(CheckpointTest, TheManifestComesBack) {
   EXPECT_THAT(Names(folder), ElementsAre("step_000123"));
 }
 
+TEST(CheckpointTest, TheFormatBeforeIsStillRead) {
+  // Step 4 of a ToyLoop, as format 1 stored it.
+  const std::string checkpoint = GFN_SOURCE_DIR "/tests/golden/train/format_1/step_000004";
+  const auto manifest = VerifyCheckpoint(checkpoint);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->format, 1);
+  EXPECT_EQ(manifest->step, 4);
+  EXPECT_TRUE(manifest->identity.empty()) << "format 1 did not record it";
+  EXPECT_EQ(IdentityDifference(*manifest, {{"weights", "any"}}), "");
+  ToyLoop loop;
+  const Status loaded = loop.Load(checkpoint);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  EXPECT_EQ(loop.num_steps(), 4);
+  EXPECT_TRUE(loop.Step().ok());
+}
+
+TEST(CheckpointTest, IdentityIsComparedWhereItWasRecorded) {
+  CheckpointManifest manifest;
+  manifest.identity = {{"weights", "a"}, {"tokenizer", "t"}};
+  EXPECT_EQ(IdentityDifference(manifest, {{"weights", "a"}, {"tokenizer", "t"}, {"new", "n"}}), "");
+  EXPECT_EQ(IdentityDifference(manifest, {{"weights", "b"}, {"tokenizer", "t"}}), "weights: a -> b");
+}
+
 TEST(CheckpointTest, TheSameContentGivesTheSameBytes) {
   const std::string first = FolderContent(MakeCheckpoints({1, 2}, BestScore{1, 0.1}));
   EXPECT_EQ(first, FolderContent(MakeCheckpoints({1, 2}, BestScore{1, 0.1})));
@@ -109,9 +132,9 @@ TEST(CheckpointTest, ADamagedOneIsRefusedWithItsReasonAndTheOneBeforeIsUsed) {
          ASSERT_TRUE(RemoveAll(c).ok());
          ASSERT_EQ(rename((ParentFolder(c) + "/step_000010").c_str(), c.c_str()), 0);
        }},
-      {"has format 2, this program reads format 1", [](const std::string& c) {
+      {"has format 3, this program reads formats 1 to 2", [](const std::string& c) {
          std::string text = ReadFile(c + "/manifest.json").value();
-         text.replace(text.find("\"format\": 1"), 11, "\"format\": 2");
+         text.replace(text.find("\"format\": 2"), 11, "\"format\": 3");
          ASSERT_TRUE(WriteFileAtomic(c + "/manifest.json", text).ok());
        }},
   };

@@ -108,6 +108,9 @@ Status Driver::Resume(const FoundCheckpoint& found) {
     Log("damaged checkpoint moved to " + aside + ": " + rejected.reason);
     RETURN_IF_ERROR(run_.RecordEvent("checkpoint_rejected", {{"step", found.manifest.step}, {"reason", rejected.reason}}));
   }
+  if (const std::string other = IdentityDifference(found.manifest, options_.identity); !other.empty()) {
+    return FailedPrecondition(found.path + ": was trained on something else than what is there now: " + other);
+  }
   const std::vector<std::string> differences =
       EnvironmentDifferences(found.manifest.environment, options_.environment);
   if (!differences.empty()) {
@@ -173,6 +176,7 @@ Status Driver::Evaluate() {
     const PhaseRecording recording(&phases);
     const std::string what = "evaluation after step " + std::to_string(step);
     evaluation = CatchExceptions(what, [&] { return options_.evaluate(step); });
+    if (evaluation.status().code() == absl::StatusCode::kCancelled && StopRequested()) return OkStatus();
     RETURN_IF_ERROR(evaluation.status());
     if (!std::isfinite(evaluation->score)) return Internal(what + ": the score is " + FormatReal(evaluation->score));
   }
@@ -190,6 +194,8 @@ Status Driver::Evaluate() {
 }
 
 std::optional<StopReason> Driver::WhyStop() const {
+  // An evaluation that a signal skipped is still to be made, also the one after the last step.
+  if (StopRequested() && EvaluationIsDue()) return StopReason::kSignal;
   if (loop_.num_steps() >= options_.limits.max_steps) return StopReason::kMaxSteps;
   if (options_.validation.patience > 0 && evaluations_without_gain_ >= options_.validation.patience) {
     return StopReason::kPatience;
@@ -218,6 +224,7 @@ Status Driver::Save() {
   manifest.config = run_.config_text();
   manifest.metrics_bytes = metrics_->metrics_bytes();
   manifest.environment = options_.environment;
+  manifest.identity = options_.identity;
   manifest.last_evaluation = last_evaluation_;
   manifest.evaluations_without_gain = evaluations_without_gain_;
   manifest.best = best_;

@@ -75,7 +75,10 @@ struct DriveOptions {
   ValidationConfig validation;
   // What bitwise equality depends on (train/environment.h). A resume with another one goes on, says so and records it.
   std::map<std::string, std::string> environment;
-  // A score of the loop as it is after `step` steps, with draws addressed by it alone. Needed if validation is on.
+  // What the trained parameters belong to (base weights, tokenizer). A resume with another one is refused.
+  std::map<std::string, std::string> identity;
+  // A score of the loop as it is after `step` steps, with draws addressed by it alone. Needed if validation is on. It may look at
+  // stop_requested and give up with Cancelled: then nothing is recorded and a resumed run makes it up.
   std::function<StatusOr<Evaluation>(int64_t step)> evaluate;
   std::function<void(const StepReport&)> on_step;
   std::function<void(int64_t step, const Evaluation&)> on_evaluation;

@@ -181,6 +181,44 @@ TEST(DriveTest, AnEvaluationMustGiveANumber) {
   EXPECT_EQ(Drive(other, run, nothing).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(DriveTest, ARunOnAnotherModelIsRefused) {
+  const RunFolder run = NewRun("run");
+  ToyLoop loop, other, same;
+  DriveOptions options = Steps(2);
+  options.identity = {{"weights", "a"}};
+  ASSERT_TRUE(Drive(loop, run, options).ok());
+  options.limits.max_steps = 4;
+  options.identity = {{"weights", "b"}};
+  const auto refused = Drive(other, run, options);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Message(refused.status()), HasSubstr("was trained on something else than what is there now: weights: a -> b"));
+  options.identity = {{"weights", "a"}};
+  EXPECT_TRUE(Drive(same, run, options).ok());
+}
+
+TEST(DriveTest, ASignalInAnEvaluationLosesNothing) {
+  const RunFolder straight = NewRun("straight"), broken = NewRun("broken");
+  const DriveOptions options = WithScores({0, 1, 2, 3}, 6);
+  ToyLoop loop;
+  ASSERT_TRUE(Drive(loop, straight, options).ok());
+
+  // The evaluation after the last step is given up by a signal: the run is not finished.
+  ToyLoop first, second;
+  bool stop = false;
+  DriveOptions stopped = options;
+  stopped.stop_requested = [&] { return stop; };
+  stopped.evaluate = [&](int64_t step) -> StatusOr<Evaluation> {
+    stop = step == 6;
+    if (stop) return Cancelled("stopped");
+    return options.evaluate(step);
+  };
+  const auto result = Drive(first, broken, stopped);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kSignal);
+  ASSERT_TRUE(Drive(second, broken, options).ok());
+  EXPECT_EQ(FolderContent(straight.paths().root), FolderContent(broken.paths().root));
+}
+
 TEST(DriveTest, OtherConditionsAreSaidAndRecorded) {
   const RunFolder run = NewRun("run");
   ToyLoop loop, again;

@@ -83,6 +83,14 @@ bool IsAlive(const LockHolder& holder) {
   return exists && StartTicks(holder.pid) == holder.start_ticks;
 }
 
+std::optional<LockHolder> PeekLock(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::optional<LockHolder> holder = ReadHolder(fd);
+  close(fd);
+  return holder;
+}
+
 StatusOr<RunLock> RunLock::Acquire(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return InvalidArgument(path + ": cannot open for locking: " + std::strerror(errno));

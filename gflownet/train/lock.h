@@ -26,6 +26,9 @@ LockHolder ThisProcess();
 // was copied from another machine carries its lock file along).
 bool IsAlive(const LockHolder& holder);
 
+// Who the lock file names, without taking the lock; nullopt if nobody (it was released in order, or there is no file).
+std::optional<LockHolder> PeekLock(const std::string& path);
+
 class RunLock {
  public:
   // FailedPrecondition naming the holder if another process has it. Makes the file if there is none.

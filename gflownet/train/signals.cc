@@ -34,9 +34,12 @@ SignalGuard::SignalGuard() {
 SignalGuard::~SignalGuard() {
   sigaction(SIGINT, &old_int_, nullptr);
   sigaction(SIGTERM, &old_term_, nullptr);
+  first_signal = 0;
   guarded = false;
 }
 
 int SignalGuard::signal() const { return first_signal; }
+
+bool StopRequested() { return first_signal != 0; }
 
 }  // namespace gfn

@@ -1,4 +1,4 @@
-// Ctrl-C and a scheduler's SIGTERM as a flag that the driver reads between steps.
+// Ctrl-C and a scheduler's SIGTERM as a flag that the driver reads between steps, and long work in between.
 #pragma once
 
 #include <csignal>
@@ -22,5 +22,9 @@ class SignalGuard {
   struct sigaction old_int_;
   struct sigaction old_term_;
 };
+
+// Whether a signal came that the SignalGuard of this process, if there is one, has caught: for work that takes minutes and can be
+// taken up again (simulation, evaluation), far from the guard.
+bool StopRequested();
 
 }  // namespace gfn

@@ -66,6 +66,7 @@ StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironme
   std::vector<size_t> owner;
   const auto flush = [&]() -> Status {
     if (rows.empty()) return OkStatus();
+    if (options.stop_requested && options.stop_requested()) return Cancelled("stopped while samples were drawn");
     ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(environment, policy, rows, options.key));
     ASSIGN_OR_RETURN(const std::vector<SampledText> texts, Evaluate(policy, reward, batch));
     for (size_t i = 0; i < texts.size(); ++i) out[owner[i]].samples.push_back(texts[i]);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct SamplerEvaluationOptions {
   int64_t batch_rows = 64;   // rollouts at a time
   Exploration exploration;   // only for `sample` on request: bounds hold for the default alone
   RngKey key{0, RngPurpose::kEval, 0};
+  std::function<bool()> stop_requested{};  // looked at between batches: true ends with Cancelled; empty: never
 };
 
 // Samples of condition i are drawn on streams i * 2^32 + n: adding conditions or samples changes no other draw.

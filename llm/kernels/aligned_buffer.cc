@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "gflownet/base/check.h"
+#include "gflownet/base/memory.h"
 
 namespace gfn {
 namespace {
@@ -17,7 +17,7 @@ float* Allocate(size_t words) {
   const size_t bytes = words * sizeof(float);
   const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
   void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  GFN_CHECK(data != nullptr) << "out of memory: " << bytes << " bytes for a packed matrix or scratch space";
+  if (data == nullptr) throw AllocationFailure(bytes);
   // Weights are read from end to end for every token: fewer, larger pages save address look-ups. Only a hint.
   if (alignment == kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
   return static_cast<float*>(data);
