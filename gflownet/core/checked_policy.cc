@@ -125,9 +125,10 @@ StatusOr<StepMetrics> CheckedLoop::Step() {
   if (drift.num_compared == 0) return metrics;  // a step that samples nothing
   metrics.Set("sampler_drift", drift.value);
   if (drift.value <= max_drift_) return metrics;
-  return Internal("step " + std::to_string(loop_.num_steps()) + ": the sampler and the scorer disagree: while sampling log q was " +
-                  FormatShort(drift.sampled) + ", scored it is " + FormatShort(drift.scored) + ", a drift of " +
-                  FormatShort(drift.value) + " where at most " + FormatShort(max_drift_) +
+  return Internal("step " + std::to_string(loop_.num_steps()) +
+                  ": the sampler and the scorer disagree: while sampling log q was " + FormatShort(drift.sampled) +
+                  ", scored it is " + FormatShort(drift.scored) + ", a drift of " + FormatShort(drift.value) + " where at most " +
+                  FormatShort(max_drift_) +
                   " is rounding. They do not read the same adapter or the same masks; `gfn doctor` tells more");
 }
 

@@ -1,5 +1,5 @@
-// Sampler = scorer, watched while training: what the sampling session said of a few rows' actions is compared with what Score says
-// of the same trajectories. An adapter that sampling leaves out, or masks that differ between the two, cannot go unnoticed.
+// Sampler = scorer, watched while training: what the sampling session said of a few rows' actions is compared with what Score
+// says of the same trajectories. An adapter that sampling leaves out, or masks that differ between the two, cannot go unnoticed.
 //
 // Both are decorators. CheckedPolicy listens (a log-softmax of a few rows a sampling step); CheckedLoop adds the metric
 // "sampler_drift" to every step, and ends the run with an error where it is above what rounding explains. For discrete,

@@ -1,5 +1,5 @@
-// Results that look right and are not: each mistake made on purpose, and the guard that has to stop it. Without the guard the test
-// fails, since the run goes on.
+// Results that look right and are not: each mistake made on purpose, and the guard that has to stop it. Without the guard the
+// test fails, since the run goes on.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,7 +24,9 @@ class TwoPolicies : public Policy {
  public:
   TwoPolicies(const Policy& sampler, const Policy& scorer) : sampler_(sampler), scorer_(scorer) {}
   Needs Provides() const override { return scorer_.Provides(); }
-  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override { return sampler_.StartRollout(ids); }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override {
+    return sampler_.StartRollout(ids);
+  }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override {
     return scorer_.Score(batch, options);
   }
@@ -39,7 +41,9 @@ class ScaledScores : public Policy {
  public:
   ScaledScores(const Policy& policy, at::ScalarType type, double scale) : policy_(policy), type_(type), scale_(scale) {}
   Needs Provides() const override { return policy_.Provides(); }
-  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override { return policy_.StartRollout(ids); }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override {
+    return policy_.StartRollout(ids);
+  }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override {
     TrajectoryScores scores = policy_.Score(batch, options);
     scores.log_pf_BT = scores.log_pf_BT.mul(scale_).to(type_);
@@ -68,14 +72,16 @@ class ConstantReward : public PrefixReward {
 class WrongnessTest : public testing::Test {
  protected:
   static PrefixTree Tree(int64_t min_length, int64_t max_length = 4) {
-    return PrefixTree(
-        PrefixTreeConfig{.num_symbols = 3, .num_stops = 1, .min_length = min_length, .max_length = max_length});
+    return PrefixTree(PrefixTreeConfig{.num_symbols = 3, .num_stops = 1, .min_length = min_length, .max_length = max_length});
   }
   TrainingSetup Setup() const {
     TrainingSetup setup{.environment = &tree_, .reward = &reward_, .conditions = {"a", "b"}, .objective = ModifiedSubTbConfig{}};
     setup.trainer.conditions_per_step = 2;
     setup.trainer.rollouts = 6;
-    setup.trainer.behaviour = {.on_policy = 0.4, .tempered = 0.3, .replay = 0.3, .per_rollout = true,
+    setup.trainer.behaviour = {.on_policy = 0.4,
+                               .tempered = 0.3,
+                               .replay = 0.3,
+                               .per_rollout = true,
                                .exploration = {.epsilon = 0.1, .temperature_min = 0.5, .temperature_max = 2}};
     return setup;
   }
@@ -105,7 +111,8 @@ class WrongnessTest : public testing::Test {
   // A policy of zeros, which nobody trains, on some world.
   struct Untrained {
     explicit Untrained(const EnumerableEnvironment& world)
-        : policy(world, {HashCondition("a"), HashCondition("b")}, parameters, {.learned_backward = false, .flow = true, .dtype = at::kFloat}) {}
+        : policy(world, {HashCondition("a"), HashCondition("b")}, parameters,
+                 {.learned_backward = false, .flow = true, .dtype = at::kFloat}) {}
     ParameterSet parameters;
     TabularPolicy policy;
   };
@@ -124,7 +131,8 @@ TEST_F(WrongnessTest, TheSamplerThatIsTrainedPasses) {
 TEST_F(WrongnessTest, ASamplerWithoutTheTrainedParametersIsStopped) {
   const Untrained untrained(tree_);
   double drift = 0;
-  EXPECT_THAT(Message(RunWatched(&untrained.policy, &drift)), AllOf(HasSubstr("the sampler and the scorer disagree"), HasSubstr("step 2")))
+  EXPECT_THAT(Message(RunWatched(&untrained.policy, &drift)),
+              AllOf(HasSubstr("the sampler and the scorer disagree"), HasSubstr("step 2")))
       << "the first step samples from zeros anyway, the second must not";
 }
 
@@ -134,8 +142,7 @@ TEST_F(WrongnessTest, ASamplerWithOtherMasksIsStopped) {
   const Untrained scorer(other), sampler(tree_);
   const TwoPolicies pair(sampler.policy, scorer.policy);
   const CheckedPolicy checked(pair, tree_);
-  const TrajectoryBatch batch =
-      Rollout(tree_, checked, RolloutRows({HashCondition("a")}, 8), {1, RngPurpose::kTest, 0}).value();
+  const TrajectoryBatch batch = Rollout(tree_, checked, RolloutRows({HashCondition("a")}, 8), {1, RngPurpose::kTest, 0}).value();
   (void)checked.Score(batch, {.needs = Need::kLogPf, .with_grad = false});
   EXPECT_GT(checked.TakeDrift().value, 0.05);
 }
@@ -172,7 +179,8 @@ TEST_F(WrongnessTest, ObjectsOfAnotherConfigurationAreNotReplayed) {
   TrainingRun other(setup);
   const Status status = other.trainer().Load(folder.path());
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-  EXPECT_THAT(Message(status), AllOf(HasSubstr("of another support"), HasSubstr(tree_.SupportDigest()), HasSubstr(shorter.SupportDigest())));
+  EXPECT_THAT(Message(status),
+              AllOf(HasSubstr("of another support"), HasSubstr(tree_.SupportDigest()), HasSubstr(shorter.SupportDigest())));
 }
 
 TEST_F(WrongnessTest, ObjectsOfConditionsThatLeftTheDataAreForgotten) {
@@ -210,14 +218,17 @@ TEST_F(WrongnessTest, AnOverflowOfHalfPrecisionInTheLossStopsTheStep) {
   const std::pair<at::ScalarType, double> overflows[] = {{at::kHalf, 7e4}, {at::kBFloat16, 1e30}};
   for (const auto& [type, scale] : overflows) {
     TrainingSetup setup = Setup();
-    setup.wrap = [&, type = type, scale = scale](const Policy& policy) { return std::make_unique<ScaledScores>(policy, type, scale); };
+    setup.wrap = [&, type = type, scale = scale](const Policy& policy) {
+      return std::make_unique<ScaledScores>(policy, type, scale);
+    };
     TrainingRun run(setup);
     std::vector<at::Tensor> before;
     for (const Parameter& parameter : run.parameters()) before.push_back(parameter.value.detach().clone());
     const auto metrics = run.trainer().Step();
     ASSERT_FALSE(metrics.ok()) << type;
     EXPECT_THAT(Message(metrics.status()), testing::ContainsRegex("inf|nan")) << type;
-    for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(run.parameters()[i].value.equal(before[i])) << "a refused step changes nothing";
+    for (size_t i = 0; i < before.size(); ++i)
+      EXPECT_TRUE(run.parameters()[i].value.equal(before[i])) << "a refused step changes nothing";
   }
 }
 

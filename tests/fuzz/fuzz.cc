@@ -21,14 +21,30 @@ std::string Mutate(std::string bytes, const RngKey& key, uint64_t trial) {
     const size_t at = where % range, length = 1 + draw(2) % 16;
     const char value = static_cast<char>(what >> 56);
     switch (what % 9) {
-      case 0: bytes.erase(at, length); break;
-      case 1: bytes.insert(at, bytes.substr(at, length)); break;
-      case 2: bytes.resize(at); break;
-      case 3: bytes[at] = static_cast<char>(bytes[at] ^ (1 << (what >> 32 & 7))); break;
-      case 4: bytes.insert(at, bytes.substr(draw(3) % bytes.size(), 4 * length)); break;
-      case 5: std::fill_n(bytes.begin() + static_cast<int64_t>(at), std::min<size_t>(4, bytes.size() - at), value < 0 ? '\xFF' : '\x80'); break;
-      case 6: bytes.insert(at, value < 0 ? "\xFF\xFF\xFF\x7F" : std::string(length % 8 + 1, '\0')); break;
-      default: bytes[at] = value;
+      case 0:
+        bytes.erase(at, length);
+        break;
+      case 1:
+        bytes.insert(at, bytes.substr(at, length));
+        break;
+      case 2:
+        bytes.resize(at);
+        break;
+      case 3:
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << (what >> 32 & 7)));
+        break;
+      case 4:
+        bytes.insert(at, bytes.substr(draw(3) % bytes.size(), 4 * length));
+        break;
+      case 5:
+        std::fill_n(bytes.begin() + static_cast<int64_t>(at), std::min<size_t>(4, bytes.size() - at),
+                    value < 0 ? '\xFF' : '\x80');
+        break;
+      case 6:
+        bytes.insert(at, value < 0 ? "\xFF\xFF\xFF\x7F" : std::string(length % 8 + 1, '\0'));
+        break;
+      default:
+        bytes[at] = value;
     }
   }
   return bytes;

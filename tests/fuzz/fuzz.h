@@ -11,8 +11,9 @@
 
 namespace gfn {
 
-// A copy with one to four changes: a byte set, a bit flipped, bytes removed, doubled, copied from elsewhere, cut off at the end, or
-// numbers at the limits of their type. Half of the changes fall into the first 2,048 bytes, where the structure of most formats is.
+// A copy with one to four changes: a byte set, a bit flipped, bytes removed, doubled, copied from elsewhere, cut off at the end,
+// or numbers at the limits of their type. Half of the changes fall into the first 2,048 bytes, where the structure of most
+// formats is.
 std::string Mutate(std::string bytes, const RngKey& key, uint64_t trial);
 
 // How many mutants of each format a test tries: `normal`, or what GFN_FUZZ_MUTANTS says (tools/fuzz sets it).

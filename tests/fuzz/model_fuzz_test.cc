@@ -33,7 +33,9 @@ class ModelFuzz : public testing::Test {
   const TestFolder folder_;
 };
 
-TEST_F(ModelFuzz, Gguf) { EXPECT_GT(FuzzCopy("format/tiny_qwen2.gguf", "", 1, LoadModel).num_read, 0) << "changed weights are weights"; }
+TEST_F(ModelFuzz, Gguf) {
+  EXPECT_GT(FuzzCopy("format/tiny_qwen2.gguf", "", 1, LoadModel).num_read, 0) << "changed weights are weights";
+}
 TEST_F(ModelFuzz, Safetensors) { FuzzCopy("models/tiny_gpt2", "model.safetensors", 3, LoadModel); }
 TEST_F(ModelFuzz, HuggingFaceConfig) { FuzzCopy("models/tiny_llama", "config.json", 4, LoadModel); }
 TEST_F(ModelFuzz, GptjConfig) { FuzzCopy("models/tiny_gptj", "config.json", 5, LoadModel); }
@@ -50,10 +52,12 @@ TEST_F(ModelFuzz, Llama2c) {
 }
 
 TEST_F(ModelFuzz, PeftConfig) {
-  FuzzCopy("peft/tiny_llama_patterns", "adapter_config.json", 8, [](const std::string& folder) { return ReadPeft(folder).status(); });
+  FuzzCopy("peft/tiny_llama_patterns", "adapter_config.json", 8,
+           [](const std::string& folder) { return ReadPeft(folder).status(); });
 }
 TEST_F(ModelFuzz, PeftWeights) {
-  FuzzCopy("peft/tiny_llama", "adapter_model.safetensors", 9, [](const std::string& folder) { return ReadPeft(folder).status(); });
+  FuzzCopy("peft/tiny_llama", "adapter_model.safetensors", 9,
+           [](const std::string& folder) { return ReadPeft(folder).status(); });
 }
 
 }  // namespace

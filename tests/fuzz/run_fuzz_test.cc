@@ -1,4 +1,5 @@
-// The project's own files: checkpoints and the other files of a run folder. A checkpoint's checksums stop almost all damage; so what is behind them is tried as well, as if somebody had made the checksums right.
+// The project's own files: checkpoints and the other files of a run folder. A checkpoint's checksums stop almost all damage; so
+// what is behind them is tried as well, as if somebody had made the checksums right.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -48,10 +49,11 @@ class RunFuzz : public testing::Test {
     manifest.environment = {{"cpu", "x"}, {"threads", "2"}};
     manifest.identity = {{"weights", "0123456789abcdef"}};
     manifest.best = BestScore{7, 0.5};
-    return WriteCheckpoint(folder_.path(), manifest, [](const std::string& folder) -> Status {
-             RETURN_IF_ERROR(WriteFileAtomic(JoinPath(folder, "a.bin"), "hello"));
-             return WriteFileAtomic(JoinPath(folder, "b.bin"), "world");
-           })
+    return WriteCheckpoint(folder_.path(), manifest,
+                           [](const std::string& folder) -> Status {
+                             RETURN_IF_ERROR(WriteFileAtomic(JoinPath(folder, "a.bin"), "hello"));
+                             return WriteFileAtomic(JoinPath(folder, "b.bin"), "world");
+                           })
         .value();
   }
 

@@ -18,7 +18,8 @@ using test::TinyByteLevel;
 Status LoadAndUse(const std::string& path) {
   ASSIGN_OR_RETURN(const auto tokenizer, LoadTokenizer(path));
   for (const bool flag : {false, true}) {
-    for (const std::string_view text : {"Once upon a time, 12 caf\u00e9s \U0001f600\n\n  <s>x</s> \xFF", "", "\u0120 \uFF21\u3000\u212B"}) {
+    for (const std::string_view text :
+         {"Once upon a time, 12 caf\u00e9s \U0001f600\n\n  <s>x</s> \xFF", "", "\u0120 \uFF21\u3000\u212B"}) {
       const std::vector<int32_t> ids = tokenizer->Encode(text, {.parse_special = flag, .continuation = !flag});
       tokenizer->Decode(ids, {.show_special = true});
       for (const int32_t id : ids) tokenizer->TokenBytes(id);
@@ -65,7 +66,8 @@ TEST_F(TokenizerFuzz, ByteLevelGguf) {
   types.back() = 3;
   test::GgufTestWriter writer;
   writer.String("tokenizer.ggml.model", "gpt2").String("tokenizer.ggml.pre", "smollm").Bool("tokenizer.ggml.add_bos_token", true);
-  writer.Uint("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(tiny.tokens.size() - 1)).Strings("tokenizer.ggml.merges", tiny.merges);
+  writer.Uint("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(tiny.tokens.size() - 1))
+      .Strings("tokenizer.ggml.merges", tiny.merges);
   writer.Ints("tokenizer.ggml.token_type", types).Strings("tokenizer.ggml.tokens", tiny.tokens);
   FuzzFile("tiny.gguf", writer.Finish(), 15);
 }
