@@ -8,31 +8,26 @@
 
 #include "llm/kernels/attention.h"
 #include "llm/kernels/elementwise.h"
+#include "llm/kernels/weight_type.h"
 
 namespace gfn {
 
-inline constexpr int64_t kPanelWidth = 48;  // = PackedMatrix::kPanelRows
-
-// y [n, cols] (+)= x W^T for consecutive panels of a packed matrix. Words are float32, or pairs of bfloat16 along `in`.
+// y [n, cols] (+)= x W^T for consecutive panels of a packed matrix.
 struct ApplyJob {
-  bool bfloat16;
-  const float* panels;  // [ceil(cols / 48)][words][48]
-  int64_t words;
-  const float* x;  // [n][words] with stride ld_x, as prepare_rows made it
+  PanelWeights weights;
+  const float* x;  // [n][operand_words] with stride ld_x, as prepare_rows made it
   int64_t ld_x;
   int64_t n;
   float* y;
   int64_t ld_y;
   int64_t cols;
   bool accumulate;
+  float* scratch;  // apply_scratch(n) words
 };
 
 // dx [n, in] (+)= dy [n, rows] W for consecutive panels of a packed matrix.
 struct TransposedJob {
-  bool bfloat16;
-  const float* panels;  // [ceil(rows / 48)][words][48]
-  int64_t words;
-  int64_t in;
+  PanelWeights weights;
   const float* dy;
   int64_t ld_dy;
   int64_t n;
@@ -84,9 +79,14 @@ struct ExponentialSum {
 
 struct KernelTable {
   const char* name;
-  // x [n, in] to words [n][ld_words], padded with zeros to an even count for bfloat16.
+  // Words that a row of x takes as an operand of a product; for bfloat16 padded with a zero to an even count of numbers.
+  int64_t (*operand_words)(bool bfloat16, int64_t in);
+  // x [n, in] to the words that a packed matrix stores: float32, or pairs of bfloat16 padded with a zero.
+  void (*pack_rows)(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t ld_x, float* words, int64_t ld_words);
+  // x [n, in] to operand words [n][ld_words].
   void (*prepare_rows)(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t ld_x, float* words, int64_t ld_words);
   void (*apply)(const ApplyJob& job);
+  int64_t (*apply_scratch)(int64_t n);
   void (*apply_transposed)(const TransposedJob& job);
   int64_t (*transposed_scratch)(bool bfloat16, int64_t n);
   // Copies [count, n] to rows of whole vectors, zeros behind; or with transpose from [n, count], count <= 16, where 16 rows are

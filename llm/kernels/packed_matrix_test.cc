@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -153,6 +154,132 @@ INSTANTIATE_TEST_SUITE_P(All, PackedMatrixTest,
                            return std::string(IsaName(std::get<0>(info.param))) +
                                   (std::get<1>(info.param) == WeightType::kBFloat16 ? "_bfloat16" : "_float32");
                          });
+
+// --- blocks of a file ---
+
+class PackedBlocksTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
+ protected:
+  void SetUp() override { scope_.emplace(std::get<0>(GetParam())); }
+  std::optional<ScopedIsa> scope_;
+};
+
+// A half-precision number from -4 to 4, its bytes, and its value.
+uint16_t SomeHalf(float x) { return static_cast<uint16_t>((x < 0 ? 0x8000 : 0) | ((x < 0 ? -x : x) * 1024 < 1 ? 3 : 0x2c00 + static_cast<int>((x < 0 ? -x : x) * 900))); }
+float HalfValue(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24) : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+// Rows of blocks in ggml's layout and the numbers that its reference makes of them.
+struct BlockRows {
+  std::vector<std::vector<unsigned char>> bytes;
+  std::vector<float> numbers;
+};
+BlockRows MakeBlocks(WeightType type, int64_t out, int64_t in) {
+  BlockRows rows;
+  const std::vector<float> random = Values(out * (in + in / 16), 7);
+  size_t next = 0;
+  for (int64_t o = 0; o < out; ++o) {
+    std::vector<unsigned char>& bytes = rows.bytes.emplace_back();
+    for (int64_t b = 0; b < in / 32; ++b) {
+      float scale[2] = {};
+      for (int s = 0; s < (type == WeightType::kQ4_1 ? 2 : 1); ++s) {
+        const uint16_t half = SomeHalf(random[next++]);
+        scale[s] = HalfValue(half);
+        bytes.push_back(static_cast<unsigned char>(half & 255));
+        bytes.push_back(static_cast<unsigned char>(half >> 8));
+      }
+      unsigned char q[32];
+      for (unsigned char& value : q) {
+        value = static_cast<unsigned char>(static_cast<int>(std::lround(random[next++] * 1000)) & (type == WeightType::kQ8_0 ? 255 : 15));
+        const int number = type == WeightType::kQ8_0 ? static_cast<signed char>(value) : (type == WeightType::kQ4_0 ? value - 8 : value);
+        const float product = static_cast<float>(number) * scale[0];
+        rows.numbers.push_back(product + scale[1]);
+      }
+      for (int j = 0; j < (type == WeightType::kQ8_0 ? 32 : 16); ++j) {
+        bytes.push_back(type == WeightType::kQ8_0 ? q[j] : static_cast<unsigned char>(q[j] | q[j + 16] << 4));
+      }
+    }
+  }
+  return rows;
+}
+
+TEST_P(PackedBlocksTest, EveryProductIsThatOfTheExpandedNumbersBitForBit) {
+  const WeightType type = std::get<1>(GetParam());
+  for (const bool bfloat16 : {false, true}) {
+    for (const Shape& s : {Shape{1, 49, 32}, Shape{2, 48, 64}, Shape{3, 100, 96}, Shape{5, 31, 1536}, Shape{16, 130, 576}, Shape{101, 97, 2080}}) {
+      const BlockRows rows = MakeBlocks(type, s.out, s.in);
+      std::vector<const unsigned char*> pointers;
+      for (const auto& row : rows.bytes) pointers.push_back(row.data());
+      PackedMatrix blocks(s.out, s.in, type, bfloat16);
+      const size_t cut = static_cast<size_t>(s.out / 2);
+      blocks.SetBlocks(0, std::span(pointers).first(cut));
+      blocks.SetBlocks(static_cast<int64_t>(cut), std::span(pointers).subspan(cut));
+      const PackedMatrix plain = PackedMatrix::Pack(rows.numbers.data(), s.out, s.in, bfloat16 ? WeightType::kBFloat16 : WeightType::kFloat32);
+      const std::vector<float> x = Values(s.n * s.in, 2), dy = Values(s.n * s.out, 3);
+      std::vector<float> y(s.n * s.out), want_y(s.n * s.out), dx(s.n * s.in), want_dx(s.n * s.in), row(s.in), want_row(s.in);
+      blocks.Apply(x.data(), s.n, s.in, y.data(), s.out, false, 2);
+      plain.Apply(x.data(), s.n, s.in, want_y.data(), s.out, false, 2);
+      ASSERT_EQ(std::memcmp(y.data(), want_y.data(), y.size() * sizeof(float)), 0) << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
+      blocks.ApplyTransposed(dy.data(), s.n, s.out, dx.data(), s.in, false, 2);
+      plain.ApplyTransposed(dy.data(), s.n, s.out, want_dx.data(), s.in, false, 2);
+      ASSERT_EQ(std::memcmp(dx.data(), want_dx.data(), dx.size() * sizeof(float)), 0) << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
+      for (const int64_t i : {int64_t{0}, s.out - 1}) {
+        blocks.Row(i, row.data());
+        plain.Row(i, want_row.data());
+        ASSERT_EQ(row, want_row);
+      }
+      EXPECT_LT(3 * blocks.bytes(), bfloat16 ? 2 * plain.bytes() : plain.bytes()) << "blocks are smaller";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PackedBlocksTest,
+                         testing::Combine(testing::ValuesIn(SupportedIsas()),
+                                          testing::Values(WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0)),
+                         [](const auto& info) {
+                           const WeightType type = std::get<1>(info.param);
+                           return std::string(IsaName(std::get<0>(info.param))) +
+                                  (type == WeightType::kQ4_0 ? "_q4_0" : type == WeightType::kQ4_1 ? "_q4_1" : "_q8_0");
+                         });
+
+TEST_P(PackedMatrixTest, LowRankShareEqualsNaive) {
+  for (const int64_t n : {1, 5, 16, 130}) {
+    const int64_t in = 70, out = 200, rank = 5;
+    const std::vector<float> w = Values(out * in, 1, 0.1), x = Values(n * in, 2), a = Values(2 * rank * in, 3, 0.1), b = Values(150 * rank, 4);
+    const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
+    // Two adapted ranges of outputs, [20, 90) and [90, 170), that share a panel.
+    LowRank low_rank;
+    low_rank.a = PackedMatrix::Pack(a.data(), 2 * rank, in, WeightType::kFloat32);
+    low_rank.rank = rank;
+    std::vector<LowRank::Part> parts(2);
+    const int64_t begins[] = {20, 90}, counts[] = {70, 80};
+    for (int p = 0; p < 2; ++p) {
+      parts[p].out_begin = begins[p];
+      parts[p].b = PackedMatrix(begins[p] % 48 + counts[p], rank, WeightType::kFloat32);
+      parts[p].b.SetRows(begins[p] % 48, counts[p], b.data() + (p == 0 ? 0 : 70 * rank), rank);
+    }
+    low_rank.parts = std::move(parts);
+    std::vector<float> t(n * 2 * rank), y(n * out), plain(n * out);
+    packed.ApplyWith(low_rank, t.data(), x.data(), n, in, y.data(), out, false, 2);
+    packed.Apply(x.data(), n, in, plain.data(), out, false, 2);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t o = 0; o < out; ++o) {
+        double want = plain[i * out + o];
+        for (int p = 0; p < 2; ++p) {
+          if (o < begins[p] || o >= begins[p] + counts[p]) continue;
+          for (int64_t r = 0; r < rank; ++r) {
+            double sum = 0;
+            for (int64_t k = 0; k < in; ++k) sum += static_cast<double>(a[(p * rank + r) * in + k]) * x[i * in + k];
+            want += sum * b[((p == 0 ? 0 : 70) + o - begins[p]) * rank + r];
+          }
+        }
+        ASSERT_NEAR(y[i * out + o], want, kTolerance * std::max(1.0, std::abs(want))) << "n " << n << " at " << i << ", " << o;
+      }
+    }
+  }
+}
 
 TEST(PackedMatrixDeathTest, RefusesARangeInsideAPanel) {
   const PackedMatrix packed(100, 4, WeightType::kFloat32);

@@ -13,8 +13,11 @@ namespace gfn::GFN_ISA {
 
 const KernelTable kTable = {
     .name = GFN_STRING(GFN_ISA) + sizeof("isa_") - 1,
+    .operand_words = OperandWords,
+    .pack_rows = PackRows,
     .prepare_rows = PrepareRows,
     .apply = Apply,
+    .apply_scratch = ApplyScratch,
     .apply_transposed = ApplyTransposed,
     .transposed_scratch = TransposedScratch,
     .copy_slice = CopySlice,
