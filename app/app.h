@@ -7,7 +7,7 @@
 #include "app/commands.h"
 #include "gflownet/base/status.h"
 #include "gflownet/train/run_folder.h"
-#include "tasks/task_parts.h"
+#include "tasks/build.h"
 
 namespace gfn {
 
@@ -24,16 +24,20 @@ Status Version();
 // One line on standard error.
 void Log(std::string_view line);
 
-// A trained sampler from a run folder: its config, its parts, and the parameters of a checkpoint.
+// A trained sampler from a run folder: its config, its task, and the parameters of a checkpoint.
 struct LoadedRun {
   RunPaths paths;
-  std::unique_ptr<TaskParts> parts;
+  RunConfig config;
+  std::unique_ptr<Task> task;
   int64_t step = 0;
   std::string checkpoint;
 };
 enum class WhichCheckpoint { kBest, kLast };
 // `path`: a run folder, or one of its checkpoints (then `which` plays no part).
 StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which);
+
+// Writes report.html of a run; returns its path.
+StatusOr<std::string> WriteRunReport(const RunPaths& paths);
 
 // 0, 1 or 2 for a status; its message goes to standard error.
 int ExitCode(const Status& status);

@@ -13,6 +13,7 @@
 #include "gflownet/tensor/device.h"
 #include "gflownet/tensor/random.h"
 #include "report/table.h"
+#include "tasks/infill/infill_parts.h"
 
 namespace gfn {
 namespace {
@@ -78,19 +79,20 @@ struct PhaseResult {
 
 Status Bench(const BenchCommand& command) {
   if (command.what != "infill") return InvalidArgument("unknown benchmark '" + command.what + "'; known: infill");
-  RunConfig config;
-  config.model.path = command.model.empty() ? ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf" : command.model;
-  ASSIGN_OR_RETURN(config.model.dtype, ParseEnum<ModelDtype>(command.dtype));
-  config.device = command.device;
-  config.threads = command.threads;
-  config.lora.rank = command.rank;
-  config.lora.alpha = static_cast<double>(command.rank);
+  RunSettings settings;
+  ModelSourceConfig& source = settings.model.emplace();
+  source.path = command.model.empty() ? ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf" : command.model;
+  ASSIGN_OR_RETURN(source.dtype, ParseEnum<ModelDtype>(command.dtype));
+  settings.device = command.device;
+  settings.threads = command.threads;
+  settings.lora.emplace();
+  settings.lora->rank = command.rank;
+  settings.lora->alpha = static_cast<double>(command.rank);
   InfillConfig task;
   task.support.min_len = 0;
   task.support.max_len = command.max_len;
   task.share_prefixes = command.share_prefixes;
-  config.task = task;
-  ASSIGN_OR_RETURN(const std::unique_ptr<TaskParts> parts, Build(config, Log));
+  ASSIGN_OR_RETURN(const std::unique_ptr<InfillParts> parts, BuildInfill(task, settings, Log));
   // Rollouts of one shape: the same world with only one legal length.
   SequenceSupport one_length = parts->environment->support();
   one_length.min_len = one_length.max_len;
@@ -110,7 +112,7 @@ Status Bench(const BenchCommand& command) {
     conditions.push_back(id);
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<Objective> objective, MakeObjective(ModifiedSubTbConfig{}));
-  ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(config.optimizer, &parts->parameters));
+  ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(settings.optimizer, &parts->parameters));
   const SequencePolicy one_length_policy(*parts->model, &parts->adapter, &parts->parameters, *sampling_world);
   const double peak = MeasureGemmPeak(*parts->model);
   const Flops flops = CountFlops(*parts->model);

@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/train/checkpoint.h"
+#include "tasks/training.h"
 
 namespace gfn {
 
@@ -26,9 +27,9 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which) {
   ASSIGN_OR_RETURN(const CheckpointManifest manifest, VerifyCheckpoint(checkpoint));
   run.step = manifest.step;
   run.checkpoint = checkpoint;
-  ASSIGN_OR_RETURN(const RunConfig config, ReadConfigText<RunConfig>(manifest.config, checkpoint + " (its configuration)"));
-  ASSIGN_OR_RETURN(run.parts, Build(config, Log));
-  RETURN_IF_ERROR(LoadTrainedParameters(*run.parts, checkpoint));
+  ASSIGN_OR_RETURN(run.config, ReadRunConfigText(manifest.config, checkpoint + " (its configuration)"));
+  ASSIGN_OR_RETURN(run.task, BuildTask(run.config, Log));
+  RETURN_IF_ERROR(LoadTrainedParameters(checkpoint, *run.task->sampler().parameters));
   return run;
 }
 

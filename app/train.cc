@@ -4,47 +4,16 @@
 #include "app/app.h"
 #include "gflownet/base/config_reader.h"
 #include "gflownet/base/file_util.h"
-#include "gflownet/base/interval.h"
+#include "gflownet/base/phase.h"
 #include "gflownet/base/progress.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/train/drive.h"
 #include "gflownet/train/environment.h"
 #include "gflownet/train/signals.h"
+#include "tasks/training.h"
 
 namespace gfn {
 namespace {
-
-std::vector<ConditionId> First(const std::vector<ConditionId>& conditions, int64_t max) {
-  const size_t count = max == 0 ? conditions.size() : std::min<size_t>(conditions.size(), static_cast<size_t>(max));
-  return {conditions.begin(), conditions.begin() + static_cast<int64_t>(count)};
-}
-
-// Means over conditions of what a sampler's own samples say of it, under names with a prefix.
-Status Measure(const TaskParts& parts, const Policy& policy, const std::vector<ConditionId>& conditions, const std::string& prefix,
-               StepMetrics& metrics) {
-  const EvaluationConfig& config = parts.config.evaluation;
-  SamplerEvaluationOptions options;
-  options.num_samples = config.samples;
-  options.batch_rows = config.batch_rows;
-  // The same draws at every evaluation: differences between steps are paired.
-  options.key = {static_cast<uint64_t>(parts.config.seed), RngPurpose::kEval, 0};
-  ASSIGN_OR_RETURN(const auto samples, SampleConditions(*parts.environment, policy, *parts.reward, conditions, options));
-  double elbo = 0, bound = 0, spread = 0, length = 0, log_reward = 0;
-  for (const ConditionSamples& condition : samples) {
-    elbo += condition.Elbo();
-    bound += condition.IwBound();
-    spread += condition.Spread();
-    length += condition.MeanLength();
-    log_reward += condition.MeanLogReward();
-  }
-  const double n = static_cast<double>(samples.size());
-  metrics.Set(prefix + "elbo", elbo / n);
-  metrics.Set(prefix + "iw_bound", bound / n);
-  metrics.Set(prefix + "spread", spread / n);
-  metrics.Set(prefix + "log_reward", log_reward / n);
-  metrics.Set(prefix + "length", length / n);
-  return OkStatus();
-}
 
 StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config, const std::string& out) {
   if (!command.resume) {
@@ -61,7 +30,7 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
     return RunFolder::Create(out, WriteConfig(config));
   }
   ASSIGN_OR_RETURN(RunFolder run, RunFolder::Open(out));
-  ASSIGN_OR_RETURN(const RunConfig before, ReadConfigText<RunConfig>(run.config_text(), run.paths().config()));
+  ASSIGN_OR_RETURN(const RunConfig before, ReadRunConfigText(run.config_text(), run.paths().config()));
   std::vector<ConfigDifference> allowed;
   std::vector<std::string> refused;
   for (const ConfigDifference& difference : DiffConfigs(before, config)) {
@@ -81,81 +50,87 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
   return run;
 }
 
+// What the loop tells the user while it runs.
+class Display {
+ public:
+  Display(int64_t max_steps, std::vector<std::string> highlights) : max_steps_(max_steps), highlights_(std::move(highlights)) {}
+
+  void OnStep(const StepReport& report) {
+    if (progress_ == nullptr) progress_ = std::make_unique<Progress>("train", max_steps_, report.step - 1);
+    NamedNumbers numbers;
+    if (const double* loss = report.metrics->Find("loss"); loss != nullptr && std::isfinite(*loss)) numbers.push_back({"loss", *loss});
+    for (const std::string& name : highlights_) {
+      if (const double* value = report.metrics->Find(name); value != nullptr && std::isfinite(*value)) numbers.push_back({name, *value});
+    }
+    const double* actions = report.metrics->Find("sampled_actions");
+    progress_->Update(report.step, numbers, actions != nullptr ? static_cast<int64_t>(*actions) : 0);
+  }
+  void OnEvaluation(int64_t step, const Evaluation& evaluation) {
+    std::string line = "step " + std::to_string(step) + ":";
+    for (const std::string& name : highlights_) {
+      if (const double* value = evaluation.metrics.Find(name); value != nullptr) line += "  " + name + " " + FormatShort(*value);
+    }
+    if (progress_ != nullptr) {
+      progress_->Print(line);
+    } else {
+      Log(line);
+    }
+  }
+  void Finish() {
+    if (progress_ != nullptr) progress_->Finish();
+  }
+
+ private:
+  int64_t max_steps_;
+  std::vector<std::string> highlights_;
+  std::unique_ptr<Progress> progress_;
+};
+
 }  // namespace
 
 Status Train(const TrainCommand& command) {
   // 1. Configuration and run folder.
-  ASSIGN_OR_RETURN(const RunConfig config, ReadConfigFile<RunConfig>(command.config, command.overrides));
+  ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
   const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
   ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));
   const SignalGuard signals;
 
-  // 2. Model, data and sampler.
-  ASSIGN_OR_RETURN(const std::unique_ptr<TaskParts> parts, Build(config, Log));
-  const InfillConfig& task = std::get<InfillConfig>(config.task);
-  ASSIGN_OR_RETURN(const TaskSplit train, LoadSplit(*parts, task.data.train));
-  TaskSplit validation;
-  if (!task.data.validation.empty()) {
-    ASSIGN_OR_RETURN(validation, LoadSplit(*parts, task.data.validation));
-  }
-  ASSIGN_OR_RETURN(const TrajectoryBatch given, MakeGivenObjects(*parts, train, JoinPath(out, "simulated.jsonl"), Log));
-  ASSIGN_OR_RETURN(const TrainingParts training, MakeTraining(*parts, train, given, run.paths().failures()));
+  // 2. The task and its training.
+  ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, BuildTask(config, Log));
+  ASSIGN_OR_RETURN(const TrainingData data, task->LoadTraining(run.paths(), Log));
+  ASSIGN_OR_RETURN(const TrainingParts training, MakeTraining(config, *task, data, run.paths().failures()));
 
   // 3. The loop.
+  Display display(config.train.limits.max_steps, task->Highlights());
   DriveOptions options;
   options.limits = config.train.limits;
   options.checkpoint = config.checkpoint;
   options.validation = config.validation;
-  options.environment = DescribeEnvironment(parts->model->device());
+  options.environment = DescribeEnvironment(task->sampler().device);
   options.environment["micro_batch_conditions"] = std::to_string(config.train.trainer.micro_batch_conditions);
   options.log = Log;
   options.stop_requested = [&signals] { return signals.stop_requested(); };
-  std::unique_ptr<Progress> progress;
-  options.on_step = [&](const StepReport& report) {
-    if (progress == nullptr) progress = std::make_unique<Progress>("train", config.train.limits.max_steps, report.step - 1);
-    NamedNumbers numbers;
-    for (const char* name : {"loss", "elbo", "spread"}) {
-      if (const double* value = report.metrics->Find(name); value != nullptr && std::isfinite(*value)) numbers.push_back({name, *value});
-    }
-    const double* tokens = report.metrics->Find("sampled_actions");
-    progress->Update(report.step, numbers, tokens != nullptr ? static_cast<int64_t>(*tokens) : 0);
-  };
+  options.on_step = [&](const StepReport& report) { display.OnStep(report); };
   options.evaluate = [&](int64_t) -> StatusOr<Evaluation> {
     const Phase phase("validation");
-    Evaluation evaluation;
-    const auto train_part = First(train.conditions, config.evaluation.max_conditions);
-    const auto unseen_part = First(validation.conditions, config.evaluation.max_conditions);
-    if (!unseen_part.empty()) RETURN_IF_ERROR(Measure(*parts, *parts->policy, unseen_part, "validation.", evaluation.metrics));
-    RETURN_IF_ERROR(Measure(*parts, *parts->policy, First(train_part, std::max<int64_t>(1, static_cast<int64_t>(unseen_part.size()))), "train.", evaluation.metrics));
-    evaluation.score = *evaluation.metrics.Find(unseen_part.empty() ? "train.elbo" : "validation.elbo");
-    return evaluation;
+    return task->Validate();
   };
-  options.on_evaluation = [&](int64_t step, const Evaluation& evaluation) {
-    std::string line = "step " + std::to_string(step) + ":";
-    for (const auto& [name, value] : evaluation.metrics.values()) {
-      if (name.ends_with("elbo") || name.ends_with("spread")) line += "  " + name + " " + FormatShort(value);
-    }
-    if (progress != nullptr) {
-      progress->Print(line);
-    } else {
-      Log(line);
-    }
-  };
+  options.on_evaluation = [&](int64_t step, const Evaluation& evaluation) { display.OnEvaluation(step, evaluation); };
   const auto result = Drive(*training.trainer, run, options);
-  if (progress != nullptr) progress->Finish();
+  display.Finish();
   RETURN_IF_ERROR(result.status());
 
-  // 4. The adapter of the best checkpoint (the last one without validation), and how to go on.
+  // 4. The best checkpoint (the last one without validation) as what others read, the report, and how to go on.
   if (result->reason == StopReason::kSignal) {
     Log("stopped by a signal after step " + std::to_string(result->num_steps) + "; everything is saved. To go on:\n  gfn train " + command.config +
         " --out " + out + " --resume");
     return OkStatus();
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
-  if (best.ok()) RETURN_IF_ERROR(LoadTrainedParameters(*parts, best->path));
-  RETURN_IF_ERROR(ExportAdapter(*parts, run.paths().adapter()));
-  Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); adapter of step " +
-      std::to_string(best.ok() ? best->manifest.step : result->num_steps) + " in " + run.paths().adapter());
+  if (best.ok()) RETURN_IF_ERROR(LoadTrainedParameters(best->path, *task->sampler().parameters));
+  ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
+  ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
+  Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " + exported + "; report in " + report);
   std::cout << out << std::endl;
   return OkStatus();
 }

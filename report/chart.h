@@ -4,6 +4,7 @@
 // chart says how many. A line is interrupted where a value is left out.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -107,6 +108,20 @@ struct BarChart {
   Axis x = {};
   std::vector<BarGroup> groups = {};
   std::vector<Mark> x_marks = {};
+};
+
+// Values on a grid, row 0 at the bottom: whole pictures beside each other on one colour scale from zero.
+struct HeatPanel {
+  std::string name = {};
+  std::vector<double> values = {};  // row-major, num_rows x num_columns
+};
+struct HeatMap {
+  int64_t num_rows = 0;
+  int64_t num_columns = 0;
+  Axis x = {};  // the labels alone
+  Axis y = {};
+  std::vector<HeatPanel> panels = {};
+  Hue hue = Hue::kAuto;
 };
 
 }  // namespace gfn::report

@@ -33,7 +33,7 @@ struct Preformatted {
 
 struct Figure {
   std::string title = {};
-  std::variant<LineChart, ScatterChart, Histogram, BarChart> chart = {};
+  std::variant<LineChart, ScatterChart, Histogram, BarChart, HeatMap> chart = {};
   std::string how_to_read = {};  // below the picture
   bool half_width = false;       // neighbouring figures of half width stand side by side
 };

@@ -36,6 +36,8 @@ Drawing Draw(const ScatterChart& chart, const PlotSize& size);
 Drawing Draw(const Histogram& chart, const PlotSize& size);
 // The height follows from the number of bars; size.height is not used.
 Drawing Draw(const BarChart& chart, const PlotSize& size);
+// The height follows from the shape of the cells.
+Drawing Draw(const HeatMap& map, const PlotSize& size);
 
 // "h1" .. "h7"; kAuto takes the hue of the position.
 std::string HueClass(Hue hue, size_t position);

@@ -4,12 +4,44 @@
 #include "gflownet/tensor/device.h"
 
 namespace gfn {
+namespace {
+
+bool UsesLanguageModel(const TaskConfig& task) {
+  return std::visit([]<class T>(const T&) { return T::kUsesLanguageModel; }, task);
+}
+
+RunConfig Completed(RunConfig config) {
+  if (UsesLanguageModel(config.task) && !config.lora) config.lora.emplace();
+  return config;
+}
+
+}  // namespace
+
+std::string TaskKind(const RunConfig& config) {
+  return std::visit([]<class T>(const T&) { return std::string(T::kKind); }, config.task);
+}
 
 void RunConfig::Validate(ConfigErrors& errors) const {
   if (const auto parsed = ParseDevice(device); !parsed.ok()) errors.Add("device", Message(parsed.status()));
   if (train.trainer.warm_start_steps > 0 && std::get<0>(warm_start).importance && train.trainer.rollouts < 2) {
     errors.Add("train.rollouts", "importance weights need at least 2 rollouts of a condition");
   }
+  if (UsesLanguageModel(task)) {
+    if (!model) errors.Add("model", "is missing: task kind " + TaskKind(*this) + " needs a language model (model: {path: ...})");
+  } else {
+    if (model) errors.Add("model", "is given, but task kind " + TaskKind(*this) + " has no language model");
+    if (lora) errors.Add("lora", "is given, but task kind " + TaskKind(*this) + " has no language model");
+  }
+}
+
+StatusOr<RunConfig> ReadRunConfig(const std::string& path, const std::vector<std::string>& overrides) {
+  ASSIGN_OR_RETURN(RunConfig config, ReadConfigFile<RunConfig>(path, overrides));
+  return Completed(std::move(config));
+}
+
+StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name) {
+  ASSIGN_OR_RETURN(RunConfig config, ReadConfigText<RunConfig>(text, name));
+  return Completed(std::move(config));
 }
 
 std::string ConfigReference() {

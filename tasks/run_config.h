@@ -2,79 +2,23 @@
 // After parsing nobody sees YAML again, and every part gets its own struct.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
-#include "gflownet/base/config_errors.h"
-#include "gflownet/base/config_rules.h"
-#include "gflownet/base/enum_table.h"
-#include "gflownet/core/objective.h"
-#include "gflownet/core/trainer.h"
-#include "gflownet/train/drive.h"
-#include "gflownet/train/optimizer.h"
-#include "llm/lora/lora.h"
-#include "llm/model/frozen_matrix.h"
+#include "gflownet/base/status.h"
 #include "tasks/infill/infill_config.h"
+#include "tasks/task/run_settings.h"
+#include "tasks/world/hypergrid_world.h"
+#include "tasks/world/world_config.h"
 
 namespace gfn {
 
-GFN_ENUM_TABLE(ModelDtype, {ModelDtype::kFloat32, "fp32", "32-bit floats"},
-               {ModelDtype::kBFloat16, "bf16", "bfloat16 weights, fp32 activations and adapter"},
-               {ModelDtype::kFloat64, "fp64", "64-bit floats: for checks on tiny models"})
+// A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
+using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>>;
 
-struct ModelSourceConfig {
-  std::string path;
-  std::string tokenizer;
-  ModelDtype dtype = ModelDtype::kFloat32;
-
-  template <class V>
-  void Visit(V& v) {
-    v("path", path, "a .gguf file, a Hugging Face folder or a llama2.c .bin", Required{}, NonEmpty{});
-    v("tokenizer", tokenizer, "a tokenizer file or folder; empty: the one in the model's file or folder");
-    v("dtype", dtype, "type of the frozen weights");
-  }
-};
-
-struct TrainConfig {
-  LimitsConfig limits;
-  TrainerConfig trainer;
-
-  template <class V>
-  void Visit(V& v) {
-    limits.Visit(v);
-    trainer.Visit(v);
-  }
-};
-
-struct EvaluationConfig {
-  int64_t samples = 16;
-  int64_t max_conditions = 0;
-  int64_t batch_rows = 64;
-
-  template <class V>
-  void Visit(V& v) {
-    v("samples", samples, "samples of each condition in `gfn eval` and in validation", AtLeast(2));
-    v("max_conditions", max_conditions, "evaluate only the first so many conditions while training; 0: all", NonNegative());
-    v("batch_rows", batch_rows, "rollouts that are sampled at a time", AtLeast(1));
-  }
-};
-
-struct RunConfig {
-  std::string name = "run";
-  int64_t seed = 1;
-  std::string device = "cpu";
-  int threads = 0;
-  ModelSourceConfig model;
-  std::variant<InfillConfig> task;
-  LoraConfig lora;
-  ObjectiveConfig objective = ModifiedSubTbConfig{};
-  std::variant<MaximumLikelihoodConfig> warm_start;
-  TrainConfig train;
-  OptimizerConfig optimizer;
-  ValidationConfig validation;
-  EvaluationConfig evaluation;
-  CheckpointConfig checkpoint;
+struct RunConfig : RunSettings {
+  TaskConfig task;
 
   template <class V>
   void Visit(V& v) {
@@ -82,9 +26,9 @@ struct RunConfig {
     v("seed", seed, "of every random draw", NonNegative());
     v("device", device, "cpu, cuda or cuda:N");
     v("threads", threads, "CPU threads; 0: all cores", NonNegative());
-    v("model", model, "the language model: base of the policy, and the reward");
+    v("model", model, "the language model: base of the policy, and the reward; null for tasks without one");
     v("task", task, "what is sampled given what");
-    v("lora", lora, "the adapter that is trained");
+    v("lora", lora, "the adapter of the language model that is trained; null: its defaults, or none for tasks without a model");
     v("objective", objective, "the training loss");
     v("warm_start", warm_start, "the loss of the first train.warm_start_steps steps");
     v("train", train, "one optimiser step, and how many");
@@ -95,6 +39,13 @@ struct RunConfig {
   }
   void Validate(ConfigErrors& errors) const;
 };
+
+// The kind of the task, as in YAML.
+std::string TaskKind(const RunConfig& config);
+
+// YAML files with overrides "a.b=c", and text as it stands in a run folder. Defaults that depend on the task are filled in.
+StatusOr<RunConfig> ReadRunConfig(const std::string& path, const std::vector<std::string>& overrides = {});
+StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name);
 
 // docs/config.md: every key with its default, limits and meaning.
 std::string ConfigReference();

@@ -8,7 +8,8 @@
 #include "gflownet/base/config_reader.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/test_folder.h"
-#include "tasks/task_parts.h"
+#include "tasks/infill/infill_parts.h"
+#include "tasks/run_config.h"
 
 namespace gfn {
 namespace {
@@ -34,22 +35,24 @@ class OnStories : public testing::Test {
     if (!std::filesystem::exists(kStories)) GTEST_SKIP() << "needs " << kStories;
   }
   // A sampler whose adapter does something; the seed decides its values.
-  static std::unique_ptr<TaskParts> MakeParts(int64_t seed) {
-    RunConfig config;
-    config.seed = seed;
-    config.threads = 1;
-    config.model.path = kStories + "stories260K.bin";
-    config.model.tokenizer = kStories + "tok512.bin";
-    config.lora.rank = 2;
-    std::get<InfillConfig>(config.task).support.min_len = 2;
-    auto parts = Build(config, {});
+  static std::unique_ptr<InfillParts> MakeParts(int64_t seed) {
+    RunSettings settings;
+    settings.seed = seed;
+    settings.threads = 1;
+    ModelSourceConfig& model = settings.model.emplace();
+    model.path = kStories + "stories260K.bin";
+    model.tokenizer = kStories + "tok512.bin";
+    settings.lora.emplace().rank = 2;
+    InfillConfig task;
+    task.support.min_len = 2;
+    auto parts = BuildInfill(task, settings, {});
     EXPECT_TRUE(parts.ok()) << parts.status();
     const at::NoGradGuard no_grad;
     for (const Parameter& parameter : (*parts)->parameters) at::Tensor(parameter.value).add_(0.01 * static_cast<double>(seed));
     (*parts)->parameters.RaiseVersion();
     return std::move(*parts);
   }
-  static double LogQ(TaskParts& parts) {
+  static double LogQ(InfillParts& parts) {
     const InfillExample example{.id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big."};
     const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
     const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);

@@ -146,8 +146,8 @@ const std::vector<Layer>& Layers() {
                 files = tensor + Names{"llm/format"}, model = files + Names{"llm/kernels"},
                 lora = model + Names{"llm/model"}, generate = lora + Names{"llm/lora", "llm/tokenizer"},
                 engine = generate + Names{"llm/generate", "llm/metrics"};
-    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn"};
-    const Names below_app = below_tasks + Names{"report", "tasks", "tasks/*"};
+    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn", "report"};
+    const Names below_app = below_tasks + Names{"tasks", "tasks/*"};
     return std::vector<Layer>{
         {"gflownet/base", {}, false},
         {"gflownet/tensor", base},
@@ -164,13 +164,16 @@ const std::vector<Layer>& Layers() {
         {"llm/lora", lora},
         {"llm/generate", generate},
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
-        {"tasks/*", below_tasks},
+        {"tasks/task", core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
+        {"tasks/world", core + Names{"gflownet/env", "gflownet/estimate", "report", "tasks/task"}},  // knows no language model
+        {"tasks/*", below_tasks + Names{"tasks/task"}},
         {"tasks", below_tasks + Names{"tasks/*"}},
         {"app", below_app},
         {"tools/gfn", base + Names{"app"}, false},
         {"tests/support", below_tasks},
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
+        {"examples/*", core + Names{"gflownet/env"}},  // built outside the tree, from the installed headers
         {"cmake", {}},  // the precompiled header
     };
   }();

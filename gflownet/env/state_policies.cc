@@ -61,7 +61,7 @@ StateValues TabularPolicy::Evaluate(const State& state) const {
 MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
                      const MlpOptions& options, const RngKey& init)
     : StatePolicy(environment), features_(std::move(features)), dtype_(options.heads.dtype),
-      trunk_(&parameters, "mlp", kGroup, HiddenSizes(num_features, options), Activation::kRelu, init, dtype_) {
+      trunk_(&parameters, "mlp", kGroup, HiddenSizes(num_features, options), MlpActivation::kRelu, init, dtype_) {
   const EnvironmentSpec& spec = environment.Spec();
   // Each head draws from a key of its own, beside the trunk's.
   auto head = [&](const std::string& name, int64_t out, uint64_t number) {

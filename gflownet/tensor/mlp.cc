@@ -7,7 +7,7 @@
 namespace gfn {
 
 Mlp::Mlp(ParameterSet* parameters, const std::string& name, const std::string& group,
-         const std::vector<int64_t>& sizes, Activation activation, const RngKey& key, at::ScalarType dtype)
+         const std::vector<int64_t>& sizes, MlpActivation activation, const RngKey& key, at::ScalarType dtype)
     : activation_(activation) {
   GFN_CHECK_GE(sizes.size(), 2u) << "an MLP needs an input and an output size";
   for (size_t i = 0; i + 1 < sizes.size(); ++i) {
@@ -18,7 +18,7 @@ Mlp::Mlp(ParameterSet* parameters, const std::string& name, const std::string& g
 at::Tensor Mlp::Apply(const at::Tensor& x) const {
   at::Tensor y = layers_.front().Apply(x);
   for (size_t i = 1; i < layers_.size(); ++i) {
-    y = activation_ == Activation::kRelu ? at::relu(y) : at::leaky_relu(y, 0.01);
+    y = activation_ == MlpActivation::kRelu ? at::relu(y) : at::leaky_relu(y, 0.01);
     y = layers_[i].Apply(y);
   }
   return y;

@@ -27,13 +27,13 @@ TEST(LinearTest, LayersOfOneKeyDifferByName) {
 }
 
 TEST(MlpTest, IsItsLayersWithTheActivationBetweenThem) {
-  for (const Activation activation : {Activation::kRelu, Activation::kLeakyRelu}) {
+  for (const MlpActivation activation : {MlpActivation::kRelu, MlpActivation::kLeakyRelu}) {
     ParameterSet set;
     const Mlp mlp(&set, "net", "policy", {5, 7, 2}, activation, kKey, at::kDouble);
     EXPECT_EQ(set.num_elements(), 5 * 7 + 7 + 7 * 2 + 2);
     const at::Tensor x = at::linspace(-2, 2, 15, at::kDouble).reshape({3, 5});
     const at::Tensor hidden = at::linear(x, set.Get("net.0.weight"), set.Get("net.0.bias"));
-    const double slope = activation == Activation::kRelu ? 0 : 0.01;
+    const double slope = activation == MlpActivation::kRelu ? 0 : 0.01;
     const at::Tensor active = at::where(hidden > 0, hidden, hidden * slope);
     const at::Tensor expected = at::linear(active, set.Get("net.1.weight"), set.Get("net.1.bias"));
     EXPECT_TRUE(AllClose(mlp.Apply(x), expected, ToleranceOf(at::kDouble)));

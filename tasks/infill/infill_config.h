@@ -78,6 +78,7 @@ struct InfillSimulation {
 
 struct InfillConfig {
   static constexpr std::string_view kKind = "infill";
+  static constexpr bool kUsesLanguageModel = true;
   InfillData data;
   std::string prompt = "This story ends like this: {Y}\n\n{X}";
   InfillSupport support;

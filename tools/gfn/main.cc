@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   gfn::SampleCommand sample;
   sub = app.add_subcommand("sample", "Draw samples from a trained sampler; prints JSON lines: text, log_pf, log_reward, terms");
   sub->add_option("run", sample.run, "Run folder, or a checkpoint in one")->required();
-  sub->add_option("--input", sample.input, "JSON lines of the task's format; - is standard input")->required();
+  sub->add_option("--input", sample.input, "JSON lines of the task's format, for tasks that have an input; - is standard input");
   sub->add_option("--num", sample.num, "Samples of each line")->capture_default_str();
   sub->add_option("--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself")->capture_default_str();
   sub->add_option("--top-k", sample.top_k, "Sample among the k most probable tokens; 0: all")->capture_default_str();
@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
   sub->callback([&] { chosen = sample; });
 
   gfn::EvalCommand eval;
-  sub = app.add_subcommand("eval", "Compare the trained sampler with the fixed baselines on a split; prints a table");
+  sub = app.add_subcommand("eval", "Measure the trained sampler: against fixed baselines on a split, or against the exact answer of a world; prints a table");
   sub->add_option("run", eval.run, "Run folder, or a checkpoint in one")->required();
   sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
   sub->add_option("--data", eval.data, "A file of the task's format instead of a split");

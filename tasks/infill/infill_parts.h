@@ -1,5 +1,4 @@
-// Everything a command works with, built from a RunConfig in one place: tasks::Build is the only code that names concrete
-// classes of models, worlds, policies and rewards.
+// What the infilling task is made of: model, tokenizer, adapter, world, policies and reward, built in one place.
 #pragma once
 
 #include <functional>
@@ -7,9 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "gflownet/core/log_z.h"
-#include "gflownet/core/objective.h"
-#include "gflownet/core/trainer.h"
 #include "llm/format/weight_source.h"
 #include "llm/gfn/likelihood_reward.h"
 #include "llm/gfn/sampler_evaluation.h"
@@ -18,12 +14,12 @@
 #include "llm/lora/lora.h"
 #include "llm/tokenizer/tokenizer.h"
 #include "tasks/infill/infill_data.h"
-#include "tasks/run_config.h"
+#include "tasks/task/task.h"
 
 namespace gfn {
 
 // The examples of one split, with the conditions they are.
-struct TaskSplit {
+struct InfillSplit {
   std::vector<InfillExample> examples;
   std::vector<ConditionId> conditions;           // [examples], in the run's template
   std::vector<ConditionId> baseline_conditions;  // [examples], in the fixed template of the untrained baseline
@@ -32,8 +28,9 @@ struct TaskSplit {
 // The template of the fixed baseline that every recipe is compared with, whatever its own is.
 inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}";
 
-struct TaskParts {
-  RunConfig config;
+struct InfillParts {
+  InfillConfig task;
+  RunSettings settings;  // with model and lora
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<WeightSource> source;
   std::unique_ptr<LanguageModel> model;
@@ -48,34 +45,22 @@ struct TaskParts {
 };
 
 // Loads model and tokenizer and makes the sampler. Nothing of the data is read. `log` may be empty.
-StatusOr<std::unique_ptr<TaskParts>> Build(const RunConfig& config, const std::function<void(std::string_view)>& log);
+StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log);
 
 // Reads examples and adds their conditions. Contexts that are too long for the model are refused by name.
-StatusOr<TaskSplit> LoadSplit(TaskParts& parts, const std::string& path);
-StatusOr<ConditionId> AddCondition(TaskParts& parts, const std::string& prompt_template, const InfillExample& example);
+StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path);
+StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example);
 
 // Stories simulated by the frozen model as given objects, for a warm start; empty without any. They are kept in the file `cache`,
 // so that a resumed run takes up the same ones without computing them again.
-StatusOr<TrajectoryBatch> MakeGivenObjects(TaskParts& parts, const TaskSplit& train, const std::string& cache,
-                                           const std::function<void(std::string_view)>& log);
-
-// What a training run needs beside the parts.
-struct TrainingParts {
-  std::unique_ptr<Objective> objective, warm_start;
-  std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<Trainer> trainer;
-};
-StatusOr<TrainingParts> MakeTraining(TaskParts& parts, const TaskSplit& train, const TrajectoryBatch& given, const std::string& failure_folder);
-
-// The trained parameters of a checkpoint that a Trainer wrote, into parts.parameters; what belongs to training alone is left out.
-Status LoadTrainedParameters(TaskParts& parts, const std::string& checkpoint);
+StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit& train, const std::string& cache,
+                                           const LogFunction& log);
 
 // Saves the sampler for others: the PEFT folder, and beside it gfn_sampler.json with all that the adapter alone does not say
 // (template, stops, legal vocabulary, lengths, temperature, hash and stored type of the base weights).
-Status ExportAdapter(const TaskParts& parts, const std::string& folder);
+Status ExportAdapter(const InfillParts& parts, const std::string& folder);
 // Replaces the adapter's values by those of a PEFT folder. If the folder has a gfn_sampler.json, base weights and tokenizer must
 // be the ones that it names.
-Status ImportAdapter(TaskParts& parts, const std::string& folder);
+Status ImportAdapter(InfillParts& parts, const std::string& folder);
 
 }  // namespace gfn

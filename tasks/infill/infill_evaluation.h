@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "gflownet/base/interval.h"
-#include "nlohmann/json_fwd.hpp"
 #include "report/report.h"
-#include "tasks/task_parts.h"
+#include "tasks/infill/infill_parts.h"
 
 namespace gfn {
 
@@ -21,7 +20,7 @@ struct SamplerResult {
 };
 
 struct EvaluationResult {
-  TaskSplit split;
+  InfillSplit split;
   int64_t num_samples = 0;
   std::vector<SamplerResult> samplers;
 
@@ -30,13 +29,13 @@ struct EvaluationResult {
   const SamplerResult& BetterBaseline() const;
 };
 
-StatusOr<EvaluationResult> EvaluateSamplers(TaskParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions);
+StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions);
 
 // {"samplers": {name: {metric: {"mean", "ci95": [low, high]}}}, "paired": {...}, ...}
 nlohmann::json EvaluationToJson(const EvaluationResult& result);
 // The table for a terminal and for the report.
 report::Table EvaluationTable(const EvaluationResult& result);
 // A few conditions with samples of the untrained and the trained sampler.
-std::vector<report::SampleCard> SampleCards(const TaskParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples);
+std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples);
 
 }  // namespace gfn

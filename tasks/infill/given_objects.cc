@@ -3,8 +3,8 @@
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
+#include "tasks/infill/infill_parts.h"
 #include "tasks/infill/simulate.h"
-#include "tasks/task_parts.h"
 
 namespace gfn {
 namespace {
@@ -41,9 +41,9 @@ StatusOr<std::vector<SimulatedStory>> ReadStories(const std::string& path, size_
 
 }  // namespace
 
-StatusOr<TrajectoryBatch> MakeGivenObjects(TaskParts& parts, const TaskSplit& train, const std::string& cache,
-                                           const std::function<void(std::string_view)>& log) {
-  const InfillConfig& task = std::get<InfillConfig>(parts.config.task);
+StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit& train, const std::string& cache,
+                                           const LogFunction& log) {
+  const InfillConfig& task = parts.task;
   if (task.simulation.attempts == 0) return TrajectoryBatch();
   std::vector<SimulatedStory> stories;
   if (FileExists(cache)) {
@@ -55,7 +55,7 @@ StatusOr<TrajectoryBatch> MakeGivenObjects(TaskParts& parts, const TaskSplit& tr
     request.support = parts.environment->support();
     request.config = task.simulation;
     request.sentence_ends = ".!?";
-    request.seed = static_cast<uint64_t>(parts.config.seed);
+    request.seed = static_cast<uint64_t>(parts.settings.seed);
     for (const ConditionId id : train.conditions) request.beginnings.push_back(parts.conditions.Get(id).x);
     if (log) log("simulating " + std::to_string(task.simulation.attempts) + " stories with the frozen model");
     ASSIGN_OR_RETURN(stories, SimulateStories(request));

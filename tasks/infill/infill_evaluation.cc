@@ -1,12 +1,12 @@
-#include "app/evaluation.h"
+#include "tasks/infill/infill_evaluation.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "gflownet/base/check.h"
 #include "llm/metrics/bleu.h"
 #include "llm/metrics/diversity.h"
 #include "llm/metrics/tokens.h"
+#include "tasks/infill/infill_task.h"
 
 namespace gfn {
 namespace {
@@ -23,7 +23,7 @@ constexpr MetricColumn kColumns[] = {{"elbo", "ELBO", 2},          {"iw_bound", 
                                      {"gleu4", "GLEU-4", 3}};
 
 // One number an example and metric.
-void ComputeMetrics(const TaskParts& parts, const TaskSplit& split, SamplerResult& result) {
+void ComputeMetrics(const InfillParts& parts, const InfillSplit& split, SamplerResult& result) {
   for (size_t c = 0; c < result.conditions.size(); ++c) {
     const ConditionSamples& condition = result.conditions[c];
     const auto add = [&](const char* name, double value) { result.metrics[name].push_back(value); };
@@ -55,8 +55,7 @@ void ComputeMetrics(const TaskParts& parts, const TaskSplit& split, SamplerResul
 
 // A single example says nothing of its spread: its limits are infinite, which JSON writes as null.
 nlohmann::json ToJson(const Interval& interval) {
-  const auto limit = [](double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(); };
-  return {{"mean", interval.mean}, {"ci95", {limit(interval.low), limit(interval.high)}}};
+  return {{"mean", interval.mean}, {"ci95", {FiniteOrNull(interval.low), FiniteOrNull(interval.high)}}};
 }
 
 }  // namespace
@@ -74,7 +73,7 @@ const SamplerResult& EvaluationResult::BetterBaseline() const {
   return Mean(untrained.metrics.at("elbo")) >= Mean(left.metrics.at("elbo")) ? untrained : left;
 }
 
-StatusOr<EvaluationResult> EvaluateSamplers(TaskParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions) {
+StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions) {
   EvaluationResult result;
   result.num_samples = num_samples;
   ASSIGN_OR_RETURN(result.split, LoadSplit(parts, data));
@@ -85,8 +84,8 @@ StatusOr<EvaluationResult> EvaluateSamplers(TaskParts& parts, const std::string&
   }
   SamplerEvaluationOptions options;
   options.num_samples = num_samples;
-  options.batch_rows = parts.config.evaluation.batch_rows;
-  options.key = {static_cast<uint64_t>(parts.config.seed), RngPurpose::kEval, 1};
+  options.batch_rows = parts.settings.evaluation.batch_rows;
+  options.key = {static_cast<uint64_t>(parts.settings.seed), RngPurpose::kEval, 1};
   const auto add = [&](const char* name, const Policy& policy, const std::vector<ConditionId>& conditions) -> Status {
     SamplerResult& sampler = result.samplers.emplace_back();
     sampler.name = name;
@@ -142,7 +141,7 @@ report::Table EvaluationTable(const EvaluationResult& result) {
   return table;
 }
 
-std::vector<report::SampleCard> SampleCards(const TaskParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples) {
+std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples) {
   std::vector<report::SampleCard> cards;
   for (size_t c = 0; c < std::min(num_cards, result.split.examples.size()); ++c) {
     const InfillExample& example = result.split.examples[c];
@@ -162,6 +161,70 @@ std::vector<report::SampleCard> SampleCards(const TaskParts& parts, const Evalua
     }
   }
   return cards;
+}
+
+namespace {
+
+StatusOr<std::string> DataOf(const EvalRequest& request, const InfillData& data) {
+  if (!request.data.empty()) return request.data;
+  const std::string& split = request.split;
+  const std::string path = split == "test" ? data.test : split == "validation" ? data.validation : split == "train" ? data.train : "?";
+  if (path == "?") return InvalidArgument("unknown split '" + split + "'; known splits: train, validation, test");
+  if (path.empty()) return InvalidArgument("the run's configuration has no " + split + " data; give --data FILE");
+  return path;
+}
+
+std::string CardText(const report::SampleCard& card) {
+  std::string text = "\n" + card.before + "\n   [hidden: " + card.hidden + "]\n" + card.after + "\n";
+  for (const report::SampleColumn& column : card.columns) {
+    text += "  " + column.name + " (log R - log q)\n";
+    for (const report::Sample& sample : column.samples) {
+      text += "    " + report::FormatFixed(sample.log_reward - sample.log_q, 1) + "  " + sample.text + "\n";
+    }
+  }
+  return text;
+}
+
+nlohmann::json CardsToJson(const std::vector<report::SampleCard>& cards) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const report::SampleCard& card : cards) {
+    nlohmann::json columns = nlohmann::json::array();
+    for (const report::SampleColumn& column : card.columns) {
+      nlohmann::json list = nlohmann::json::array();
+      for (const report::Sample& sample : column.samples) list.push_back({{"text", sample.text}, {"log_q", sample.log_q}, {"log_reward", sample.log_reward}});
+      columns.push_back({{"name", column.name}, {"samples", list}});
+    }
+    all.push_back({{"title", card.title}, {"before", card.before}, {"hidden", card.hidden}, {"after", card.after}, {"columns", columns}});
+  }
+  return all;
+}
+
+}  // namespace
+
+StatusOr<EvalResult> EvaluateInfill(InfillParts& parts, const EvalRequest& request) {
+  ASSIGN_OR_RETURN(const std::string data, DataOf(request, parts.task.data));
+  const int64_t samples = request.samples > 0 ? request.samples : parts.settings.evaluation.samples;
+  ASSIGN_OR_RETURN(const EvaluationResult evaluation, EvaluateSamplers(parts, data, samples, request.max_conditions));
+  EvalResult result;
+  result.name = request.data.empty() ? request.split : "data";
+  result.table = EvaluationTable(evaluation);
+  for (const report::SampleCard& card : SampleCards(parts, evaluation, static_cast<size_t>(std::max<int64_t>(0, request.show)), 4)) {
+    result.text += CardText(card);
+  }
+  result.numbers = EvaluationToJson(evaluation);
+  result.numbers["step"] = request.step;
+  result.numbers["data"] = data;
+  // What the report shows: a few samples of each, and every example for the calibration pictures.
+  result.pictures["cards"] = CardsToJson(SampleCards(parts, evaluation, 6, 5));
+  for (const SamplerResult& sampler : evaluation.samplers) {
+    for (const ConditionSamples& condition : sampler.conditions) {
+      nlohmann::json points = nlohmann::json::array();
+      for (const SampledText& sample : condition.samples) points.push_back({sample.log_q, sample.log_reward});
+      result.pictures["points"][sampler.name].push_back(points);
+    }
+    result.pictures["per_example"][sampler.name] = sampler.metrics;
+  }
+  return result;
 }
 
 }  // namespace gfn

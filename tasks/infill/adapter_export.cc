@@ -4,34 +4,17 @@
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
-#include "gflownet/core/rollout.h"
-#include "gflownet/tensor/safetensors_tensors.h"
-#include "tasks/task_parts.h"
+#include "tasks/infill/infill_parts.h"
 
 namespace gfn {
 namespace {
 
 constexpr char kSamplerFile[] = "gfn_sampler.json";
-constexpr char kParametersFile[] = "parameters.safetensors";  // as Trainer::Save names it
 
 }  // namespace
 
-Status LoadTrainedParameters(TaskParts& parts, const std::string& checkpoint) {
-  const std::string path = JoinPath(checkpoint, kParametersFile);
-  ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
-  at::NoGradGuard no_grad;
-  for (const Parameter& parameter : parts.parameters) {
-    ASSIGN_OR_RETURN(const at::Tensor value, ReadTensor(file, parameter.name));
-    if (value.sizes() != parameter.value.sizes()) return DataLoss(path + ": " + parameter.name + " has another shape than this run's adapter");
-    at::Tensor(parameter.value).copy_(value);
-  }
-  parts.parameters.RaiseVersion();
-  return OkStatus();
-}
-
-Status ExportAdapter(const TaskParts& parts, const std::string& folder) {
-  const InfillConfig& task = std::get<InfillConfig>(parts.config.task);
-  const PeftAdapter peft = ToPeft(*parts.model, parts.adapter, parts.config.lora, parts.config.model.path);
+Status ExportAdapter(const InfillParts& parts, const std::string& folder) {
+  const PeftAdapter peft = ToPeft(*parts.model, parts.adapter, *parts.settings.lora, parts.settings.model->path);
   RETURN_IF_ERROR(WritePeft(folder, peft));
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts.source->weight_hash());
   const SequenceSupport& support = parts.environment->support();
@@ -45,21 +28,21 @@ Status ExportAdapter(const TaskParts& parts, const std::string& folder) {
   const nlohmann::json sampler = {
       {"format", 1},
       {"task", "infill"},
-      {"prompt", task.prompt},
+      {"prompt", parts.task.prompt},
       {"stop_ids", support.stop_ids},
       {"legal_id_ranges", legal},
       {"min_len", support.min_len},
       {"max_len", support.max_len},
-      {"reward_temperature", parts.config.train.trainer.reward_temperature.end},
+      {"reward_temperature", parts.settings.train.trainer.reward_temperature.end},
       {"base_weight_hash", DigestToHex(weight_hash)},
       {"base_stored_type", parts.source->stored_type()},
-      {"base_dtype", std::string(EnumName(parts.config.model.dtype))},
+      {"base_dtype", std::string(EnumName(parts.settings.model->dtype))},
       {"tokenizer_digest", DigestToHex(parts.tokenizer->digest())},
   };
   return WriteJsonFile(JoinPath(folder, kSamplerFile), sampler);
 }
 
-Status ImportAdapter(TaskParts& parts, const std::string& folder) {
+Status ImportAdapter(InfillParts& parts, const std::string& folder) {
   if (const std::string path = JoinPath(folder, kSamplerFile); FileExists(path)) {
     ASSIGN_OR_RETURN(const nlohmann::json sampler, ReadJsonFile(path));
     ASSIGN_OR_RETURN(const uint64_t weight_hash, parts.source->weight_hash());

@@ -1,11 +1,16 @@
-#include "app/checks.h"
+#include "tasks/infill/infill_checks.h"
 
 #include <cmath>
 
+#include "gflownet/base/memory.h"
 #include "gflownet/base/phase.h"
+#include "gflownet/base/text_util.h"
+#include "gflownet/core/objective.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/tensor/device.h"
 #include "gflownet/tensor/random.h"
 #include "llm/model/lm_head.h"
+#include "tasks/infill/infill_task.h"
 
 namespace gfn {
 namespace {
@@ -55,7 +60,7 @@ at::Tensor SessionLogPf(const SequenceEnvironment& environment, const Policy& po
 }
 
 // log R of one finished or cut sequence, by one plain forward pass over x z_1..k stop y.
-double PlainLogReward(const TaskParts& parts, ConditionId id, const std::vector<int32_t>& z, int64_t k, int64_t stop) {
+double PlainLogReward(const InfillParts& parts, ConditionId id, const std::vector<int32_t>& z, int64_t k, int64_t stop) {
   const SequenceCondition& condition = parts.conditions.Get(id);
   std::vector<int32_t> tokens = condition.x;
   tokens.insert(tokens.end(), z.begin(), z.begin() + k);
@@ -75,7 +80,7 @@ double PlainLogReward(const TaskParts& parts, ConditionId id, const std::vector<
   return sum;
 }
 
-Check ForestCheck(const TaskParts& parts, const TrajectoryBatch& batch, const Limits& limits) {
+Check ForestCheck(const InfillParts& parts, const TrajectoryBatch& batch, const Limits& limits) {
   Check check{"reward of the forest = one sequence at a time", 0, limits.sequence};
   for (int64_t b = 0; b < std::min<int64_t>(3, batch.size()); ++b) {
     const int64_t length = batch.lengths_B[b].item<int64_t>();
@@ -91,7 +96,7 @@ Check ForestCheck(const TaskParts& parts, const TrajectoryBatch& batch, const Li
   return check;
 }
 
-StatusOr<double> LossOf(TaskParts& parts, const Objective& objective, const TrajectoryBatch& batch, bool with_grad) {
+StatusOr<double> LossOf(InfillParts& parts, const Objective& objective, const TrajectoryBatch& batch, bool with_grad) {
   const TrajectoryScores scores = parts.policy->Score(
       batch, {.needs = objective.needs().Without(Need::kLogPb), .with_grad = with_grad, .dropout_key = {}, .dropout_streams_B = {}});
   const GroupLoss loss = objective.Loss(scores, ApplyTemperature(batch, 1.0, scores.log_pf_BT.device()));
@@ -105,7 +110,7 @@ StatusOr<double> LossOf(TaskParts& parts, const Objective& objective, const Traj
 }
 
 // The derivative of the loss along its own gradient, which should be the gradient's norm.
-StatusOr<Check> GradientCheck(TaskParts& parts, const TrajectoryBatch& batch, const Limits& limits) {
+StatusOr<Check> GradientCheck(InfillParts& parts, const TrajectoryBatch& batch, const Limits& limits) {
   Check check{"gradient of the loss against finite differences (relative)", 0, limits.gradient};
   ASSIGN_OR_RETURN(const auto objective, MakeObjective(ModifiedSubTbConfig{}));
   RETURN_IF_ERROR(LossOf(parts, *objective, batch, true).status());
@@ -120,7 +125,7 @@ StatusOr<Check> GradientCheck(TaskParts& parts, const TrajectoryBatch& batch, co
     for (const Parameter& parameter : parts.parameters) at::Tensor(parameter.value).add_(direction[i++], step);
     parts.parameters.RaiseVersion();
   };
-  const double step = parts.config.model.dtype == ModelDtype::kFloat64 ? 1e-5 : 2e-2;
+  const double step = parts.settings.model->dtype == ModelDtype::kFloat64 ? 1e-5 : 2e-2;
   move(step);
   ASSIGN_OR_RETURN(const double above, LossOf(parts, *objective, batch, false));
   move(-2 * step);
@@ -133,7 +138,7 @@ StatusOr<Check> GradientCheck(TaskParts& parts, const TrajectoryBatch& batch, co
 
 }  // namespace
 
-void PerturbAdapter(TaskParts& parts) {
+void PerturbAdapter(InfillParts& parts) {
   at::NoGradGuard no_grad;
   uint64_t stream = 0;
   for (const Parameter& parameter : parts.parameters) {
@@ -145,8 +150,8 @@ void PerturbAdapter(TaskParts& parts) {
   parts.parameters.RaiseVersion();
 }
 
-StatusOr<std::vector<Check>> RunChecks(TaskParts& parts, const std::vector<ConditionId>& conditions, int64_t rollouts) {
-  const Limits limits = LimitsOf(parts.config.model.dtype);
+StatusOr<std::vector<Check>> RunChecks(InfillParts& parts, const std::vector<ConditionId>& conditions, int64_t rollouts) {
+  const Limits limits = LimitsOf(parts.settings.model->dtype);
   std::vector<Check> checks;
   TrajectoryBatch batch;
   {
@@ -183,6 +188,30 @@ StatusOr<std::vector<Check>> RunChecks(TaskParts& parts, const std::vector<Condi
   ASSIGN_OR_RETURN(const Check gradient, GradientCheck(parts, batch, limits));
   checks.push_back(gradient);
   return checks;
+}
+
+StatusOr<Examination> ExamineInfill(InfillParts& parts) {
+  ASSIGN_OR_RETURN(const InfillSplit split, LoadSplit(parts, parts.task.data.train));
+  const std::vector<ConditionId> conditions(split.conditions.begin(), split.conditions.begin() + std::min<int64_t>(2, static_cast<int64_t>(split.conditions.size())));
+  PerturbAdapter(parts);
+  Examination examination;
+  examination.subject = parts.settings.model->path + ", " + std::string(EnumName(parts.settings.model->dtype)) + ", " + DescribeDevice(parts.model->device());
+  PhaseTimes times;
+  SetPhaseTimes(&times);
+  auto checks = RunChecks(parts, conditions, 8);
+  SetPhaseTimes(nullptr);
+  RETURN_IF_ERROR(checks.status());
+  examination.checks = *std::move(checks);
+
+  report::Table& phases = examination.tables.emplace_back();
+  phases.title = "one pass of 2 conditions x 8 rollouts";
+  phases.columns = {{.name = "phase"}, {.name = "seconds", .decimals = 3}, {.name = "positions", .decimals = 0}, {.name = "positions/s", .decimals = 0}};
+  for (const PhaseEntry& entry : times.entries()) {
+    const double positions = entry.work.contains("positions") ? entry.work.at("positions") : 0;
+    phases.rows.push_back({entry.path, entry.seconds, positions, positions / entry.seconds});
+  }
+  phases.note = "memory: weights " + FormatBytes(parts.model->bytes()) + ", peak of the process " + FormatBytes(PeakRssBytes());
+  return examination;
 }
 
 }  // namespace gfn

@@ -1,0 +1,82 @@
+#include "gflownet/base/digest.h"
+#include "gflownet/base/file_util.h"
+#include "gflownet/core/rollout.h"
+#include "gflownet/tensor/device.h"
+#include "tasks/infill/infill_parts.h"
+
+namespace gfn {
+namespace {
+
+std::string SupportDigestOf(const SequenceSupport& support, const Tokenizer& tokenizer) {
+  Digest digest;
+  for (const bool legal : support.legal) digest.Bool(legal);
+  digest.Ints(support.stop_ids).Int(support.min_len).Int(support.max_len);
+  return "sequence support " + DigestToHex(digest.value()) + ", tokenizer " + DigestToHex(tokenizer.digest());
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log) {
+  if (!settings.model) return InvalidArgument("infilling needs a language model, found none in the settings");
+  auto parts = std::make_unique<InfillParts>();
+  parts->task = task;
+  parts->settings = settings;
+  if (!settings.lora) parts->settings.lora.emplace();
+  const ModelSourceConfig& source = *settings.model;
+  SetNumThreads(settings.threads);
+  ASSIGN_OR_RETURN(const at::Device device, OpenDevice(settings.device));
+
+  if (log) log("loading " + source.path);
+  ASSIGN_OR_RETURN(parts->source, OpenModel(source.path));
+  ASSIGN_OR_RETURN(parts->tokenizer, LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer));
+  if (parts->tokenizer->vocab_size() > parts->source->config().vocab_size) {
+    return InvalidArgument("the tokenizer has " + std::to_string(parts->tokenizer->vocab_size()) + " tokens and the model " +
+                           std::to_string(parts->source->config().vocab_size) + ": they do not belong together");
+  }
+  ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
+  ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
+  const std::string support_digest = SupportDigestOf(support, *parts->tokenizer);
+  const Tokenizer* tokenizer = parts->tokenizer.get();
+  ASSIGN_OR_RETURN(parts->environment,
+                   SequenceEnvironment::Create(std::move(support), parts->conditions, support_digest,
+                                               [tokenizer](const std::vector<int32_t>& tokens) {
+                                                 return tokenizer->Decode(tokens, {.show_special = true, .continuation = true});
+                                               }));
+  ASSIGN_OR_RETURN(parts->adapter, CreateAdapter(*parts->model, *parts->settings.lora, settings.seed, parts->parameters));
+  const SequenceEnvironment& environment = *parts->environment;
+  const LanguageModel& model = *parts->model;
+  parts->policy = std::make_unique<SequencePolicy>(model, &parts->adapter, &parts->parameters, environment, PromptSource::kPrompt, task.share_prefixes);
+  parts->untrained = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kPrompt, task.share_prefixes);
+  parts->left_context = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
+  ASSIGN_OR_RETURN(const uint64_t weight_hash, parts->source->weight_hash());
+  const std::string reward_digest = "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
+  LikelihoodRewardOptions reward_options;
+  reward_options.share_prefixes = task.share_prefixes;
+  parts->reward = std::make_unique<LikelihoodReward>(model, environment, reward_digest, reward_options);
+  return parts;
+}
+
+StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example) {
+  SequenceCondition condition = EncodeCondition(*parts.tokenizer, prompt_template, example.x, example.y);
+  const int64_t max_len = parts.environment->support().max_len;
+  const int64_t policy_positions = static_cast<int64_t>(condition.prompt.size()) + max_len;
+  const int64_t reward_positions = static_cast<int64_t>(condition.x.size() + condition.y.size()) + max_len + 1;
+  if (const Status fits = CheckContext(parts.model->config(), std::max(policy_positions, reward_positions)); !fits.ok()) {
+    return Annotate(fits, "example " + example.id);
+  }
+  return InsertCondition(parts.conditions, std::move(condition));
+}
+
+StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path) {
+  InfillSplit split;
+  ASSIGN_OR_RETURN(split.examples, ReadInfillExamples(path, parts.task.data.fields));
+  for (const InfillExample& example : split.examples) {
+    ASSIGN_OR_RETURN(const ConditionId id, AddCondition(parts, parts.task.prompt, example));
+    ASSIGN_OR_RETURN(const ConditionId baseline, AddCondition(parts, kBaselinePrompt, example));
+    split.conditions.push_back(id);
+    split.baseline_conditions.push_back(baseline);
+  }
+  return split;
+}
+
+}  // namespace gfn

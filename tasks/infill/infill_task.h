@@ -1,0 +1,25 @@
+// The infilling task behind the interface of all tasks.
+#pragma once
+
+#include <memory>
+
+#include "tasks/infill/infill_config.h"
+#include "tasks/infill/infill_parts.h"
+#include "tasks/task/task.h"
+
+namespace gfn {
+
+std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings);
+
+// infill_memory.cc: bytes of a run from shapes alone, and trained numbers of the adapter.
+MemoryParts EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model);
+int64_t AdapterParameters(const ModelConfig& model, const LoraConfig& lora);
+
+// infill_report.cc: curves from metrics.jsonl, tables and samples from the evaluations made so far.
+Status ReportInfill(const InfillConfig& task, const RunSettings& settings, const RunRecord& record, report::Report& page);
+
+// infill_checks.cc and infill_evaluation.cc, for `gfn doctor` and `gfn eval`.
+StatusOr<Examination> ExamineInfill(InfillParts& parts);
+StatusOr<EvalResult> EvaluateInfill(InfillParts& parts, const EvalRequest& request);
+
+}  // namespace gfn

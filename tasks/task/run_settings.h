@@ -1,0 +1,79 @@
+// What every run has beside its task: seed, device, model, objective, optimiser, limits. Tasks are built from their own struct
+// and these settings; tasks/run_config.h joins both to the whole file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "gflownet/base/config_errors.h"
+#include "gflownet/base/config_rules.h"
+#include "gflownet/base/enum_table.h"
+#include "gflownet/core/objective.h"
+#include "gflownet/core/trainer.h"
+#include "gflownet/train/drive.h"
+#include "gflownet/train/optimizer.h"
+#include "llm/lora/lora.h"
+#include "llm/model/frozen_matrix.h"
+
+namespace gfn {
+
+GFN_ENUM_TABLE(ModelDtype, {ModelDtype::kFloat32, "fp32", "32-bit floats"},
+               {ModelDtype::kBFloat16, "bf16", "bfloat16 weights, fp32 activations and adapter"},
+               {ModelDtype::kFloat64, "fp64", "64-bit floats: for checks on tiny models"})
+
+struct ModelSourceConfig {
+  std::string path;
+  std::string tokenizer;
+  ModelDtype dtype = ModelDtype::kFloat32;
+
+  template <class V>
+  void Visit(V& v) {
+    v("path", path, "a .gguf file, a Hugging Face folder or a llama2.c .bin", Required{}, NonEmpty{});
+    v("tokenizer", tokenizer, "a tokenizer file or folder; empty: the one in the model's file or folder");
+    v("dtype", dtype, "type of the frozen weights");
+  }
+};
+
+struct TrainConfig {
+  LimitsConfig limits;
+  TrainerConfig trainer;
+
+  template <class V>
+  void Visit(V& v) {
+    limits.Visit(v);
+    trainer.Visit(v);
+  }
+};
+
+struct EvaluationConfig {
+  int64_t samples = 16;
+  int64_t max_conditions = 0;
+  int64_t batch_rows = 64;
+
+  template <class V>
+  void Visit(V& v) {
+    v("samples", samples, "samples of each condition in `gfn eval` and in validation", AtLeast(2));
+    v("max_conditions", max_conditions, "evaluate only the first so many conditions while training; 0: all", NonNegative());
+    v("batch_rows", batch_rows, "rollouts that are sampled at a time", AtLeast(1));
+  }
+};
+
+struct RunSettings {
+  std::string name = "run";
+  int64_t seed = 1;
+  std::string device = "cpu";
+  int threads = 0;
+  std::optional<ModelSourceConfig> model;  // of a task on a language model: given; of a world: absent, as lora is
+  std::optional<LoraConfig> lora;
+  ObjectiveConfig objective = ModifiedSubTbConfig{};
+  std::variant<MaximumLikelihoodConfig> warm_start;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  ValidationConfig validation;
+  EvaluationConfig evaluation;
+  CheckpointConfig checkpoint;
+};
+
+}  // namespace gfn

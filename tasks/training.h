@@ -1,0 +1,27 @@
+// The training of any task, and its parameters from a checkpoint.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "gflownet/base/status.h"
+#include "gflownet/core/log_z.h"
+#include "gflownet/core/objective.h"
+#include "gflownet/core/trainer.h"
+#include "tasks/task/task.h"
+
+namespace gfn {
+
+// What a training run needs beside the task.
+struct TrainingParts {
+  std::unique_ptr<Objective> objective, warm_start;
+  std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z and the task's policy does not know it
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Trainer> trainer;
+};
+StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data, const std::string& failure_folder);
+
+// The trained parameters of a checkpoint that a Trainer wrote; what belongs to training alone is left out.
+Status LoadTrainedParameters(const std::string& checkpoint, ParameterSet& parameters);
+
+}  // namespace gfn

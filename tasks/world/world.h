@@ -1,0 +1,44 @@
+// A world ready to train on: its rules, its reward, and what a policy, the metrics and a report want to know of it.
+// Shapes: B rows, X objects, F features.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gflownet/core/condition.h"
+#include "gflownet/core/environment.h"
+#include "gflownet/core/reward.h"
+#include "gflownet/env/state_policies.h"
+
+namespace gfn {
+
+struct World {
+  std::unique_ptr<Environment> environment;
+  std::unique_ptr<Reward> reward;
+  ConditionTable conditions;  // at least one
+  // What an MLP reads of a state.
+  FeatureFunction features;
+  int64_t num_features = 0;
+
+  // The same world as one that can be listed, or null and the reason ("2^120 objects").
+  const EnumerableEnvironment* enumerable = nullptr;
+  std::string not_enumerable{};
+  // log R of every object in the order of ObjectsAt, float64 [X]. May be empty for a StateReward, whose values follow.
+  std::function<at::Tensor(ConditionId)> log_reward_of_objects{};
+
+  // The mode of each finished object, int64 [B], -1 for none, and how many there are; empty: the best tenth of a percent is not named.
+  std::function<at::Tensor(const State&)> mode_of{};
+  int64_t num_modes = 0;
+  // Objects as the cells of a picture, row-major; {}: they are shown as bars.
+  std::vector<int64_t> picture_shape{};
+  // (name, value) for `gfn describe` and the report.
+  std::vector<std::pair<std::string, std::string>> facts{};
+};
+
+}  // namespace gfn

@@ -1,0 +1,14 @@
+// `gfn doctor` of a world: invariants of its rules, its policy and its gradient, measured.
+#pragma once
+
+#include "gflownet/core/state_policy.h"
+#include "gflownet/tensor/parameter_set.h"
+#include "tasks/task/task.h"
+#include "tasks/world/world.h"
+#include "tasks/world/world_config.h"
+
+namespace gfn {
+
+StatusOr<Examination> ExamineWorld(const World& world, const StatePolicy& policy, ParameterSet& parameters, const WorldMetricsConfig& config);
+
+}  // namespace gfn

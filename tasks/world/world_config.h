@@ -1,0 +1,84 @@
+// Small worlds whose answer is known or can be bounded, as tasks. Configuration only: a world's own struct (hypergrid_world.h and
+// its neighbours) says which objects exist and what they are worth; what all of them share stands here.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "gflownet/base/config_errors.h"
+#include "gflownet/base/config_rules.h"
+#include "gflownet/base/enum_table.h"
+
+namespace gfn {
+
+struct MlpPolicyConfig {
+  static constexpr std::string_view kKind = "mlp";
+  int64_t width = 256;
+  int64_t depth = 2;
+  template <class V>
+  void Visit(V& v) {
+    v("width", width, "units of a hidden layer", Between(1, 65536));
+    v("depth", depth, "hidden layers", Between(1, 64));
+  }
+};
+
+struct TabularPolicyConfig {
+  static constexpr std::string_view kKind = "tabular";
+  template <class V>
+  void Visit(V&) {}
+};
+
+enum class BackwardKind { kUniform, kLearned };
+GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"}, {BackwardKind::kLearned, "learned", "a head of the policy"})
+
+enum class ExactMode { kAuto, kRequired, kOff };
+GFN_ENUM_TABLE(ExactMode, {ExactMode::kAuto, "auto", "where the world is small enough"},
+               {ExactMode::kRequired, "required", "a world that is too large is refused"}, {ExactMode::kOff, "off", "from samples alone"})
+
+struct WorldMetricsConfig {
+  ExactMode exact = ExactMode::kAuto;
+  int64_t max_states = int64_t{1} << 18;
+  int64_t top_k = 100;
+
+  template <class V>
+  void Visit(V& v) {
+    v("exact", exact, "the learned distribution by dynamic programming over all states, and its distance from the target");
+    v("max_states", max_states, "states up to which a world is small enough; each is scored once an evaluation", AtLeast(1));
+    v("top_k", top_k, "best distinct objects among the samples whose reward and diversity are reported", AtLeast(2));
+  }
+};
+
+// What the worlds share: the policy and what is measured.
+struct WorldSettings {
+  std::variant<MlpPolicyConfig, TabularPolicyConfig> policy;
+  BackwardKind backward = BackwardKind::kLearned;
+  WorldMetricsConfig metrics;
+
+  template <class V>
+  void Visit(V& v) {
+    v("policy", policy, "the network, or a table with a row per state");
+    v("backward", backward, "the backward policy; a tree needs none");
+    v("metrics", metrics, "what is measured of the sampler");
+  }
+};
+
+// `World` has kKind, Visit, perhaps Validate, and MakeWorld(const World&) beside it (world.h).
+template <class World>
+struct WorldConfig {
+  static constexpr std::string_view kKind = World::kKind;
+  static constexpr bool kUsesLanguageModel = false;
+  World world;
+  WorldSettings settings;
+
+  template <class V>
+  void Visit(V& v) {
+    world.Visit(v);
+    settings.Visit(v);
+  }
+  void Validate([[maybe_unused]] ConfigErrors& errors) const {
+    if constexpr (requires { world.Validate(errors); }) world.Validate(errors);
+  }
+};
+
+}  // namespace gfn

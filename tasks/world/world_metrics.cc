@@ -1,0 +1,108 @@
+#include "tasks/world/world_metrics.h"
+
+#include <cmath>
+#include <set>
+
+#include "gflownet/base/check.h"
+#include "gflownet/core/rollout.h"
+
+namespace gfn {
+namespace {
+
+at::Tensor LogRewardOfObjects(const World& world, ConditionId condition) {
+  if (world.log_reward_of_objects) return world.log_reward_of_objects(condition).to(at::kDouble);
+  const auto* reward = dynamic_cast<const StateReward*>(world.reward.get());
+  GFN_CHECK(reward != nullptr) << "a world that is listed says what its objects are worth";
+  return reward->LogRewardOf(world.enumerable->ObjectsAt(at::arange(world.enumerable->NumObjects(), at::kLong), condition)).to(at::kDouble);
+}
+
+// Adds to every metric of its name; the means follow.
+class Means {
+ public:
+  explicit Means(size_t count) : count_(static_cast<double>(count)) {}
+  void Add(const char* name, double value) {
+    const double* before = metrics_.Find(name);
+    metrics_.Set(name, (before != nullptr ? *before : 0) + value / count_);
+  }
+  const StepMetrics& metrics() const { return metrics_; }
+
+ private:
+  double count_;
+  StepMetrics metrics_;
+};
+
+}  // namespace
+
+StatusOr<bool> UsesExactMetrics(const World& world, const WorldMetricsConfig& config) {
+  if (config.exact == ExactMode::kOff) return false;
+  std::string reason;
+  if (world.enumerable == nullptr) {
+    reason = world.environment->Spec().name + " cannot be listed: " + (world.not_enumerable.empty() ? "it has no numbering" : world.not_enumerable);
+  } else if (const int64_t states = world.enumerable->NumStates(); states > config.max_states) {
+    reason = world.environment->Spec().name + " has " + std::to_string(states) + " states, more than task.metrics.max_states (" +
+             std::to_string(config.max_states) + ")";
+  }
+  if (reason.empty()) return true;
+  if (config.exact == ExactMode::kAuto) return false;
+  return InvalidArgument("task.metrics.exact is required, but " + reason + "; with exact: auto it is measured from samples");
+}
+
+StatusOr<WorldMeasurement> MeasureWorld(const World& world, const Policy& policy, const WorldMetricsConfig& config, int64_t num_samples,
+                                        double temperature, const RngKey& key) {
+  const at::NoGradGuard no_grad;
+  WorldMeasurement measurement;
+  ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(world, config));
+  for (const ConditionId condition : world.conditions.ids()) {
+    if (exact) {
+      const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
+      if (state_policy == nullptr) return InvalidArgument("exact metrics need a policy that is a function of the state");
+      ExactResult& result = measurement.exact.emplace_back();
+      result.condition = condition;
+      result.log_q_X = ExactLogTerminating(*world.enumerable, *state_policy, condition);
+      result.log_reward_X = LogRewardOfObjects(world, condition);
+      result.error = CompareWithTarget(result.log_q_X, result.log_reward_X, temperature);
+      result.calibration = MeasureCalibration(result.log_q_X, result.log_reward_X, temperature);
+    }
+    SampledResult& result = measurement.sampled.emplace_back();
+    result.condition = condition;
+    ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, num_samples, key));
+    result.error = MeasureSamples(result.samples, temperature);
+    const State objects = FinalStates(*world.environment, result.samples.batch);
+    result.top = MeasureTop(objects, result.samples.batch.log_reward_B, config.top_k, world.features);
+    if (world.mode_of) {
+      const at::Tensor modes_B = world.mode_of(objects).contiguous();
+      std::set<int64_t> found(modes_B.data_ptr<int64_t>(), modes_B.data_ptr<int64_t>() + modes_B.numel());
+      found.erase(-1);
+      result.modes = static_cast<int64_t>(found.size());
+    }
+  }
+  return measurement;
+}
+
+StepMetrics ToMetrics(const WorldMeasurement& measurement) {
+  Means means(measurement.sampled.size());
+  for (const ExactResult& exact : measurement.exact) {
+    means.Add("total_variation", exact.error.total_variation);
+    means.Add("jensen_shannon", exact.error.jensen_shannon);
+    means.Add("kl", exact.error.kl);
+    means.Add("exact_log_z", exact.error.log_z);
+    means.Add("correlation", exact.calibration.correlation);
+    means.Add("log_ratio_variance", exact.calibration.variance);
+  }
+  for (const SampledResult& sampled : measurement.sampled) {
+    means.Add("elbo", sampled.error.elbo);
+    means.Add("iw_bound", sampled.error.iw_bound);
+    means.Add("ess", sampled.error.ess);
+    means.Add("spread", sampled.error.spread);
+    if (measurement.exact.empty()) means.Add("correlation", sampled.error.correlation);
+    means.Add("log_reward", sampled.error.log_reward);
+    means.Add("length", sampled.error.length);
+    means.Add("distinct", static_cast<double>(sampled.top.count));
+    means.Add("top_log_reward", sampled.top.log_reward);
+    means.Add("top_diversity", sampled.top.diversity);
+    means.Add("modes", static_cast<double>(sampled.modes));
+  }
+  return means.metrics();
+}
+
+}  // namespace gfn

@@ -1,0 +1,240 @@
+#include "tasks/world/world_report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gflownet/base/text_util.h"
+#include "tasks/task/curves.h"
+
+namespace gfn {
+namespace {
+
+using nlohmann::json;
+
+struct MetricName {
+  const char* key;
+  const char* title;
+  const char* meaning;
+};
+constexpr MetricName kMetrics[] = {
+    {"total_variation", "total variation", "1/2 sum |q - p| over all objects, exact"},
+    {"jensen_shannon", "Jensen-Shannon", "nats, exact"},
+    {"kl", "KL(q || p)", "nats, exact"},
+    {"log_z_error", "log Z error", "|learned - true|"},
+    {"correlation", "correlation", "of log q and log R"},
+    {"log_ratio_variance", "Var(log R - log q)", "under q, exact"},
+    {"elbo", "ELBO", "mean log R + log P_B - log P_F <= log Z"},
+    {"iw_bound", "IW bound", "log mean R P_B / P_F <= log Z in expectation"},
+    {"exact_log_z", "log Z", "exact"},
+    {"ess", "ESS", "of the samples' importance weights"},
+    {"spread", "spread", "standard deviation of log R + log P_B - log P_F; 0 is perfect"},
+    {"log_reward", "E log R", "of the samples"},
+    {"length", "length", "actions of a trajectory"},
+    {"distinct", "distinct", "objects among the samples"},
+    {"modes", "modes", "found by the samples"},
+    {"top_log_reward", "top-k log R", "mean of the best distinct samples"},
+    {"top_diversity", "top-k diversity", "mean number of features in which they differ"}};
+
+report::Table MetricsTable(const std::function<const double*(const char*)>& find, const std::string& title) {
+  report::Table table;
+  table.title = title;
+  table.columns = {{.name = "metric"}, {.name = "value"}, {.name = "meaning"}};
+  for (const MetricName& metric : kMetrics) {
+    if (const double* value = find(metric.key); value != nullptr) table.rows.push_back({metric.title, FormatShort(*value), metric.meaning});
+  }
+  return table;
+}
+
+}  // namespace
+
+report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement) {
+  return MetricsTable([&](const char* key) { return metrics.Find(key); },
+                      world.environment->Spec().name + ", " + std::to_string(measurement.sampled[0].samples.batch.size()) + " samples");
+}
+
+namespace {
+
+constexpr int64_t kMostCells = 128 * 128, kMostPoints = 1500, kMostBars = 24;
+
+json List(const at::Tensor& values) {
+  const at::Tensor flat = values.to(at::kDouble).contiguous();
+  json list = json::array();
+  for (int64_t i = 0; i < flat.numel(); ++i) list.push_back(FiniteOrNull(flat.data_ptr<double>()[i]));
+  return list;
+}
+
+// At most `most` of them, evenly spread over their numbers.
+at::Tensor Spread(int64_t count, int64_t most) {
+  if (count <= most) return at::arange(count, at::kLong);
+  return (at::arange(most, at::kLong) * count).div(most, "floor");
+}
+
+// The likeliest objects of the target, by name.
+json Bars(const World& world, ConditionId condition, const at::Tensor& p_X, const at::Tensor& q_X) {
+  const at::Tensor best_K = p_X.argsort(0, true).slice(0, 0, std::min(kMostBars, p_X.numel()));
+  const State objects = world.enumerable->ObjectsAt(best_K, condition);
+  json names = json::array();
+  for (int64_t row = 0; row < best_K.numel(); ++row) names.push_back(world.environment->Format(objects, row));
+  return {{"names", names}, {"true", List(p_X.index_select(0, best_K))}, {"learned", List(q_X.index_select(0, best_K))}, {"objects", p_X.numel()}};
+}
+
+}  // namespace
+
+json WorldPictures(const World& world, const WorldMeasurement& measurement, double temperature) {
+  json pictures = json::object();
+  const ScoredSamples& samples = measurement.sampled[0].samples;
+  at::Tensor log_q = samples.log_pf_B - samples.log_pb_B, log_r = samples.batch.log_reward_B / temperature;
+  double log_z = measurement.sampled[0].error.iw_bound;
+  if (!measurement.exact.empty()) {
+    const ExactResult& exact = measurement.exact[0];
+    log_q = exact.log_q_X;
+    log_r = exact.log_reward_X / temperature;
+    log_z = exact.error.log_z;
+    const at::Tensor p_X = (log_r - log_z).exp(), q_X = log_q.exp();
+    if (world.picture_shape.size() == 2 && p_X.numel() <= kMostCells) {
+      pictures["grid"] = {{"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
+    } else {
+      pictures["bars"] = Bars(world, exact.condition, p_X, q_X);
+    }
+  }
+  const at::Tensor shown = Spread(log_q.numel(), kMostPoints);
+  pictures["calibration"] = {{"log_q", List(log_q.index_select(0, shown))}, {"log_reward", List(log_r.index_select(0, shown))},
+                             {"log_z", FiniteOrNull(log_z)}, {"exact", !measurement.exact.empty()}};
+  return pictures;
+}
+
+namespace {
+
+using report::Hue;
+
+double Number(const json& value) { return value.is_number() ? value.get<double>() : NAN; }
+
+// What JSON could not write (not finite) is null.
+std::vector<double> Numbers(const json& list) {
+  std::vector<double> numbers;
+  for (const json& value : list) numbers.push_back(Number(value));
+  return numbers;
+}
+
+report::Figure GridFigure(const json& grid) {
+  report::HeatMap map;
+  map.num_rows = grid["rows"].get<int64_t>();
+  map.num_columns = grid["columns"].get<int64_t>();
+  map.x.label = "second coordinate";
+  map.y.label = "first coordinate";
+  map.panels = {{"target", Numbers(grid["true"])}, {"learned", Numbers(grid["learned"])}};
+  report::Figure figure;
+  figure.title = "Probability of every object";
+  figure.chart = std::move(map);
+  figure.how_to_read = "One cell an object, both pictures on one scale. The learned distribution is computed over all trajectories, not sampled; "
+                       "a perfect sampler's picture is the target's.";
+  return figure;
+}
+
+report::Figure BarsFigure(const json& bars) {
+  report::BarChart chart;
+  chart.x.label = "probability";
+  report::BarGroup truth, learned;
+  truth.name = "target";
+  truth.hue = Hue::kGrey;
+  learned.name = "learned";
+  learned.hue = Hue::kBlue;
+  for (size_t i = 0; i < bars["names"].size(); ++i) {
+    chart.categories.push_back(bars["names"][i].get<std::string>());
+    truth.values.push_back({Number(bars["true"][i]), -INFINITY, INFINITY, 1});
+    learned.values.push_back({Number(bars["learned"][i]), -INFINITY, INFINITY, 1});
+  }
+  chart.groups = {std::move(truth), std::move(learned)};
+  report::Figure figure;
+  figure.title = "The likeliest objects";
+  figure.chart = std::move(chart);
+  figure.how_to_read = std::to_string(bars["names"].size()) + " of " + std::to_string(bars["objects"].get<int64_t>()) +
+                       " objects, those with the largest reward first. The learned probabilities are computed over all trajectories, not sampled.";
+  return figure;
+}
+
+report::Figure CalibrationFigure(const json& calibration) {
+  const bool exact = calibration["exact"].get<bool>();
+  report::ScatterChart chart;
+  chart.x.label = exact ? "log q(x), learned" : "log P_F - log P_B of a sample";
+  chart.y.label = "log R(x) / T";
+  if (calibration["log_z"].is_number()) chart.unit_line_offset = calibration["log_z"].get<double>();
+  chart.unit_line_label = exact ? "log R = log q + log Z: perfect" : "slope 1 at the estimated log Z: perfect";
+  report::ScatterSeries series;
+  series.name = exact ? "objects" : "samples";
+  series.hue = Hue::kBlue;
+  series.x = Numbers(calibration["log_q"]);
+  series.y = Numbers(calibration["log_reward"]);
+  chart.series.push_back(std::move(series));
+  report::Figure figure;
+  figure.title = "Calibration";
+  figure.chart = std::move(chart);
+  figure.half_width = true;
+  figure.how_to_read = exact ? "One point an object; at most " + std::to_string(kMostPoints) + " are shown. Points right of the line are drawn too often."
+                             : "One point a sample, with its trajectory's probability divided by the backward policy's.";
+  return figure;
+}
+
+report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
+  report::Section section;
+  section.title = "Training";
+  const report::LineSeries distance = Series(lines, "eval", "total_variation", "total variation", Hue::kBlue, 0);
+  if (!distance.x.empty()) {
+    report::Figure figure = Curve("Distance from the target", "total variation", {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
+                                  "1/2 sum |q - p| over all objects: 0 for a perfect sampler. Computed at every evaluation, not sampled.");
+    std::get<report::LineChart>(figure.chart).y.log_scale = true;
+    section.blocks.push_back(std::move(figure));
+  }
+  report::Figure loss = Curve("Loss", "loss", {Series(lines, "train", "loss", "of a step", Hue::kGreen, 0.9)}, "The objective's loss of each step and its moving mean.");
+  auto& chart = std::get<report::LineChart>(loss.chart);
+  chart.y.log_scale = std::all_of(lines.begin(), lines.end(), [](const MetricsLine& line) {
+    const double* value = line.kind == "train" ? line.metrics.Find("loss") : nullptr;
+    return value == nullptr || *value > 0;
+  });
+  section.blocks.push_back(std::move(loss));
+  section.blocks.push_back(Curve("log Z", "nats",
+                                 {Series(lines, "eval", "exact_log_z", "exact", Hue::kGrey, 0), Series(lines, "eval", "learned_log_z", "learned", Hue::kBlue, 0),
+                                  Series(lines, "eval", "iw_bound", "importance-weighted bound", Hue::kVermillion, 0), Series(lines, "eval", "elbo", "ELBO", Hue::kGreen, 0)},
+                                 "ELBO and the importance-weighted bound reach log Z from below as the sampler comes to its target."));
+  return section;
+}
+
+void AddHeadlines(const json& metrics, report::Report& page) {
+  const auto add = [&](const char* key, const std::string& label, const std::string& detail) {
+    if (!metrics.contains(key) || !metrics[key].is_number()) return;
+    page.headlines.push_back({label, FormatShort(metrics[key].get<double>()), detail});
+  };
+  add("total_variation", "Total variation", "from the target, exact; 0 is perfect");
+  add("log_z_error", "log Z error", "|learned - exact|, nats");
+  add("correlation", "Correlation", "of log q and log R");
+  add("spread", "Spread", "of log R + log P_B - log P_F, nats; 0 is perfect");
+}
+
+}  // namespace
+
+void ReportWorld(const RunRecord& record, report::Report& page) {
+  const auto found = record.evaluations.find("world");
+  if (found == record.evaluations.end()) {
+    page.sections.push_back(TrainingSection(record.lines));
+    return;
+  }
+  const json& world = found->second;
+  AddHeadlines(world["metrics"], page);
+  report::Section sampler;
+  sampler.title = "The sampler after step " + std::to_string(world["step"].get<int64_t>());
+  if (world.contains("grid")) sampler.blocks.push_back(GridFigure(world["grid"]));
+  if (world.contains("bars")) sampler.blocks.push_back(BarsFigure(world["bars"]));
+  page.sections.push_back(std::move(sampler));
+  report::Section training = TrainingSection(record.lines);
+  training.blocks.push_back(CalibrationFigure(world["calibration"]));
+  page.sections.push_back(std::move(training));
+  report::Section numbers;
+  numbers.title = "All metrics";
+  const json& metrics = world["metrics"];
+  numbers.blocks.push_back(MetricsTable(
+      [&](const char* key) { return metrics.contains(key) ? metrics[key].get_ptr<const double*>() : nullptr; },
+      std::to_string(world["num_samples"].get<int64_t>()) + " samples"));
+  page.sections.push_back(std::move(numbers));
+}
+
+}  // namespace gfn

@@ -1,0 +1,22 @@
+// Tables and pictures of a world's sampler.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "gflownet/train/metrics.h"
+#include "report/report.h"
+#include "tasks/task/task.h"
+#include "tasks/world/world_metrics.h"
+
+namespace gfn {
+
+// For the terminal: a row a metric.
+report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement);
+
+// What the report draws: the learned and the true distribution, and log p against log R, of the first condition.
+nlohmann::json WorldPictures(const World& world, const WorldMeasurement& measurement, double temperature);
+
+// Headlines and sections, from metrics.jsonl and the record of the last evaluation.
+void ReportWorld(const RunRecord& record, report::Report& page);
+
+}  // namespace gfn

@@ -1,0 +1,211 @@
+#include "tasks/world/world_task.h"
+
+#include "gflownet/base/file_util.h"
+#include "gflownet/core/log_z.h"
+#include "gflownet/core/rollout.h"
+#include "gflownet/tensor/device.h"
+#include "tasks/world/world_checks.h"
+#include "tasks/world/world_metrics.h"
+#include "tasks/world/world_report.h"
+
+namespace gfn {
+namespace {
+
+StatusOr<Needs> ObjectiveNeeds(const RunSettings& settings) {
+  ASSIGN_OR_RETURN(const auto objective, MakeObjective(settings.objective));
+  return objective->needs();
+}
+
+StatusOr<std::unique_ptr<StatePolicy>> MakePolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
+  StatePolicyOptions heads;
+  heads.learned_backward = config.backward == BackwardKind::kLearned;
+  heads.flow = needs.Has(Need::kLogFlow);
+  if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
+    const RngKey init{seed, RngPurpose::kInit, 0};
+    return std::unique_ptr<StatePolicy>(std::make_unique<MlpPolicy>(*world.environment, world.features, world.num_features, parameters,
+                                                                    MlpOptions{heads, mlp->width, mlp->depth}, init));
+  }
+  if (world.enumerable == nullptr) {
+    return InvalidArgument("a tabular policy needs a world that can be listed, which " + world.environment->Spec().name + " is not: " + world.not_enumerable);
+  }
+  return std::unique_ptr<StatePolicy>(std::make_unique<TabularPolicy>(*world.enumerable, world.conditions.ids(), parameters, heads));
+}
+
+class WorldTask : public Task {
+ public:
+  WorldTask(std::string kind, const WorldSettings& config, const RunSettings& settings, std::unique_ptr<World> world)
+      : kind_(std::move(kind)), config_(config), settings_(settings), world_(std::move(world)) {}
+
+  Status Init() {
+    RETURN_IF_ERROR(UsesExactMetrics(*world_, config_.metrics).status());
+    ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
+    ASSIGN_OR_RETURN(policy_, MakePolicy(*world_, config_, needs, static_cast<uint64_t>(settings_.seed), parameters_));
+    if (needs.Has(Need::kLogZ)) with_log_z_ = std::make_unique<LogZPolicy>(*policy_, world_->conditions, parameters_, at::Tensor());
+    return OkStatus();
+  }
+
+  TaskSampler sampler() override {
+    const Policy* policy = policy_.get();
+    if (with_log_z_ != nullptr) policy = with_log_z_.get();
+    return {world_->environment.get(), policy, world_->reward.get(), &world_->conditions, &parameters_, at::kCPU};
+  }
+
+  StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override { return TrainingData{world_->conditions.ids(), {}}; }
+
+  StatusOr<Evaluation> Validate() override {
+    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0));
+    Evaluation evaluation;
+    evaluation.metrics = AllMetrics(measurement);
+    // Distance where it is known, else the bound of log Z.
+    evaluation.score = measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
+    return evaluation;
+  }
+
+  std::vector<std::string> Highlights() const override { return {"total_variation", "log_z_error", "elbo", "spread", "modes"}; }
+
+  StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
+    EvalRequest request;
+    request.step = step;
+    ASSIGN_OR_RETURN(const EvalResult result, Evaluate(request));
+    RETURN_IF_ERROR(WriteEvalRecord(paths, result));
+    return "sampler of step " + std::to_string(step) + " measured";
+  }
+
+  StatusOr<EvalResult> Evaluate(const EvalRequest& request) override {
+    if (!request.data.empty()) return InvalidArgument("--data: a world has no data files");
+    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(request.samples, 1));
+    EvalResult result;
+    result.name = "world";
+    const StepMetrics metrics = AllMetrics(measurement);
+    result.table = WorldTable(*world_, metrics, measurement);
+    for (const auto& [name, value] : metrics.values()) result.numbers["metrics"][name] = FiniteOrNull(value);
+    result.numbers["step"] = request.step;
+    result.numbers["kind"] = kind_;
+    result.numbers["num_samples"] = measurement.sampled[0].samples.batch.size();
+    result.pictures = WorldPictures(*world_, measurement, Temperature());
+    return result;
+  }
+
+  Status Sample(const SampleRequest& request, const EmitLine& emit) override {
+    if (!request.input.empty()) return InvalidArgument("--input: the samples of a world have no input");
+    for (const ConditionId condition : world_->conditions.ids()) {
+      const RngKey key{request.seed, RngPurpose::kSample, static_cast<uint64_t>(world_->conditions.Index(condition))};
+      ASSIGN_OR_RETURN(const ScoredSamples samples,
+                       DrawSamples(*world_->environment, *policy_, *world_->reward, condition, request.num, key, request.exploration));
+      const State objects = FinalStates(*world_->environment, samples.batch);
+      for (int64_t row = 0; row < request.num; ++row) {
+        nlohmann::json line = {{"text", world_->environment->Format(objects, row)},
+                               {"log_pf", samples.log_pf_B[row].item<double>()},
+                               {"log_pb", samples.log_pb_B[row].item<double>()},
+                               {"log_reward", samples.batch.log_reward_B[row].item<double>()}};
+        if (world_->conditions.size() > 1) line["condition"] = world_->conditions.Content(condition);
+        RETURN_IF_ERROR(emit(line));
+      }
+    }
+    return OkStatus();
+  }
+
+  StatusOr<Examination> Examine() override { return ExamineWorld(*world_, *policy_, parameters_, config_.metrics); }
+
+ private:
+  double Temperature() const { return settings_.train.trainer.reward_temperature.end; }
+
+  StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw) const {
+    const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
+    return MeasureWorld(*world_, *policy_, config_.metrics, samples > 0 ? samples : settings_.evaluation.samples, Temperature(), key);
+  }
+
+  StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
+    StepMetrics metrics = ToMetrics(measurement);
+    if (with_log_z_ == nullptr) return metrics;
+    const at::Tensor log_z_C = parameters_.Get("log_z").detach().to(at::kDouble);
+    metrics.Set("learned_log_z", log_z_C.mean().item<double>());
+    double error = 0;
+    for (size_t i = 0; i < measurement.exact.size(); ++i) error += std::abs(log_z_C[static_cast<int64_t>(i)].item<double>() - measurement.exact[i].error.log_z);
+    if (!measurement.exact.empty()) metrics.Set("log_z_error", error / static_cast<double>(measurement.exact.size()));
+    return metrics;
+  }
+
+  std::string kind_;
+  WorldSettings config_;
+  RunSettings settings_;
+  std::unique_ptr<World> world_;
+  ParameterSet parameters_;
+  std::unique_ptr<StatePolicy> policy_;
+  std::unique_ptr<LogZPolicy> with_log_z_;
+};
+
+class WorldPlan : public TaskPlan {
+ public:
+  WorldPlan(std::string kind, WorldMaker make, const WorldSettings& config, const RunSettings& settings)
+      : kind_(std::move(kind)), make_(std::move(make)), config_(config), settings_(settings) {}
+
+  StatusOr<std::unique_ptr<Task>> Build(const LogFunction&) const override {
+    SetNumThreads(settings_.threads);
+    ASSIGN_OR_RETURN(const at::Device device, OpenDevice(settings_.device));
+    if (!device.is_cpu()) return InvalidArgument("device: worlds are trained on cpu, found " + settings_.device);
+    ASSIGN_OR_RETURN(std::unique_ptr<World> world, make_());
+    auto task = std::make_unique<WorldTask>(kind_, config_, settings_, std::move(world));
+    RETURN_IF_ERROR(task->Init());
+    return std::unique_ptr<Task>(std::move(task));
+  }
+
+  StatusOr<std::vector<std::pair<std::string, std::string>>> Describe() const override {
+    ASSIGN_OR_RETURN(const std::unique_ptr<World> world, make_());
+    const EnvironmentSpec& spec = world->environment->Spec();
+    std::vector<std::pair<std::string, std::string>> lines = {{"world " + kind_, ""}};
+    lines.insert(lines.end(), world->facts.begin(), world->facts.end());
+    lines.push_back({"actions", std::to_string(spec.num_actions) + ", at most " + std::to_string(spec.max_steps) + " in a trajectory"});
+    lines.push_back({"shape", std::string(spec.is_tree ? "tree" : "DAG") + (spec.is_stochastic ? ", stochastic" : "")});
+    ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(*world, config_.metrics));
+    lines.push_back({"exact metrics", exact ? "yes, over " + std::to_string(world->enumerable->NumStates()) + " states" : "no, from samples"});
+    lines.push_back({"training", ""});
+    ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
+    ParameterSet parameters;
+    RETURN_IF_ERROR(MakePolicy(*world, config_, needs, static_cast<uint64_t>(settings_.seed), parameters).status());
+    lines.push_back({"policy", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, config_.policy)) + ", " +
+                                   std::to_string(parameters.num_elements()) + " parameters"});
+    lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.rollouts)});
+    return lines;
+  }
+
+  StatusOr<MemoryParts> EstimateMemory() const override {
+    ASSIGN_OR_RETURN(const std::unique_ptr<World> world, make_());
+    ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
+    ParameterSet parameters;
+    RETURN_IF_ERROR(MakePolicy(*world, config_, needs, 1, parameters).status());
+    const EnvironmentSpec& spec = world->environment->Spec();
+    int64_t width = world->num_features + 2 * (spec.num_actions + spec.num_backward_actions);
+    if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config_.policy)) width += 2 * mlp->width * mlp->depth;
+    const TrainerConfig& trainer = settings_.train.trainer;
+    const double rows = static_cast<double>(trainer.conditions_per_step * trainer.rollouts * spec.max_steps);
+    ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(*world, config_.metrics));
+    const double states = exact ? static_cast<double>(world->enumerable->NumStates()) : 0;
+    return MemoryParts{{"policy and optimiser", 16.0 * static_cast<double>(parameters.num_elements())},
+                       {"activations", 4.0 * rows * static_cast<double>(width)},
+                       {"exact metrics", states * static_cast<double>(4 * width + 24 * spec.num_actions)}};
+  }
+
+  Status Report(const RunRecord& record, report::Report& page) const override {
+    page.subtitle = "A sampler of the world " + kind_ + ": what it has learned beside the truth";
+    page.facts = {{"world", kind_}, {"objective", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, settings_.objective))},
+                  {"steps", record.lines.empty() ? "0" : std::to_string(record.lines.back().step)},
+                  {"trajectories of a step", std::to_string(settings_.train.trainer.conditions_per_step * settings_.train.trainer.rollouts)}};
+    ReportWorld(record, page);
+    return OkStatus();
+  }
+
+ private:
+  std::string kind_;
+  WorldMaker make_;
+  WorldSettings config_;
+  RunSettings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<TaskPlan> MakeWorldPlan(std::string kind, WorldMaker make, const WorldSettings& world, const RunSettings& settings) {
+  return std::make_unique<WorldPlan>(std::move(kind), std::move(make), world, settings);
+}
+
+}  // namespace gfn

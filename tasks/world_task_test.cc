@@ -1,0 +1,116 @@
+// Worlds behind the interface of all tasks: from YAML to a trained sampler whose distribution is known.
+#include "tasks/world/world_task.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gflownet/base/test_folder.h"
+#include "tasks/build.h"
+#include "tasks/training.h"
+
+namespace gfn {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr char kGrid[] =
+    "name: grid\nthreads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: tabular}}\nobjective: {kind: tb}\n"
+    "train: {max_steps: 300, rollouts: 32}\noptimizer: {learning_rate: 0.05, groups: [{group: log_z, learning_rate_scale: 4}]}\n"
+    "evaluation: {samples: 256}\n";
+
+RunConfig Config(const std::string& text) {
+  auto config = ReadRunConfigText(text, "test.yaml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return *std::move(config);
+}
+
+std::string Refusal(const std::string& text) {
+  const auto config = ReadRunConfigText(text, "test.yaml");
+  if (!config.ok()) return std::string(Message(config.status()));
+  const auto task = BuildTask(*config, {});
+  return task.ok() ? "accepted" : std::string(Message(task.status()));
+}
+
+TEST(WorldTask, TrainsToItsTargetAndKnowsIt) {
+  const TestFolder folder;
+  const RunPaths paths{folder.path()};
+  const RunConfig config = Config(kGrid);
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto data = (*task)->LoadTraining(paths, {});
+  ASSERT_TRUE(data.ok()) << data.status();
+  const auto training = MakeTraining(config, **task, *data, "");
+  ASSERT_TRUE(training.ok()) << training.status();
+  const auto before = (*task)->Validate();
+  ASSERT_TRUE(before.ok()) << before.status();
+  for (int64_t step = 0; step < config.train.limits.max_steps; ++step) {
+    const auto metrics = training->trainer->Step();
+    ASSERT_TRUE(metrics.ok()) << metrics.status();
+  }
+  const auto after = (*task)->Validate();
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_GT(*before->metrics.Find("total_variation"), 0.2);
+  EXPECT_LT(*after->metrics.Find("total_variation"), 0.04);
+  EXPECT_EQ(after->score, -*after->metrics.Find("total_variation"));
+  EXPECT_LT(*after->metrics.Find("log_z_error"), 0.1);
+  EXPECT_GT(*after->metrics.Find("correlation"), 0.95);
+  EXPECT_LT(*after->metrics.Find("spread"), 0.3);
+  EXPECT_LT(*after->metrics.Find("elbo"), *after->metrics.Find("exact_log_z") + 0.1);
+
+  // What the report and `gfn sample` make of it.
+  ASSERT_TRUE((*task)->Export(paths, 300).ok());
+  EXPECT_TRUE(FileExists(folder / "eval_world.json"));
+  int64_t lines = 0;
+  SampleRequest request;
+  request.num = 5;
+  ASSERT_TRUE((*task)->Sample(request, [&](const nlohmann::json& line) {
+    ++lines;
+    EXPECT_TRUE(line.contains("text") && line.contains("log_pf") && line.contains("log_reward")) << line;
+    return OkStatus();
+  }).ok());
+  EXPECT_EQ(lines, 5);
+  const auto examination = (*task)->Examine();
+  ASSERT_TRUE(examination.ok()) << examination.status();
+  EXPECT_EQ(examination->checks.size(), 4u);
+  for (const Check& check : examination->checks) EXPECT_TRUE(check.ok()) << check.name << ": " << check.found;
+  report::Report page;
+  ASSERT_TRUE(MakePlan(config)->Report({}, page).ok());
+  EXPECT_FALSE(page.sections.empty());
+}
+
+TEST(WorldTask, MlpWithFlowsHasWhatTheObjectiveNeeds) {
+  for (const char* objective : {"db", "subtb"}) {
+    const RunConfig config = Config("threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: {kind: " +
+                                    std::string(objective) + "}\ntrain: {rollouts: 4}\n");
+    auto task = BuildTask(config, {});
+    ASSERT_TRUE(task.ok()) << task.status();
+    const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+    ASSERT_TRUE(training.ok()) << training.status();
+    EXPECT_TRUE(training->trainer->Step().ok());
+  }
+}
+
+TEST(WorldTask, KeysOfLanguageModelsAreNeitherNeededNorAccepted) {
+  const std::string grid = "task: {kind: hypergrid}\n";
+  EXPECT_EQ(Refusal(grid), "accepted");
+  EXPECT_THAT(Refusal(grid + "model: {path: m.gguf}\n"), AllOf(HasSubstr("[model]"), HasSubstr("hypergrid has no language model")));
+  EXPECT_THAT(Refusal(grid + "lora: {rank: 4}\n"), HasSubstr("[lora]"));
+  EXPECT_THAT(Refusal("task: {kind: infill, data: {train: t.jsonl}}\n"), AllOf(HasSubstr("[model]"), HasSubstr("infill needs a language model")));
+}
+
+TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
+  const std::string big = "task: {kind: hypergrid, dimensions: 3, side: 20, metrics: {exact: ";
+  EXPECT_THAT(Refusal(big + "required, max_states: 7999}}\n"), AllOf(HasSubstr("task.metrics.exact"), HasSubstr("8000 states"), HasSubstr("7999")));
+  EXPECT_EQ(Refusal(big + "required, max_states: 8000}}\n"), "accepted");
+  const RunConfig config = Config(big + "auto, max_states: 100}, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: {kind: tb}\nthreads: 1\nevaluation: {samples: 16}\n");
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto evaluation = (*task)->Validate();
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_EQ(evaluation->metrics.Find("total_variation"), nullptr);
+  EXPECT_EQ(evaluation->score, *evaluation->metrics.Find("elbo"));
+}
+
+}  // namespace
+}  // namespace gfn
