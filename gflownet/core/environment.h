@@ -44,8 +44,10 @@ class Environment {
 
   // The parent that a backward action leads to (int64 [B] below A_back; all zero for a tree). Rows in the initial state stay.
   virtual State Undo(const State& state, const at::Tensor& backward_actions_B) const = 0;
-  // The backward action that undoes `actions_B` taken in `state`: Undo(Step(s, a), BackwardAction(s, a)) = s. Zero for a tree.
-  virtual at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const;
+  // The backward action that undoes `actions_B` taken in `state` with nature's `outcome_B`:
+  // Undo(Step(s, a, o), BackwardAction(s, a, o)) = s. Zero for a tree.
+  virtual at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const;
+  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const { return BackwardAction(state, actions_B, at::Tensor()); }
 
   // Legal forward actions; at least one for every row that is not done, none for one that is.
   virtual Support ForwardSupport(const State& state) const = 0;
@@ -54,9 +56,14 @@ class Environment {
   // bool [B]: rows in the initial state.
   virtual at::Tensor IsInitial(const State& state) const = 0;
 
-  // Nature's draw for an action, [B, ...]; row b draws at (key, streams_B[b], position). Undefined unless the world is stochastic.
-  virtual at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key,
-                                 const std::vector<uint64_t>& streams_B, uint64_t position) const;
+  // Stochastic worlds: an outcome is one of 0 .. O-1, and this is log P(outcome | state, action) of each in float64, [B, O]; -inf
+  // where it cannot happen. A deterministic world has the one outcome 0.
+  virtual int64_t NumOutcomes() const { return 1; }
+  virtual at::Tensor LogOutcomes(const State& state, const at::Tensor& actions_B) const;
+  // Nature's draw for an action, int64 [B], from LogOutcomes; row b draws at (key, streams_B[b], position). Undefined unless the
+  // world is stochastic.
+  at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key, const std::vector<uint64_t>& streams_B,
+                         uint64_t position) const;
 
   // One line for people.
   virtual std::string Format(const State& state, int64_t row) const = 0;
@@ -65,9 +72,11 @@ class Environment {
 };
 
 // A world small enough to be listed. Decision states are numbered 0 .. NumStates()-1 so that parents come before children
-// (state 0 is initial); finished objects are numbered 0 .. NumObjects()-1 on their own.
+// (state 0 is initial); finished objects are numbered 0 .. NumObjects()-1 on their own. A world whose configuration makes it too
+// large says so by its numbers (kTooManyStates when they do not fit); whoever lists states checks them first (env/exact.h).
 class EnumerableEnvironment : public Environment {
  public:
+  static constexpr int64_t kTooManyStates = INT64_MAX;
   virtual int64_t NumStates() const = 0;
   virtual int64_t NumObjects() const = 0;
   virtual State StatesAt(const at::Tensor& index_B, ConditionId condition) const = 0;   // int64 [B] below NumStates

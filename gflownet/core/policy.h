@@ -8,11 +8,21 @@
 #include <vector>
 
 #include "gflownet/base/rng.h"
+#include "gflownet/base/status.h"
 #include "gflownet/core/condition.h"
+#include "gflownet/core/exploration.h"
 #include "gflownet/core/state.h"
 #include "gflownet/core/trajectory.h"
 
 namespace gfn {
+
+// Where the draws of one step are made, and how: row n draws at (key, streams_N[n], position).
+struct DrawAddress {
+  RngKey key;
+  std::vector<uint64_t> streams_N;
+  uint64_t position = 0;
+  std::vector<Exploration> exploration_N;
+};
 
 // One rollout in progress, with whatever makes it fast (a KV cache, a recurrent state). It reads the parameters of the version
 // that it began with. Rows are independent: dropping one changes no other.
@@ -22,7 +32,10 @@ class RolloutSession {
   // Unnormalised log-probabilities of every action in the current state of the N live rows, [N, A]; `state` has these rows.
   // The caller applies the support, so illegal actions may have any finite value.
   virtual at::Tensor Logits(const State& state) = 0;
-  // Every live row takes its action (int64 [N]).
+  // Of continuous worlds instead of Logits: an action of each live row, float [N, D], drawn from the policy as the row's exploration
+  // changes it. Refused where the policy has no density. The default has no continuous actions.
+  virtual StatusOr<at::Tensor> Draw(const State& state, const DrawAddress& address);
+  // Every live row takes its action (int64 [N], or float [N, D]).
   virtual void Advance(const at::Tensor& actions_N) = 0;
   // Goes on with these live rows (int64 [M], ascending) only.
   virtual void Keep(const at::Tensor& rows_M) = 0;

@@ -1,6 +1,7 @@
 #include "gflownet/core/rollout.h"
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/text_util.h"
 #include "gflownet/tensor/categorical.h"
 
 namespace gfn {
@@ -38,6 +39,18 @@ at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_
   return result_NA;
 }
 
+// An action of every live row at its own address. [N], or [N, D] of a continuous world
+StatusOr<at::Tensor> DrawActions(const EnvironmentSpec& spec, const State& state, const Support& support, RolloutSession& session,
+                                 const DrawAddress& address) {
+  if (spec.action == EnvironmentSpec::Action::kContinuous) return session.Draw(state, address);
+  std::vector<double> uniforms_N;
+  for (const uint64_t stream : address.streams_N) uniforms_N.push_back(Uniform(address.key, stream, address.position));
+  at::Tensor logits_NA = session.Logits(state);
+  logits_NA = BehaviourLogits(logits_NA, support.Dense().to(logits_NA.device()), address.exploration_N);
+  ASSIGN_OR_RETURN(const auto sample, SampleCategorical(logits_NA, {}, at::tensor(uniforms_N, at::kDouble)));
+  return sample.action_B;
+}
+
 // What one rollout in progress has recorded; columns are padded and joined at the end.
 struct Columns {
   std::vector<at::Tensor> actions, backward, stop_legal, outcomes;
@@ -53,6 +66,15 @@ at::Tensor Scatter(const at::Tensor& values_N, const at::Tensor& live_N, int64_t
 at::Tensor StopLegal(const Support& support) {
   return support.stop_legal_B.defined() ? support.stop_legal_B.logical_and(support.done_B.logical_not())
                                         : support.done_B.logical_not();
+}
+
+// "3", or "(0.25, 1.5)" of a continuous world.
+std::string ActionText(const at::Tensor& action) {
+  if (action.dim() == 0) return std::to_string(action.item<int64_t>());
+  std::vector<std::string> parts;
+  for (int64_t i = 0; i < action.numel(); ++i) parts.push_back(FormatReal(action[i].item<double>()));
+  std::string text = "(";
+  return text += Join(parts, ", ") + ")";
 }
 
 std::string Place(const TrajectoryBatch& batch, int64_t row, int64_t step) {
@@ -77,7 +99,7 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   const bool has_stops = !spec.stop_actions.empty();
   const int64_t num_rows = static_cast<int64_t>(rows_B.size());
   GFN_CHECK(num_rows > 0) << "a rollout of no rows";
-  GFN_CHECK(spec.action == EnvironmentSpec::Action::kDiscrete) << spec.name << " has continuous actions";
+  const bool has_backward = !spec.is_tree && spec.action == EnvironmentSpec::Action::kDiscrete;
 
   TrajectoryBatch batch;
   for (const RolloutRow& row : rows_B) batch.condition_ids.push_back(row.condition);
@@ -95,41 +117,35 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
 
     // 1. Sample an action for every live row at its own address.
     const Support support = environment.ForwardSupport(state);
-    const at::Tensor legal_NA = support.Dense();
-    std::vector<double> uniforms(num_live);
-    std::vector<uint64_t> streams(num_live);
-    std::vector<Exploration> exploration(num_live);
+    DrawAddress address{key, std::vector<uint64_t>(num_live), static_cast<uint64_t>(step), std::vector<Exploration>(num_live)};
     for (int64_t i = 0; i < num_live; ++i) {
-      uniforms[i] = Uniform(key, live_rows[i].stream, static_cast<uint64_t>(step));
-      streams[i] = live_rows[i].stream;
-      exploration[i] = live_rows[i].exploration;
+      address.streams_N[i] = live_rows[i].stream;
+      address.exploration_N[i] = live_rows[i].exploration;
     }
-    at::Tensor logits_NA = session->Logits(state);
-    logits_NA = BehaviourLogits(logits_NA, legal_NA.to(logits_NA.device()), exploration);
-    const auto sample = SampleCategorical(logits_NA, {}, at::tensor(uniforms, at::kDouble));
-    if (!sample.ok()) {
-      return Annotate(sample.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows");
+    const auto sampled_N = DrawActions(spec, state, support, *session, address);
+    if (!sampled_N.ok()) {
+      return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows");
     }
-    const at::Tensor actions_N = sample->action_B.to(at::kCPU);
+    const at::Tensor actions_N = sampled_N->to(at::kCPU);
 
     // 2. Move the world and record what was done.
     at::Tensor outcome_N;
     if (spec.is_stochastic) {
-      outcome_N = environment.DrawOutcome(state, actions_N, {key.seed, RngPurpose::kNature, key.step}, streams, step);
+      outcome_N = environment.DrawOutcome(state, actions_N, {key.seed, RngPurpose::kNature, key.step}, address.streams_N, step);
       columns.outcomes.push_back(Scatter(outcome_N, live_N, num_rows));
     }
     columns.actions.push_back(Scatter(actions_N, live_N, num_rows));
     if (has_stops) columns.stop_legal.push_back(Scatter(StopLegal(support), live_N, num_rows));
-    if (!spec.is_tree) columns.backward.push_back(Scatter(environment.BackwardAction(state, actions_N), live_N, num_rows));
+    if (has_backward) columns.backward.push_back(Scatter(environment.BackwardAction(state, actions_N, outcome_N), live_N, num_rows));
     State next = environment.Step(state, actions_N, outcome_N);
     lengths_B.index_add_(0, live_N, at::ones_like(live_N));
 
     // 3. Finished rows leave.
     const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
     if (keep_M.numel() == 0) break;
-    session->Advance(sample->action_B);
+    session->Advance(*sampled_N);
     if (keep_M.numel() < num_live) {
-      session->Keep(keep_M.to(sample->action_B.device()));
+      session->Keep(keep_M.to(sampled_N->device()));
       next = next.Gather(keep_M);
       live_N = live_N.index_select(0, keep_M);
       std::vector<RolloutRow> kept;
@@ -163,6 +179,7 @@ Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch) {
   const at::NoGradGuard no_grad;
   RETURN_IF_ERROR(batch.Check());
   const EnvironmentSpec& spec = environment.Spec();
+  const bool has_backward = !spec.is_tree && spec.action == EnvironmentSpec::Action::kDiscrete;
   State state = environment.Initial(batch.condition_ids);
   Columns columns;
   for (int64_t step = 0; step < batch.num_steps(); ++step) {
@@ -172,12 +189,14 @@ Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch) {
     const at::Tensor wrong_B = moves_B.logical_and(support.IsLegal(actions_B).logical_not());
     if (wrong_B.any().item<bool>()) {
       const int64_t row = wrong_B.nonzero()[0].item<int64_t>();
-      return InvalidArgument(spec.name + ": " + Place(batch, row, step) + ": action " +
-                             std::to_string(actions_B[row].item<int64_t>()) + " is not legal in " + environment.Format(state, row));
+      return InvalidArgument(spec.name + ": " + Place(batch, row, step) + ": action " + ActionText(actions_B[row]) +
+                             " is not legal in " + environment.Format(state, row));
     }
-    columns.stop_legal.push_back(StopLegal(support).logical_and(moves_B));
-    if (!spec.is_tree) columns.backward.push_back(environment.BackwardAction(state, actions_B).masked_fill(moves_B.logical_not(), 0));
     const at::Tensor outcome_B = batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step) : at::Tensor();
+    columns.stop_legal.push_back(StopLegal(support).logical_and(moves_B));
+    if (has_backward) {
+      columns.backward.push_back(environment.BackwardAction(state, actions_B, outcome_B).masked_fill(moves_B.logical_not(), 0));
+    }
     state = environment.Step(state, actions_B, outcome_B);
     // A row is done exactly when its length is used up.
     const at::Tensor early_B = moves_B.logical_and(state.done_B().ne(batch.lengths_B.eq(step + 1)));
@@ -189,7 +208,7 @@ Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch) {
     }
   }
   if (!spec.stop_actions.empty()) batch.stop_legal_BT = at::stack(columns.stop_legal, 1);
-  if (!spec.is_tree) batch.backward_actions_BT = at::stack(columns.backward, 1);
+  if (has_backward) batch.backward_actions_BT = at::stack(columns.backward, 1);
   return OkStatus();
 }
 

@@ -73,7 +73,12 @@ TrajectoryScores StatePolicy::Score(const TrajectoryBatch& batch, const ScoreOpt
     const at::Tensor logits = HasLearnedBackward() ? Evaluate(child).backward_logits_BA
                                                    : at::zeros({places_M.numel(), support.num_actions}, log_probs_MA.options());
     const at::Tensor back_M = batch.backward_actions_BT.flatten().index_select(0, places_M);
-    scores.log_pb_BT = Spread(Pick(support.LogProbs(logits), back_M), places_M, scores.mask_BT);
+    at::Tensor log_pb_M = Pick(support.LogProbs(logits), back_M);
+    if (environment_.Spec().is_stochastic) {
+      const at::Tensor outcomes_M = batch.outcomes_BT.flatten().index_select(0, places_M);
+      log_pb_M = log_pb_M - Pick(environment_.LogOutcomes(parent, actions_M), outcomes_M).to(log_pb_M.scalar_type());
+    }
+    scores.log_pb_BT = Spread(log_pb_M, places_M, scores.mask_BT);
   }
   return scores;
 }

@@ -38,6 +38,7 @@ at::Tensor Support::Dense() const {
 }
 
 at::Tensor Support::IsLegal(const at::Tensor& actions_B) const {
+  if (low_BD.defined()) return actions_B.ge(low_BD).logical_and(actions_B.le(high_BD)).all(1).logical_and(done_B.logical_not());
   const at::Tensor in_range_B = actions_B.ge(0).logical_and(actions_B.lt(num_actions));
   const at::Tensor safe_B = actions_B.clamp(0, num_actions - 1);
   const at::Tensor is_stop_B = StopMask(*this, done_B.device()).index_select(0, safe_B);
@@ -66,7 +67,8 @@ at::Tensor Support::LogProbs(const at::Tensor& logits_BA) const {
 
 Support Support::Gather(const at::Tensor& rows_N) const {
   Support result = *this;
-  for (at::Tensor* tensor : {&result.stop_legal_B, &result.inner_legal_B, &result.forced_B, &result.mask_BA, &result.done_B}) {
+  for (at::Tensor* tensor : {&result.stop_legal_B, &result.inner_legal_B, &result.forced_B, &result.mask_BA, &result.done_B, &result.low_BD,
+                             &result.high_BD}) {
     if (tensor->defined()) *tensor = tensor->index_select(0, rows_N);
   }
   return result;

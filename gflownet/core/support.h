@@ -6,6 +6,8 @@
 //   it is a stop action (in stops_S) and stop_legal_B[b], or
 //   it is another action, inner_legal_B[b], vocabulary_A[a] and mask_BA[b][a].
 // Undefined tensors restrict nothing. A row that is done has no legal action.
+//
+// A continuous world (num_actions 0) has a box instead: an action [D] is legal if low_BD <= a <= high_BD in every coordinate.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,12 +26,13 @@ struct Support {
   at::Tensor forced_B;       // int64 [B]: the only legal action, -1 where the row is free
   at::Tensor mask_BA;        // bool [B, A]: only for worlds with a small A
   at::Tensor done_B;         // bool [B]: finished rows; always defined
+  at::Tensor low_BD, high_BD;  // float [B, D]: limits of a continuous action
 
   int64_t batch_size() const { return done_B.size(0); }
 
   // bool [B, A]. For one step of a rollout or for small A; a whole batch of a language model would not fit.
   at::Tensor Dense() const;
-  // bool [B]: is each row's action legal.
+  // bool [B]: is each row's action legal; int64 [B], or float [B, D] of a continuous world.
   at::Tensor IsLegal(const at::Tensor& actions_B) const;
   // int64 [B]: number of legal actions of each row.
   at::Tensor CountLegal() const;

@@ -24,8 +24,8 @@ struct TrajectoryBatch {
   std::vector<ConditionId> condition_ids;  // [B]
   at::Tensor actions_BT;                   // int64 [B, T], or float [B, T, D]
   at::Tensor lengths_B;                    // int64 [B], 1 .. T
-  at::Tensor backward_actions_BT;          // int64 [B, T]: entry k undoes a_k; undefined for a tree
-  at::Tensor outcomes_BT;                  // nature's draws; undefined unless the world is stochastic
+  at::Tensor backward_actions_BT;          // int64 [B, T]: entry k undoes a_k; undefined for a tree or continuous actions
+  at::Tensor outcomes_BT;                  // int64 [B, T]: nature's draws; undefined unless the world is stochastic
   at::Tensor stop_legal_BT;                // bool [B, T]: is a stop legal in s_k; undefined where no action stops
 
   // Rewards, always untempered and in float64; undefined until EvaluateReward has run.
@@ -92,7 +92,9 @@ constexpr Needs operator|(Need a, Need b) { return Needs(a) | Needs(b); }
 // Differentiable; tensors that were not asked for are undefined.
 struct TrajectoryScores {
   at::Tensor log_pf_BT;    // log q(a_k | s_k), renormalised over legal actions: 0 where the action was forced, 0 in padding
-  at::Tensor log_pb_BT;    // log P_B(s_k | s_{k+1}); undefined for a tree, where it is 0
+  // log P_B(s_k | s_{k+1}); undefined for a tree, where it is 0. In a stochastic world log P_B(s_k, a_k | s_{k+1}) less log of nature's
+  // P(s_{k+1} | s_k, a_k), so that log_pf - log_pb is the log-ratio of both ways and every balance holds (Pan et al. 2302.09465).
+  at::Tensor log_pb_BT;
   at::Tensor log_stop_BT;  // log q(stop | s_k) for the stop action of this row; 0 where stopping is illegal
   at::Tensor log_flow_BT;  // log F(s_k)
   at::Tensor log_z_G;      // learned log Z of each group's condition

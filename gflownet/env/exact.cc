@@ -5,73 +5,48 @@
 
 namespace gfn {
 
-at::Tensor ExactLogTerminating(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {
+at::Tensor ExactLogPf(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {
   const at::NoGradGuard no_grad;
-  const int64_t num_states = environment.NumStates(), num_actions = environment.Spec().num_actions;
-  GFN_CHECK(!environment.Spec().is_stochastic) << "the distribution of a stochastic world also depends on nature";
+  const State all = environment.StatesAt(at::arange(environment.NumStates(), at::kLong), condition);
+  return environment.ForwardSupport(all).LogProbs(policy.Evaluate(all).forward_logits_BA).to(at::kDouble);
+}
 
-  // 1. Policy and successors of every state.
-  const State all = environment.StatesAt(at::arange(num_states, at::kLong), condition);
-  const Support support = environment.ForwardSupport(all);
-  const at::Tensor log_q_NA = support.LogProbs(policy.Evaluate(all).forward_logits_BA).to(at::kDouble).contiguous();
-  std::vector<at::Tensor> next_state, next_object;  // [N] per action: number of the child, -1 where it is of the other kind
-  for (int64_t action = 0; action < num_actions; ++action) {
-    const at::Tensor actions_N = at::full({num_states}, action, at::kLong);
-    // An illegal action leads nowhere that is looked at; it is replaced by a legal one so that Step keeps its contract.
-    const at::Tensor legal_N = support.IsLegal(actions_N);
-    const State child = environment.Step(all, at::where(legal_N, actions_N, support.Dense().to(at::kLong).argmax(1)));
-    next_state.push_back(environment.StateIndex(child).masked_fill(child.done_B(), -1));
-    next_object.push_back(environment.ObjectIndex(child).masked_fill(child.done_B().logical_not(), -1));
-  }
-
-  // 2. Flow of probability from parents to children, which have larger numbers.
-  const at::Tensor log_reach_N = at::full({num_states}, -INFINITY, at::kDouble);
-  const at::Tensor log_q_X = at::full({environment.NumObjects()}, -INFINITY, at::kDouble);
-  double* reach = log_reach_N.data_ptr<double>();
-  double* object = log_q_X.data_ptr<double>();
-  const double* log_q = log_q_NA.data_ptr<double>();
-  auto add = [](double& into, double value) {
-    const double high = std::max(into, value);
-    if (high > -INFINITY) into = high + std::log(std::exp(into - high) + std::exp(value - high));
-  };
-  reach[0] = 0;
-  for (int64_t state = 0; state < num_states; ++state) {
-    for (int64_t action = 0; action < num_actions; ++action) {
-      const double flow = reach[state] + log_q[state * num_actions + action];
-      if (flow == -INFINITY) continue;
-      const int64_t child = next_state[action].data_ptr<int64_t>()[state];
-      GFN_CHECK(child < 0 || child > state) << "states of " << environment.Spec().name << " are not in topological order";
-      child >= 0 ? add(reach[child], flow) : add(object[next_object[action].data_ptr<int64_t>()[state]], flow);
-    }
-  }
-  return log_q_X;
+at::Tensor ExactLogTerminating(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {
+  const auto graph = StateGraph::Build(environment, condition);
+  GFN_CHECK(graph.ok()) << Message(graph.status());
+  return graph->LogTerminating(ExactLogPf(environment, policy, condition));
 }
 
 StatusOr<TrajectoryBatch> EnumerateTrajectories(const Environment& environment, ConditionId condition, int64_t max_trajectories) {
   const at::NoGradGuard no_grad;
   const EnvironmentSpec& spec = environment.Spec();
-  GFN_CHECK(spec.action == EnvironmentSpec::Action::kDiscrete && !spec.is_stochastic) << spec.name << " cannot be enumerated";
+  GFN_CHECK(spec.action == EnvironmentSpec::Action::kDiscrete) << spec.name << " cannot be enumerated";
   State state = environment.Initial({condition});
-  at::Tensor actions_NT = at::zeros({1, 0}, at::kLong);
+  at::Tensor actions_NT = at::zeros({1, 0}, at::kLong), outcomes_NT = actions_NT;
   std::vector<TrajectoryBatch> finished;
   int64_t count = 0;
   for (int64_t step = 0; state.batch_size() > 0; ++step) {
-    // Every (row, legal action) becomes a row.
-    const at::Tensor choices_M2 = environment.ForwardSupport(state).Dense().nonzero();
-    const at::Tensor rows_M = choices_M2.select(1, 0), chosen_M = choices_M2.select(1, 1);
+    // Every (row, legal action, possible outcome) becomes a row.
+    const at::Tensor choices_L2 = environment.ForwardSupport(state).Dense().nonzero();
+    const at::Tensor legal_L = choices_L2.select(1, 0), action_L = choices_L2.select(1, 1);
+    const at::Tensor possible_M2 = environment.LogOutcomes(state.Gather(legal_L), action_L).gt(-INFINITY).nonzero();
+    const at::Tensor rows_M = legal_L.index_select(0, possible_M2.select(1, 0));
+    const at::Tensor chosen_M = action_L.index_select(0, possible_M2.select(1, 0)), outcome_M = possible_M2.select(1, 1);
     if (count + rows_M.numel() > max_trajectories) {
-      return InvalidArgument(spec.name + ": more than " + std::to_string(max_trajectories) + " trajectories: " +
-                             std::to_string(count + rows_M.numel()) + " after " + std::to_string(step + 1) + " of at most " +
-                             std::to_string(spec.max_steps) + " actions");
+      return InvalidArgument(spec.name + ": more than " + std::to_string(max_trajectories) +
+                             " trajectories: " + std::to_string(count + rows_M.numel()) + " after " + std::to_string(step + 1) +
+                             " of at most " + std::to_string(spec.max_steps) + " actions");
     }
-    state = environment.Step(state.Gather(rows_M), chosen_M);
+    state = environment.Step(state.Gather(rows_M), chosen_M, outcome_M);
     actions_NT = at::cat({actions_NT.index_select(0, rows_M), chosen_M.unsqueeze(1)}, 1);
+    outcomes_NT = at::cat({outcomes_NT.index_select(0, rows_M), outcome_M.unsqueeze(1)}, 1);
 
     const at::Tensor done_D = state.done_B().nonzero().squeeze(1);
     if (done_D.numel() > 0) {
       TrajectoryBatch batch;
       batch.condition_ids = Repeat(condition, done_D.numel());
       batch.actions_BT = actions_NT.index_select(0, done_D);
+      if (spec.is_stochastic) batch.outcomes_BT = outcomes_NT.index_select(0, done_D);
       batch.lengths_B = at::full({done_D.numel()}, step + 1, at::kLong);
       finished.push_back(std::move(batch));
       count += done_D.numel();
@@ -79,6 +54,7 @@ StatusOr<TrajectoryBatch> EnumerateTrajectories(const Environment& environment, 
     const at::Tensor live_L = state.done_B().logical_not().nonzero().squeeze(1);
     state = state.Gather(live_L);
     actions_NT = actions_NT.index_select(0, live_L);
+    outcomes_NT = outcomes_NT.index_select(0, live_L);
   }
   TrajectoryBatch all = Concatenate(finished);
   RETURN_IF_ERROR(CompleteBatch(environment, all));
@@ -94,6 +70,18 @@ at::Tensor LogProbOfTrajectories(const Policy& policy, const TrajectoryBatch& ba
     parts.push_back(scores.log_pf_BT.to(at::kCPU, at::kDouble).masked_fill(part.StepMask().logical_not(), 0).sum(1));
   }
   return at::cat(parts);
+}
+
+at::Tensor LogOutcomesOfTrajectories(const Environment& environment, const TrajectoryBatch& batch) {
+  at::Tensor sum_B = at::zeros({batch.size()}, at::kDouble);
+  if (!environment.Spec().is_stochastic) return sum_B;
+  const std::vector<State> states = Unroll(environment, batch);
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const at::Tensor log_outcomes_BO = environment.LogOutcomes(states[step], batch.actions_BT.select(1, step));
+    const at::Tensor log_p_B = log_outcomes_BO.gather(1, batch.outcomes_BT.select(1, step).unsqueeze(1)).squeeze(1);
+    sum_B = sum_B + log_p_B.masked_fill(states[step].done_B(), 0);
+  }
+  return sum_B;
 }
 
 DistributionError CompareWithTarget(const at::Tensor& log_q_X, const at::Tensor& log_reward_X, double temperature) {

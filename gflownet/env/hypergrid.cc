@@ -1,19 +1,13 @@
 #include "gflownet/env/hypergrid.h"
 
-
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/env/make_world.h"
 
 namespace gfn {
 namespace {
 
-constexpr int64_t kMaxCells = int64_t{1} << 24;  // numbered, and listed by exact evaluation
-
-int64_t NumCells(const HypergridConfig& config) {
-  int64_t cells = 1;
-  for (int64_t i = 0; i < config.dimensions && cells <= kMaxCells; ++i) cells *= config.side;
-  return cells;
-}
+constexpr int64_t kMaxSteps = 65536;
 
 State MakeState(at::Tensor position_BD, at::Tensor done_B) {
   return State(std::move(done_B)).Set("position", std::move(position_BD));
@@ -28,14 +22,15 @@ at::Tensor Move(const at::Tensor& actions_B, const at::Tensor& moves_B, int64_t 
 }  // namespace
 
 void HypergridConfig::Validate(ConfigErrors& errors) const {
-  if (NumCells(*this) > kMaxCells) {
-    errors.Add("side", "is " + std::to_string(side) + " in " + std::to_string(dimensions) + " dimensions: more than " +
-                           std::to_string(kMaxCells) + " cells");
+  if (dimensions * (side - 1) > kMaxSteps) {
+    errors.Add("side", "is " + std::to_string(side) + " in " + std::to_string(dimensions) + " dimensions: trajectories of more than " +
+                           std::to_string(kMaxSteps) + " steps");
   }
 }
 
-Hypergrid::Hypergrid(const HypergridConfig& config) : config_(config), num_cells_(NumCells(config)) {
-  GFN_CHECK(config.dimensions >= 1 && config.side >= 2 && num_cells_ <= kMaxCells);
+Hypergrid::Hypergrid(const HypergridConfig& config)
+    : config_(config), cells_(std::vector<int64_t>(config.dimensions, config.side)) {
+  GFN_CHECK(config.dimensions >= 1 && config.side >= 2);
   spec_.name = "hypergrid";
   spec_.num_actions = config.dimensions + 1;
   spec_.num_backward_actions = config.dimensions + 1;
@@ -61,7 +56,7 @@ State Hypergrid::Undo(const State& state, const at::Tensor& backward_actions_B) 
                    state.done_B().logical_and(backward_actions_B.ne(config_.dimensions)));
 }
 
-at::Tensor Hypergrid::BackwardAction(const State&, const at::Tensor& actions_B) const { return actions_B; }
+at::Tensor Hypergrid::BackwardAction(const State&, const at::Tensor& actions_B, const at::Tensor&) const { return actions_B; }
 
 Support Hypergrid::ForwardSupport(const State& state) const {
   Support support;
@@ -100,24 +95,16 @@ std::string Hypergrid::SupportDigest() const {
 }
 
 State Hypergrid::StatesAt(const at::Tensor& index_B, ConditionId) const {
-  std::vector<at::Tensor> coordinates(config_.dimensions);
-  at::Tensor rest_B = index_B;
-  for (int64_t i = config_.dimensions - 1; i >= 0; --i) {
-    coordinates[i] = rest_B.remainder(config_.side);
-    rest_B = rest_B.div(config_.side, "floor");
-  }
-  return MakeState(at::stack(coordinates, 1), at::zeros({index_B.size(0)}, at::kBool));
+  return MakeState(cells_.Digits(index_B), at::zeros({index_B.size(0)}, at::kBool));
 }
 
 State Hypergrid::ObjectsAt(const at::Tensor& index_B, ConditionId condition) const {
   return StatesAt(index_B, condition).SetDone(at::ones({index_B.size(0)}, at::kBool));
 }
 
-at::Tensor Hypergrid::StateIndex(const State& state) const {
-  at::Tensor index_B = at::zeros({state.batch_size()}, at::kLong);
-  for (int64_t i = 0; i < config_.dimensions; ++i) index_B = index_B * config_.side + Position(state).select(1, i);
-  return index_B;
-}
+at::Tensor Hypergrid::StateIndex(const State& state) const { return cells_.Number(Position(state)); }
+
+at::Tensor Hypergrid::Features(const State& state) const { return HypergridFeatures(*this, state, at::kFloat); }
 
 at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::ScalarType dtype) {
   return at::one_hot(Hypergrid::Position(state), grid.config().side).flatten(1).to(dtype);
@@ -132,6 +119,11 @@ at::Tensor HypergridReward::LogRewardOf(const State& objects) const {
 
 std::string HypergridReward::Digest() const {
   return "hypergrid r0=" + FormatReal(config_.r0) + " r1=" + FormatReal(config_.r1) + " r2=" + FormatReal(config_.r2);
+}
+
+StatusOr<RewardedWorld> CreateWorld(const HypergridConfig& config, const HypergridRewardConfig& reward) {
+  RETURN_IF_ERROR(CheckConfig(reward, "hypergrid reward"));
+  return BuildWorld<Hypergrid, HypergridReward>(config, reward, "hypergrid");
 }
 
 }  // namespace gfn

@@ -10,10 +10,28 @@
 
 #include "gflownet/base/config_errors.h"
 #include "gflownet/base/config_rules.h"
+#include "gflownet/base/status.h"
 #include "gflownet/core/environment.h"
 #include "gflownet/core/reward.h"
+#include "gflownet/env/counting.h"
+#include "gflownet/env/world.h"
 
 namespace gfn {
+
+struct HypergridRewardConfig {
+  double r0 = 0.1;
+  double r1 = 0.5;
+  double r2 = 2.0;
+  template <class V>
+  void Visit(V& v) {
+    v("r0", r0, "reward everywhere", Positive());
+    v("r1", r1, "added where every coordinate is in the outer half: |x / (side - 1) - 1/2| > 1/4", NonNegative());
+    v("r2", r2, "added in the rings of modes: 0.3 < |x / (side - 1) - 1/2| < 0.4 for every coordinate", NonNegative());
+  }
+  // The hard variant of Tiapkin et al. 2310.12934: next to nothing between the modes, so that they are found one by one or not at
+  // all.
+  static HypergridRewardConfig Hard() { return {.r0 = 1e-4, .r1 = 1.0, .r2 = 3.0}; }
+};
 
 struct HypergridConfig {
   int64_t dimensions = 2;
@@ -35,7 +53,8 @@ class Hypergrid : public EnumerableEnvironment {
   using Environment::Step;
   State Step(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const override;
   State Undo(const State& state, const at::Tensor& backward_actions_B) const override;
-  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const override;
+  using Environment::BackwardAction;
+  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const override;
   Support ForwardSupport(const State& state) const override;
   Support BackwardSupport(const State& state) const override;
   at::Tensor IsInitial(const State& state) const override;
@@ -43,8 +62,8 @@ class Hypergrid : public EnumerableEnvironment {
   std::string SupportDigest() const override;
 
   // Cells are numbered row-major, so a parent always has a smaller number. Every cell can be an object.
-  int64_t NumStates() const override { return num_cells_; }
-  int64_t NumObjects() const override { return num_cells_; }
+  int64_t NumStates() const override { return cells_.Count(); }
+  int64_t NumObjects() const override { return cells_.Count(); }
   State StatesAt(const at::Tensor& index_B, ConditionId condition) const override;
   State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const override;
   at::Tensor StateIndex(const State& state) const override;
@@ -52,33 +71,27 @@ class Hypergrid : public EnumerableEnvironment {
 
   // int64 [B, D]: the coordinates of a state of this world.
   static const at::Tensor& Position(const State& state) { return state.Get("position"); }
+  // One-hot coordinates, float [B, D * side].
+  at::Tensor Features(const State& state) const;
+  int64_t NumFeatures() const { return config_.dimensions * config_.side; }
   const HypergridConfig& config() const { return config_; }
+
+ protected:
+  EnvironmentSpec spec_;
 
  private:
   HypergridConfig config_;
-  EnvironmentSpec spec_;
-  int64_t num_cells_ = 1;
+  MixedRadix cells_;
 };
 
-// One-hot coordinates, float [B, D * side]: what an MLP reads.
+// The same in another dtype.
 at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::ScalarType dtype);
-
-struct HypergridRewardConfig {
-  double r0 = 0.1;
-  double r1 = 0.5;
-  double r2 = 2.0;
-  template <class V>
-  void Visit(V& v) {
-    v("r0", r0, "reward everywhere", Positive());
-    v("r1", r1, "added where every coordinate is in the outer half: |x / (side - 1) - 1/2| > 1/4", NonNegative());
-    v("r2", r2, "added in the rings of modes: 0.3 < |x / (side - 1) - 1/2| < 0.4 for every coordinate", NonNegative());
-  }
-};
 
 // R(x) = r0 + r1 prod 1(|x_i| > 1/4) + r2 prod 1(0.3 < |x_i| < 0.4), x_i = coordinate / (side - 1) - 1/2.
 class HypergridReward : public StateReward {
  public:
-  HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config) : StateReward(grid), config_(config), side_(grid.config().side) {}
+  HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config)
+      : StateReward(grid), config_(config), side_(grid.config().side) {}
   at::Tensor LogRewardOf(const State& objects) const override;
   std::string Digest() const override;
 
@@ -86,5 +99,7 @@ class HypergridReward : public StateReward {
   HypergridRewardConfig config_;
   int64_t side_;
 };
+
+StatusOr<RewardedWorld> CreateWorld(const HypergridConfig& config, const HypergridRewardConfig& reward);
 
 }  // namespace gfn

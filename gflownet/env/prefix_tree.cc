@@ -5,6 +5,7 @@
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/env/make_world.h"
 
 namespace gfn {
 namespace {
@@ -47,8 +48,8 @@ at::Tensor Bits(const std::vector<ConditionId>& conditions) {
 
 void PrefixTreeConfig::Validate(ConfigErrors& errors) const {
   if (min_length > max_length) {
-    errors.Add("min_length", "is " + std::to_string(min_length) + ", but must be at most max_length (" +
-                                 std::to_string(max_length) + ")");
+    errors.Add("min_length",
+               "is " + std::to_string(min_length) + ", but must be at most max_length (" + std::to_string(max_length) + ")");
   }
   for (const int64_t symbol : illegal_symbols) {
     if (symbol >= num_symbols) errors.Add("illegal_symbols", std::to_string(symbol) + " is not below num_symbols");
@@ -61,7 +62,8 @@ void PrefixTreeConfig::Validate(ConfigErrors& errors) const {
 }
 
 PrefixTree::PrefixTree(const PrefixTreeConfig& config)
-    : config_(config), legal_symbols_(LegalSymbols(config)),
+    : config_(config),
+      legal_symbols_(LegalSymbols(config)),
       first_of_length_(FirstOfLength(static_cast<int64_t>(legal_symbols_.size()), config.max_length)) {
   GFN_CHECK(!legal_symbols_.empty() && config.min_length <= config.max_length && NumStates() <= kMaxStates);
   spec_.name = "prefix_tree";
@@ -115,11 +117,14 @@ Support PrefixTree::ForwardSupport(const State& state) const {
   return support;
 }
 
-at::Tensor PrefixTree::IsInitial(const State& state) const { return Length(state).eq(0).logical_and(state.done_B().logical_not()); }
+at::Tensor PrefixTree::IsInitial(const State& state) const {
+  return Length(state).eq(0).logical_and(state.done_B().logical_not());
+}
 
 std::string PrefixTree::Format(const State& state, int64_t row) const {
   std::vector<std::string> parts;
-  for (int64_t i = 0; i < Length(state)[row].item<int64_t>(); ++i) parts.push_back(std::to_string(Symbols(state)[row][i].item<int64_t>()));
+  for (int64_t i = 0; i < Length(state)[row].item<int64_t>(); ++i)
+    parts.push_back(std::to_string(Symbols(state)[row][i].item<int64_t>()));
   std::string text = "[";
   text += Join(parts, " ") + "]";
   if (state.done_B()[row].item<bool>()) text += " stop " + std::to_string(Stop(state)[row].item<int64_t>());
@@ -130,7 +135,8 @@ std::string PrefixTree::SupportDigest() const {
   std::vector<std::string> illegal;
   for (const int64_t symbol : config_.illegal_symbols) illegal.push_back(std::to_string(symbol));
   return "prefix_tree symbols=" + std::to_string(config_.num_symbols) + " stops=" + std::to_string(config_.num_stops) +
-         " length=" + std::to_string(config_.min_length) + ".." + std::to_string(config_.max_length) + " illegal=" + Join(illegal, ",");
+         " length=" + std::to_string(config_.min_length) + ".." + std::to_string(config_.max_length) +
+         " illegal=" + Join(illegal, ",");
 }
 
 State PrefixTree::StatesAt(const at::Tensor& index_B, ConditionId condition) const {
@@ -172,6 +178,11 @@ at::Tensor PrefixTree::ObjectIndex(const State& state) const {
   return (StateIndex(state) - first_of_length_[config_.min_length]) * config_.num_stops + Stop(state);
 }
 
+at::Tensor PrefixTree::Features(const State& state) const {
+  const at::Tensor symbols_BMS = at::one_hot(Symbols(state) + 1, config_.num_symbols + 1).slice(2, 1);
+  return at::cat({symbols_BMS.flatten(1), at::one_hot(Length(state), config_.max_length + 1)}, 1).to(at::kFloat);
+}
+
 StatusOr<RewardValueAlong> PrefixTreeReward::LogRewardAlong(const TrajectoryBatch& batch) const {
   const at::Tensor actions = batch.actions_BT.contiguous();
   const at::Tensor along_BT = at::zeros(actions.sizes(), at::kDouble);
@@ -208,6 +219,8 @@ at::Tensor PrefixTreeReward::LogRewardOfObjects(ConditionId condition) const {
   batch.actions_BT = symbols_BT.scatter(1, Length(objects).unsqueeze(1), stop_B1);
   return LogReward(batch)->log_reward_B;
 }
+
+StatusOr<RewardedWorld> CreateWorld(const PrefixTreeConfig& config) { return BuildWorld<PrefixTree, PrefixTreeReward>(config); }
 
 std::string PrefixTreeReward::Digest() const {
   return "prefix_tree seed=" + std::to_string(seed_) + " scale=" + FormatReal(scale_);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gflownet/base/config_errors.h"
@@ -13,15 +14,28 @@
 #include "gflownet/base/status.h"
 #include "gflownet/core/environment.h"
 #include "gflownet/core/reward.h"
+#include "gflownet/env/world.h"
 
 namespace gfn {
 
+struct PrefixTreeRewardConfig {
+  int64_t seed = 1;
+  double scale = 1;
+  template <class V>
+  void Visit(V& v) {
+    v("seed", seed, "which log R", NonNegative());
+    v("scale", scale, "standard deviation of the part of log R that each symbol adds", NonNegative());
+  }
+};
+
 struct PrefixTreeConfig {
+  static constexpr std::string_view kKind = "sequence";
   int64_t num_symbols = 2;
   int64_t num_stops = 1;
   int64_t min_length = 0;
   int64_t max_length = 5;
   std::vector<int64_t> illegal_symbols{};
+  PrefixTreeRewardConfig reward{};
   template <class V>
   void Visit(V& v) {
     v("num_symbols", num_symbols, "inner symbols; 2 makes bit sequences", Between(1, 1024));
@@ -29,6 +43,7 @@ struct PrefixTreeConfig {
     v("min_length", min_length, "inner symbols before a stop becomes legal", NonNegative());
     v("max_length", max_length, "inner symbols after which a stop is the only legal action", AtLeast(1));
     v("illegal_symbols", illegal_symbols, "inner symbols that are never legal", NonNegative());
+    v("reward", reward, "an irregular reward");
   }
   void Validate(ConfigErrors& errors) const;
 };
@@ -55,6 +70,9 @@ class PrefixTree : public EnumerableEnvironment {
   at::Tensor StateIndex(const State& state) const override;
   at::Tensor ObjectIndex(const State& state) const override;
 
+  // One-hot symbols and the length: float [B, M * num_symbols + max_length + 1].
+  at::Tensor Features(const State& state) const;
+  int64_t NumFeatures() const { return config_.max_length * (config_.num_symbols + 1) + 1; }
   const PrefixTreeConfig& config() const { return config_; }
 
  private:
@@ -69,6 +87,8 @@ class PrefixTree : public EnumerableEnvironment {
 class PrefixTreeReward : public PrefixReward {
  public:
   PrefixTreeReward(const PrefixTree& tree, uint64_t seed, double scale) : tree_(tree), seed_(seed), scale_(scale) {}
+  PrefixTreeReward(const PrefixTree& tree, const PrefixTreeRewardConfig& config)
+      : PrefixTreeReward(tree, static_cast<uint64_t>(config.seed), config.scale) {}
   StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override;
   // log R of every object, in the order of ObjectsAt. float64 [NumObjects]
   at::Tensor LogRewardOfObjects(ConditionId condition) const;
@@ -81,5 +101,7 @@ class PrefixTreeReward : public PrefixReward {
   uint64_t seed_;
   double scale_;
 };
+
+StatusOr<RewardedWorld> CreateWorld(const PrefixTreeConfig& config);
 
 }  // namespace gfn

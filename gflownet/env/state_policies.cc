@@ -17,8 +17,8 @@ std::vector<int64_t> HiddenSizes(int64_t num_features, const MlpOptions& options
 
 }  // namespace
 
-TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vector<ConditionId> conditions, ParameterSet& parameters,
-                             const StatePolicyOptions& options)
+TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vector<ConditionId> conditions,
+                             ParameterSet& parameters, const StatePolicyOptions& options)
     : StatePolicy(environment), enumerable_(environment), conditions_(std::move(conditions)) {
   GFN_CHECK(!conditions_.empty());
   const EnvironmentSpec& spec = environment.Spec();
@@ -26,7 +26,8 @@ TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vect
   forward_ = parameters.Add("table.forward", kGroup, at::zeros({num_conditions, num_states, spec.num_actions}, options.dtype));
   if (options.learned_backward && !spec.is_tree) {
     const int64_t num_all = num_states + environment.NumObjects();
-    backward_ = parameters.Add("table.backward", kGroup, at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
+    backward_ =
+        parameters.Add("table.backward", kGroup, at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
   }
   if (options.flow) flow_ = parameters.Add("table.flow", kGroup, at::zeros({num_conditions, num_states}, options.dtype));
 }
@@ -60,7 +61,9 @@ StateValues TabularPolicy::Evaluate(const State& state) const {
 
 MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
                      const MlpOptions& options, const RngKey& init)
-    : StatePolicy(environment), features_(std::move(features)), dtype_(options.heads.dtype),
+    : StatePolicy(environment),
+      features_(std::move(features)),
+      dtype_(options.heads.dtype),
       trunk_(&parameters, "mlp", kGroup, HiddenSizes(num_features, options), MlpActivation::kRelu, init, dtype_) {
   const EnvironmentSpec& spec = environment.Spec();
   // Each head draws from a key of its own, beside the trunk's.

@@ -5,12 +5,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "gflownet/base/rng.h"
 #include "gflownet/core/state_policy.h"
+#include "gflownet/env/world.h"
 #include "gflownet/tensor/linear.h"
 #include "gflownet/tensor/mlp.h"
 #include "gflownet/tensor/parameter_set.h"
@@ -41,9 +41,6 @@ class TabularPolicy : public StatePolicy {
   std::vector<ConditionId> conditions_;
   at::Tensor forward_, backward_, flow_;
 };
-
-// Features of a batch of states, float [B, F].
-using FeatureFunction = std::function<at::Tensor(const State&)>;
 
 struct MlpOptions {
   StatePolicyOptions heads;

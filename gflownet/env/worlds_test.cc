@@ -11,6 +11,7 @@
 #include "gflownet/env/prefix_tree.h"
 #include "gflownet/env/state_policies.h"
 #include "tests/support/conformance.h"
+#include "tests/support/world_conformance.h"
 
 namespace gfn {
 namespace {
@@ -23,20 +24,8 @@ PrefixTreeConfig TextLike() {
   return {.num_symbols = 4, .num_stops = 2, .min_length = 2, .max_length = 4, .illegal_symbols = {1}};
 }
 
-// Random parameters, so that a policy says something.
-void Perturb(ParameterSet& parameters, uint64_t seed) {
-  const at::NoGradGuard no_grad;
-  uint64_t stream = 0;
-  for (const Parameter& parameter : parameters) {
-    at::Tensor values = at::empty(parameter.value.sizes(), at::kDouble);
-    for (int64_t i = 0; i < values.numel(); ++i) values.data_ptr<double>()[i] = Normal({seed, RngPurpose::kTest, 0}, stream, i);
-    parameter.value.copy_(values);
-    ++stream;
-  }
-}
-
-TEST(Hypergrid, Environment) {
-  CheckEnvironment(Hypergrid({.dimensions = 2, .side = 4}), kNone);
+TEST(Hypergrid, IsAWorld) {
+  CheckWorld(CreateWorld(HypergridConfig{.dimensions = 2, .side = 4}, HypergridRewardConfig{}).value(), "hypergrid");
   CheckEnvironment(Hypergrid({.dimensions = 3, .side = 2}), kNone);
 }
 
@@ -50,24 +39,15 @@ TEST(Hypergrid, Reward) {
   ExpectClose(values, at::tensor(std::vector<double>{0.6, 2.6, 0.1}), {1e-12}, "standard rewards");
 }
 
-TEST(Hypergrid, Policies) {
-  const Hypergrid grid({.dimensions = 2, .side = 4});
-  for (const bool learned : {false, true}) {
-    const StatePolicyOptions options{.learned_backward = learned, .flow = learned, .dtype = at::kDouble};
-    ParameterSet parameters, others;
-    const TabularPolicy table(grid, kNone, parameters, options), other(grid, kNone, others, options);
-    Perturb(parameters, 1);
-    CheckPolicy(grid, table, kNone, {.tolerance = kTinyModelTolerance});
-    CheckPolicyParameters(grid, {table, parameters}, {other, others}, kNone);
-  }
-  const auto features = [&](const State& state) { return HypergridFeatures(grid, state, at::kDouble); };
-  const MlpOptions options{.heads = {.learned_backward = true, .flow = true, .dtype = at::kDouble}, .width = 16};
-  ParameterSet parameters, others;
-  const MlpPolicy mlp(grid, features, 8, parameters, options, {1, RngPurpose::kInit, 0});
-  const MlpPolicy other(grid, features, 8, others, options, {2, RngPurpose::kInit, 0});
-  CheckPolicy(grid, mlp, kNone, {.tolerance = kTinyModelTolerance});
-  CheckPolicyParameters(grid, {mlp, parameters}, {other, others}, kNone);
+TEST(Hypergrid, TheHardVariantHidesItsModes) {
+  const Hypergrid grid({.dimensions = 2, .side = 8});
+  const HypergridReward reward(grid, HypergridRewardConfig::Hard());
+  const at::Tensor cells = at::tensor(std::vector<int64_t>{0, 9, 27}, at::kLong);
+  const at::Tensor values = reward.LogRewardOf(grid.ObjectsAt(cells, Unconditional())).exp();
+  ExpectClose(values, at::tensor(std::vector<double>{1.0001, 4.0001, 1e-4}), {1e-12}, "hard rewards");
 }
+
+TEST(PrefixTree, IsAWorld) { CheckWorld(CreateWorld(TextLike()).value(), "sequence"); }
 
 TEST(PrefixTree, Environment) {
   CheckEnvironment(PrefixTree(TextLike()), kThree);
@@ -92,31 +72,9 @@ TEST(PrefixTree, PolicyWithLogZ) {
   const TrajectoryBatch batch = RandomTrajectories(tree, {ids[2], ids[0]});
   const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf | Need::kLogZ});
   EXPECT_TRUE(scores.log_z_G.equal(at::tensor(std::vector<float>{3, 1}).to(scores.log_z_G.scalar_type())));
-  Perturb(parameters, 1);
+  FillParameters(parameters, 1);
   CheckPolicy(tree, policy, ids, {.tolerance = kTinyModelTolerance});
   CheckPolicyParameters(tree, {policy, parameters}, {other_policy, others}, ids);
-}
-
-void CheckNumbering(const EnumerableEnvironment& world) {
-  SCOPED_TRACE(world.Spec().name);
-  const at::Tensor states = at::arange(world.NumStates(), at::kLong), objects = at::arange(world.NumObjects(), at::kLong);
-  EXPECT_TRUE(world.StateIndex(world.StatesAt(states, Unconditional())).equal(states));
-  EXPECT_TRUE(world.ObjectIndex(world.ObjectsAt(objects, Unconditional())).equal(objects));
-  EXPECT_TRUE(world.IsInitial(world.StatesAt(at::zeros({1}, at::kLong), Unconditional())).item<bool>());
-  EXPECT_TRUE(world.ObjectsAt(objects, Unconditional()).AllDone());
-}
-
-// Dynamic programming over states against the sum over all trajectories.
-void CheckExact(const EnumerableEnvironment& world, const StatePolicy& policy) {
-  CheckNumbering(world);
-  const at::Tensor log_q_X = ExactLogTerminating(world, policy, Unconditional());
-  EXPECT_NEAR(log_q_X.exp().sum().item<double>(), 1, 1e-12);
-  const auto all = EnumerateTrajectories(world, Unconditional(), 1 << 16);
-  ASSERT_TRUE(all.ok()) << Message(all.status());
-  const at::Tensor q_B = LogProbOfTrajectories(policy, *all, 100).exp();
-  const at::Tensor object_B = world.ObjectIndex(FinalStates(world, *all));
-  const at::Tensor q_X = at::zeros({world.NumObjects()}, at::kDouble).index_add(0, object_B, q_B);
-  ExpectClose(q_X, log_q_X.exp(), {1e-12}, "sum over trajectories");
 }
 
 TEST(Exact, DynamicProgrammingEqualsEnumeration) {
@@ -125,13 +83,13 @@ TEST(Exact, DynamicProgrammingEqualsEnumeration) {
     const Hypergrid grid({.dimensions = 2, .side = 5});
     ParameterSet parameters;
     const TabularPolicy policy(grid, kNone, parameters, options);
-    Perturb(parameters, 4);
+    FillParameters(parameters, 4);
     CheckExact(grid, policy);
   }
   const PrefixTree tree(TextLike());
   ParameterSet parameters;
   const TabularPolicy policy(tree, kNone, parameters, options);
-  Perturb(parameters, 5);
+  FillParameters(parameters, 5);
   CheckExact(tree, policy);
   // A tree's trajectories are its objects.
   EXPECT_EQ(EnumerateTrajectories(tree, Unconditional(), 1 << 16)->size(), tree.NumObjects());
@@ -156,8 +114,17 @@ TEST(Exact, ErrorsOfKnownDistributions) {
   EXPECT_NEAR(CompareWithTarget(left, right).jensen_shannon, std::log(2.0), 1e-9);
 }
 
+TEST(Exact, WorldsThatAreTooLargeAreRefusedByTheirNumbers) {
+  const auto graph = StateGraph::Build(Hypergrid({.dimensions = 8, .side = 64}), Unconditional());
+  ASSERT_FALSE(graph.ok());
+  EXPECT_NE(Message(graph.status()).find("281474976710656 states"), std::string::npos) << Message(graph.status());
+  const Status larger = CheckListable(Hypergrid({.dimensions = 32, .side = 4096}));
+  EXPECT_NE(Message(larger).find("more than 9e18 states"), std::string::npos) << Message(larger);
+  EXPECT_TRUE(CheckListable(Hypergrid({.dimensions = 4, .side = 16})).ok());
+}
+
 TEST(Worlds, ImpossibleOnesAreRefused) {
-  EXPECT_FALSE(CheckConfig(HypergridConfig{.dimensions = 8, .side = 64}, "hypergrid").ok());
+  EXPECT_FALSE(CheckConfig(HypergridConfig{.dimensions = 0, .side = 64}, "hypergrid").ok());
   EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.min_length = 9}, "tree").ok());
   EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.illegal_symbols = {0, 1}}, "tree").ok());
   EXPECT_FALSE(CheckConfig(PrefixTreeConfig{.num_symbols = 9, .max_length = 30}, "tree").ok());

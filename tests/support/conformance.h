@@ -4,8 +4,8 @@
 //   TEST(MyWorld, Reward) { CheckReward(world, reward, {Unconditional()}); }
 //   TEST(MyWorld, Policy) { CheckPolicy(world, policy, {Unconditional()}, {.tolerance = kTinyModelTolerance}); }
 //
-// Failures are gtest failures that name the check, the row and the state as Environment::Format prints it. For discrete,
-// deterministic worlds. Give two or more conditions where the world has conditions.
+// Failures are gtest failures that name the check, the row and the state as Environment::Format prints it. Stochastic and
+// continuous worlds pass the same suites, as far as they apply. Give two or more conditions where the world has conditions.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,10 @@ TrajectoryBatch RandomTrajectories(const Environment& environment, const std::ve
                                    const ConformanceOptions& options = {});
 
 // The Spec is sane; initial states are initial and open; some action is legal until done and none after; every trajectory ends
-// within max_steps, by a stop action where there are any; done rows stay as they are; Undo(Step(s, a)) = s by a legal backward
-// action; every legal backward action leads to a parent from which a legal action leads back; a batch is its rows one by one;
-// the views of Support agree; Format tells different states apart; CompleteBatch takes what is legal and refuses what is not.
+// within max_steps, by a stop action where there are any; outcomes are a distribution; done rows stay as they are; Undo(Step(s,
+// a)) = s by a legal backward action; every legal backward action leads to a parent from which a legal action leads back; a batch
+// is its rows one by one; the views of Support agree; Format tells different states apart; CompleteBatch takes what is legal and
+// refuses what is not.
 void CheckEnvironment(const Environment& environment, const std::vector<ConditionId>& conditions,
                       const ConformanceOptions& options = {});
 

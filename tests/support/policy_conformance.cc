@@ -13,17 +13,23 @@ constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb, Need::kLogStop, Need::
 
 at::Tensor* Field(TrajectoryScores& scores, Need need) {
   switch (need) {
-    case Need::kLogPf: return &scores.log_pf_BT;
-    case Need::kLogPb: return &scores.log_pb_BT;
-    case Need::kLogStop: return &scores.log_stop_BT;
-    case Need::kLogFlow: return &scores.log_flow_BT;
-    case Need::kLogZ: return &scores.log_z_G;
+    case Need::kLogPf:
+      return &scores.log_pf_BT;
+    case Need::kLogPb:
+      return &scores.log_pb_BT;
+    case Need::kLogStop:
+      return &scores.log_stop_BT;
+    case Need::kLogFlow:
+      return &scores.log_flow_BT;
+    case Need::kLogZ:
+      return &scores.log_z_G;
   }
   return nullptr;
 }
 
 // Everything that the policy provides, except log_pb on a tree, on the CPU.
-TrajectoryScores ScoreAll(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch, bool with_grad = false) {
+TrajectoryScores ScoreAll(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
+                          bool with_grad = false) {
   Needs needs = policy.Provides();
   if (environment.Spec().is_tree) needs = needs.Without(Need::kLogPb);
   TrajectoryScores scores = policy.Score(batch, {.needs = needs, .with_grad = with_grad});
@@ -59,7 +65,9 @@ TrajectoryScores SessionScores(const Environment& environment, const Policy& pol
       const at::Tensor legal_N = batch.stop_legal_BT.select(1, step).index_select(0, live_N);
       result.log_stop_BT.select(1, step).index_copy_(0, live_N, at::where(legal_N, log_stop_N, 0.0));
     }
-    State next = environment.Step(state, actions_N);
+    const at::Tensor outcome_N =
+        batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step).index_select(0, live_N) : at::Tensor();
+    State next = environment.Step(state, actions_N, outcome_N);
     const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
     if (keep_M.numel() == 0) break;
     session->Advance(actions_N.to(logits_NA.device()));
@@ -92,14 +100,15 @@ void CheckPolicy(const Environment& environment, const Policy& policy, const std
   const TrajectoryBatch batch = RandomTrajectories(environment, conditions, options);
   const TrajectoryScores scores = ScoreAll(environment, policy, batch);
   ASSERT_FALSE(testing::Test::HasFailure());
-  CheckLogProbs(environment, batch, scores);
+  const bool discrete = environment.Spec().action == EnvironmentSpec::Action::kDiscrete;
+  if (discrete) CheckLogProbs(environment, batch, scores);
   EXPECT_FALSE(scores.log_pf_BT.requires_grad()) << "with_grad is false";
   const Grouping grouping = GroupRows(batch.condition_ids);
   EXPECT_EQ(scores.num_groups, static_cast<int64_t>(grouping.conditions.size()));
   EXPECT_TRUE(scores.group_B.to(at::kCPU).equal(at::tensor(grouping.group_of_row, at::kLong)));
 
-  // Sampler = scorer.
-  const TrajectoryScores session = SessionScores(environment, policy, batch);
+  // Sampler = scorer. A session of a continuous world has no densities to compare.
+  const TrajectoryScores session = discrete ? SessionScores(environment, policy, batch) : scores;
   ExpectClose(session.log_pf_BT, scores.log_pf_BT, options.tolerance, "log_pf: session against Score");
   if (scores.log_stop_BT.defined()) {
     ExpectClose(session.log_stop_BT, scores.log_stop_BT, options.tolerance, "log_stop: session against Score");
@@ -115,13 +124,14 @@ void CheckPolicy(const Environment& environment, const Policy& policy, const std
     TrajectoryScores together = scores;
     for (const Need need : kAllNeeds) {
       if (need == Need::kLogZ || !Field(alone, need)->defined()) continue;
-      ExpectClose(*Field(alone, need), Field(together, need)->slice(0, row, row + 1).slice(1, 0, one.num_steps()), options.tolerance,
-                  Needs(need).ToString() + " of row " + std::to_string(row) + ", alone against together");
+      ExpectClose(*Field(alone, need), Field(together, need)->slice(0, row, row + 1).slice(1, 0, one.num_steps()),
+                  options.tolerance, Needs(need).ToString() + " of row " + std::to_string(row) + ", alone against together");
     }
   }
 
   // What Rollout samples is legal, and what it recorded is what CompleteBatch finds.
-  const auto sampled = Rollout(environment, policy, RolloutRows(conditions, options.rollouts), {options.seed, RngPurpose::kTest, 1});
+  const auto sampled =
+      Rollout(environment, policy, RolloutRows(conditions, options.rollouts), {options.seed, RngPurpose::kTest, 1});
   ASSERT_TRUE(sampled.ok()) << Message(sampled.status());
   TrajectoryBatch again = *sampled;
   const Status status = CompleteBatch(environment, again);
@@ -149,13 +159,15 @@ void CheckPolicyParameters(const Environment& environment, const PolicyWithParam
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / ("gfn_parameters_" + std::to_string(getpid()) + ".safetensors");
   const TrajectoryScores before = ScoreAll(environment, original.policy, batch);
-  EXPECT_FALSE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT)) << "give a second policy of other values";
+  EXPECT_FALSE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT))
+      << "give a second policy of other values";
   const Status saved = original.parameters.Save(path.string());
   ASSERT_TRUE(saved.ok()) << Message(saved);
   const Status loaded = other.parameters.Load(path.string());
   std::filesystem::remove(path);
   ASSERT_TRUE(loaded.ok()) << Message(loaded);
-  EXPECT_TRUE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT)) << "loaded parameters give other scores";
+  EXPECT_TRUE(ScoreAll(environment, other.policy, batch).log_pf_BT.equal(before.log_pf_BT))
+      << "loaded parameters give other scores";
 }
 
 }  // namespace gfn

@@ -13,6 +13,12 @@ at::Tensor LogReward(const Reward& reward, TrajectoryBatch batch) {
   return batch.log_reward_B;
 }
 
+// Nature does what it did, and the last stop has its one outcome.
+at::Tensor OutcomesUntil(const TrajectoryBatch& batch, int64_t row, int64_t k) {
+  if (!batch.outcomes_BT.defined()) return {};
+  return at::cat({batch.outcomes_BT[row].slice(0, 0, k), at::zeros({1}, at::kLong)}).unsqueeze(0);
+}
+
 // Row `row` of the batch cut after k actions and stopped there with its own stop action.
 TrajectoryBatch StoppedAt(const Environment& environment, const TrajectoryBatch& batch, int64_t row, int64_t k) {
   TrajectoryBatch result;
@@ -20,6 +26,7 @@ TrajectoryBatch StoppedAt(const Environment& environment, const TrajectoryBatch&
   const int64_t length = batch.lengths_B[row].item<int64_t>();
   const at::Tensor stop = batch.actions_BT[row].slice(0, length - 1, length);
   result.actions_BT = at::cat({batch.actions_BT[row].slice(0, 0, k), stop}).unsqueeze(0);
+  result.outcomes_BT = OutcomesUntil(batch, row, k);
   result.lengths_B = at::full({1}, k + 1, at::kLong);
   const Status status = CompleteBatch(environment, result);
   EXPECT_TRUE(status.ok()) << Message(status);
@@ -64,7 +71,9 @@ void CheckReward(const Environment& environment, const Reward& reward, const std
 
   // Padding is never read.
   TrajectoryBatch padded = batch;
-  padded.actions_BT = at::where(batch.StepMask(), batch.actions_BT, environment.Spec().num_actions - 1);
+  const bool discrete = environment.Spec().action == EnvironmentSpec::Action::kDiscrete;
+  const at::Tensor moves = discrete ? batch.StepMask() : batch.StepMask().unsqueeze(2);
+  padded.actions_BT = at::where(moves, batch.actions_BT, std::max<int64_t>(environment.Spec().num_actions - 1, 0));
   ExpectClose(LogReward(reward, padded), all_B, options.tolerance, "other values in the padding");
 
   const bool has_prefixes = dynamic_cast<const PrefixReward*>(&reward) != nullptr && batch.stop_legal_BT.defined();

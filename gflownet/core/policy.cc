@@ -1,0 +1,9 @@
+#include "gflownet/core/policy.h"
+
+namespace gfn {
+
+StatusOr<at::Tensor> RolloutSession::Draw(const State&, const DrawAddress&) {
+  return InvalidArgument("this policy has no continuous actions, but the world asks for them");
+}
+
+}  // namespace gfn

@@ -1,0 +1,84 @@
+#include "gflownet/env/ising.h"
+
+#include "gflownet/base/check.h"
+#include "gflownet/base/text_util.h"
+#include "gflownet/env/counting.h"
+#include "gflownet/env/make_world.h"
+
+namespace gfn {
+namespace {
+
+constexpr int64_t kMaxTransferSide = 10;
+
+// J of the torus. Bond 2 i goes right from site i, bond 2 i + 1 down; its deviation is drawn at (seed, 0, bond).
+at::Tensor TorusCouplings(int64_t side, const IsingRewardConfig& config) {
+  const int64_t num_sites = side * side;
+  at::Tensor couplings_NN = at::zeros({num_sites, num_sites}, at::kDouble);
+  auto couplings = couplings_NN.accessor<double, 2>();
+  const RngKey key{static_cast<uint64_t>(config.seed), RngPurpose::kData, 0};
+  for (int64_t site = 0; site < num_sites; ++site) {
+    const int64_t row = site / side, column = site % side;
+    const int64_t neighbours[2] = {row * side + (column + 1) % side, (row + 1) % side * side + column};
+    for (int64_t direction = 0; direction < 2; ++direction) {
+      const int64_t other = neighbours[direction];
+      const double value = config.coupling + config.coupling_spread * Normal(key, 0, 2 * site + direction);
+      couplings[site][other] += value;
+      couplings[other][site] += value;
+    }
+  }
+  return couplings_NN;
+}
+
+}  // namespace
+
+at::Tensor Ising::Features(const State& state) const {
+  const at::Tensor& values = Values(state);
+  return at::where(values.ge(0), 2 * values - 1, 0).to(at::kFloat);
+}
+
+// A digest of settings is the same on every machine; drawn couplings may differ in their last bits.
+IsingReward::IsingReward(const Ising& world, const IsingRewardConfig& config)
+    : IsingReward(world, config.beta, TorusCouplings(world.side(), config),
+                  at::full({world.num_sites()}, config.field, at::kDouble)) {
+  digest_ = "ising beta=" + FormatReal(config.beta) + " coupling=" + FormatReal(config.coupling) +
+            " spread=" + FormatReal(config.coupling_spread) + " field=" + FormatReal(config.field) +
+            " seed=" + std::to_string(config.seed);
+}
+
+IsingReward::IsingReward(const Ising& world, double beta, at::Tensor couplings_NN, at::Tensor field_N)
+    : StateReward(world), beta_(beta), couplings_NN_(std::move(couplings_NN)), field_N_(std::move(field_N)) {
+  GFN_CHECK(couplings_NN_.sizes() == (at::IntArrayRef{world.num_sites(), world.num_sites()}) &&
+            field_N_.numel() == world.num_sites());
+  GFN_CHECK(couplings_NN_.equal(couplings_NN_.t())) << "couplings are symmetric";
+  const at::Tensor all = at::cat({couplings_NN_.flatten(), field_N_}).contiguous();
+  digest_ = "ising beta=" + FormatReal(beta) + " energy=" +
+            HashCondition(std::string_view(static_cast<const char*>(all.data_ptr()), all.nbytes())).ToString();
+}
+
+at::Tensor IsingReward::LogRewardOf(const State& objects) const {
+  const at::Tensor spins_BN = Ising::Spins(objects);
+  return beta_ * (0.5 * (spins_BN.matmul(couplings_NN_) * spins_BN).sum(1) + spins_BN.matmul(field_N_));
+}
+
+StatusOr<double> IsingLogZ(const IsingConfig& config) {
+  const IsingRewardConfig& energy = config.reward;
+  if (config.side > kMaxTransferSide || energy.coupling_spread != 0) {
+    return InvalidArgument("ising: log Z is exact for equal bonds and side <= " + std::to_string(kMaxTransferSide) +
+                           "; side is " + std::to_string(config.side) + ", coupling_spread " +
+                           FormatReal(energy.coupling_spread));
+  }
+  // Rows of the lattice as states of a chain: half of a row's own energy goes to each of the two products it is in. [S, side]
+  const MixedRadix rows(std::vector<int64_t>(config.side, 2));
+  const at::Tensor spins_Ss = (2 * rows.Digits(at::arange(rows.Count(), at::kLong)) - 1).to(at::kDouble);
+  const at::Tensor own_S = energy.coupling * (spins_Ss * spins_Ss.roll(1, 1)).sum(1) + energy.field * spins_Ss.sum(1);
+  const at::Tensor log_transfer_SS =
+      energy.beta * (energy.coupling * spins_Ss.matmul(spins_Ss.t()) + 0.5 * (own_S.unsqueeze(0) + own_S.unsqueeze(1)));
+  const at::Tensor high = log_transfer_SS.max();
+  at::Tensor power_SS = (log_transfer_SS - high).exp(), product_SS = power_SS;
+  for (int64_t i = 1; i < config.side; ++i) product_SS = product_SS.matmul(power_SS);
+  return product_SS.trace().log().item<double>() + static_cast<double>(config.side) * high.item<double>();
+}
+
+StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) { return BuildWorld<Ising, IsingReward>(config); }
+
+}  // namespace gfn
