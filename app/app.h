@@ -16,6 +16,7 @@ Status Sample(const SampleCommand& command);
 Status Eval(const EvalCommand& command);
 Status Doctor(const DoctorCommand& command);
 Status Describe(const DescribeCommand& command);
+Status DescribeRun(const std::string& path);
 Status Bench(const BenchCommand& command);
 Status MakeReport(const ReportCommand& command);
 Status Merge(const MergeCommand& command);

@@ -2,12 +2,11 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "app/memory_check.h"
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/memory.h"
 #include "gflownet/base/text_util.h"
-#include "gflownet/train/checkpoint.h"
-#include "gflownet/train/metrics.h"
 #include "llm/format/describe_model.h"
 #include "llm/format/weight_source.h"
 
@@ -40,42 +39,10 @@ Status DescribeConfig(const DescribeCommand& command) {
     }
   }
   if (const auto memory = plan->EstimateMemory(); memory.ok()) {
-    double total = 0;
-    std::vector<std::string> parts;
-    for (const auto& [name, bytes] : *memory) {
-      total += bytes;
-      parts.push_back(name + " " + FormatBytes(static_cast<int64_t>(bytes)));
-    }
-    Line("memory, estimated", FormatBytes(static_cast<int64_t>(total)) + " (" + Join(parts, ", ") + ")");
+    Line("memory, estimated", MemoryText(*memory));
     Line("memory here", FormatBytes(ReadMemoryLimits().Available()) + " available");
   }
   std::cout << "every key\n" << WriteConfig(config);
-  return OkStatus();
-}
-
-Status DescribeRun(const std::string& path) {
-  const RunPaths paths{path};
-  std::cout << "run " << path << "\n";
-  ASSIGN_OR_RETURN(const std::vector<MetricsLine> lines, ReadMetrics(paths.metrics()));
-  Line("steps", lines.empty() ? "0" : std::to_string(lines.back().step));
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    if (line->kind != "eval") continue;
-    std::string text;
-    for (const auto& [name, value] : line->metrics.values()) text += name + " " + FormatShort(value) + "  ";
-    Line("last evaluation", "step " + std::to_string(line->step) + ": " + text);
-    break;
-  }
-  ASSIGN_OR_RETURN(const std::vector<CheckpointHealth> checkpoints, ListCheckpoints(paths.checkpoints()));
-  std::cout << "checkpoints\n";
-  for (const CheckpointHealth& health : checkpoints) {
-    Line("step " + std::to_string(health.step), FormatBytes(health.bytes) + (health.is_best ? ", best" : "") + ", " +
-                                                     (health.status.ok() ? "healthy" : Message(health.status)));
-  }
-  std::cout << "results\n";
-  if (FolderExists(paths.adapter())) Line("adapter", paths.adapter());
-  Line("report", FileExists(paths.report()) ? paths.report() : "not yet");
-  ASSIGN_OR_RETURN(const std::string config, ReadFile(paths.config()));
-  std::cout << "every key\n" << config;
   return OkStatus();
 }
 

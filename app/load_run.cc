@@ -29,6 +29,9 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which) {
   run.checkpoint = checkpoint;
   ASSIGN_OR_RETURN(run.config, ReadRunConfigText(manifest.config, checkpoint + " (its configuration)"));
   ASSIGN_OR_RETURN(run.task, BuildTask(run.config, Log));
+  if (const std::string other = IdentityDifference(manifest, run.task->sampler().identity); !other.empty()) {
+    return FailedPrecondition(checkpoint + ": was trained on something else than what is there now: " + other);
+  }
   RETURN_IF_ERROR(LoadTrainedParameters(checkpoint, *run.task->sampler().parameters));
   return run;
 }

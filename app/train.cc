@@ -2,7 +2,9 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "app/memory_check.h"
 #include "gflownet/base/config_reader.h"
+#include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/phase.h"
 #include "gflownet/base/progress.h"
@@ -15,6 +17,12 @@
 namespace gfn {
 namespace {
 
+// Whether a run has anything that took time: checkpoints or simulated stories.
+bool HoldsWork(const RunPaths& paths) {
+  const auto checkpoints = ListFolder(paths.checkpoints());
+  return !checkpoints.ok() || !checkpoints->empty() || FileSize(JoinPath(paths.root, "simulated.jsonl")).value_or(0) > 0;
+}
+
 StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config, const std::string& out) {
   if (!command.resume) {
     // A run that failed before its first checkpoint left nothing worth keeping: the mended configuration may start there again.
@@ -22,8 +30,7 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
       bool is_empty = false;
       {
         ASSIGN_OR_RETURN(const RunFolder held, RunFolder::Open(out));  // refused while another process is at work in it
-        const auto checkpoints = ListCheckpoints(held.paths().checkpoints());
-        is_empty = checkpoints.ok() && checkpoints->empty();
+        is_empty = !HoldsWork(held.paths());
       }
       if (is_empty) RETURN_IF_ERROR(RemoveAll(out));
     }
@@ -35,7 +42,7 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
   std::vector<std::string> refused;
   for (const ConfigDifference& difference : DiffConfigs(before, config)) {
     // What only says how long, how often and with what resources may change; all else would make it another run.
-    static const std::vector<std::string> kMayChange = {"name", "threads", "train.max_steps", "train.max_minutes", "validation.", "checkpoint."};
+    static const std::vector<std::string> kMayChange = {"name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit", "validation.", "checkpoint."};
     const bool may_change = std::any_of(kMayChange.begin(), kMayChange.end(), [&](const std::string& key) { return difference.path.starts_with(key); });
     if (may_change) {
       allowed.push_back(difference);
@@ -48,6 +55,14 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
   }
   if (!allowed.empty()) RETURN_IF_ERROR(run.ChangeConfig(WriteConfig(config), allowed));
   return run;
+}
+
+// Of the conditions and given objects that a run is trained on: an edited data file shows.
+std::string DataDigest(const TrainingData& data) {
+  Digest digest;
+  for (const ConditionId id : data.conditions) digest.Int(static_cast<int64_t>(id.value));
+  for (const ConditionId id : data.given.condition_ids) digest.Int(static_cast<int64_t>(id.value));
+  return DigestToHex(digest.value());
 }
 
 // What the loop tells the user while it runs.
@@ -86,21 +101,23 @@ class Display {
   std::unique_ptr<Progress> progress_;
 };
 
-}  // namespace
-
-Status Train(const TrainCommand& command) {
-  // 1. Configuration and run folder.
-  ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
-  const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
-  ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));
+// Trains in a run folder, to the end or to where it was stopped.
+Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFolder& run) {
+  const std::string& out = run.paths().root;
+  const std::string how_to_go_on = " To go on:\n  gfn train " + command.config + " --out " + out + " --resume";
   const SignalGuard signals;
 
-  // 2. The task and its training.
+  // 1. The task and its training.
   ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, BuildTask(config, Log));
-  ASSIGN_OR_RETURN(const TrainingData data, task->LoadTraining(run.paths(), Log));
-  ASSIGN_OR_RETURN(const TrainingParts training, MakeTraining(config, *task, data, run.paths().failures()));
+  const StatusOr<TrainingData> data = task->LoadTraining(run.paths(), Log);
+  if (data.status().code() == absl::StatusCode::kCancelled) {
+    Log(Message(data.status()) + "." + how_to_go_on);
+    return OkStatus();
+  }
+  RETURN_IF_ERROR(data.status());
+  ASSIGN_OR_RETURN(TrainingParts training, MakeTraining(config, *task, *data, run.paths().failures()));
 
-  // 3. The loop.
+  // 2. The loop.
   Display display(config.train.limits.max_steps, task->Highlights());
   DriveOptions options;
   options.limits = config.train.limits;
@@ -108,6 +125,8 @@ Status Train(const TrainCommand& command) {
   options.validation = config.validation;
   options.environment = DescribeEnvironment(task->sampler().device);
   options.environment["micro_batch_conditions"] = std::to_string(config.train.trainer.micro_batch_conditions);
+  options.environment["data"] = DataDigest(*data);
+  options.identity = task->sampler().identity;
   options.log = Log;
   options.stop_requested = [&signals] { return signals.stop_requested(); };
   options.on_step = [&](const StepReport& report) { display.OnStep(report); };
@@ -116,14 +135,13 @@ Status Train(const TrainCommand& command) {
     return task->Validate();
   };
   options.on_evaluation = [&](int64_t step, const Evaluation& evaluation) { display.OnEvaluation(step, evaluation); };
-  const auto result = Drive(*training.trainer, run, options);
+  const auto result = Drive(training.loop(), run, options);
   display.Finish();
   RETURN_IF_ERROR(result.status());
 
-  // 4. The best checkpoint (the last one without validation) as what others read, the report, and how to go on.
+  // 3. The best checkpoint (the last one without validation) as what others read, the report, and how to go on.
   if (result->reason == StopReason::kSignal) {
-    Log("stopped by a signal after step " + std::to_string(result->num_steps) + "; everything is saved. To go on:\n  gfn train " + command.config +
-        " --out " + out + " --resume");
+    Log("stopped by a signal after step " + std::to_string(result->num_steps) + "; everything is saved." + how_to_go_on);
     return OkStatus();
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
@@ -133,6 +151,24 @@ Status Train(const TrainCommand& command) {
   Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " + exported + "; report in " + report);
   std::cout << out << std::endl;
   return OkStatus();
+}
+
+}  // namespace
+
+Status Train(const TrainCommand& command) {
+  ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
+  const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
+  if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok()) RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
+  Status status;
+  {
+    ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));
+    status = TrainIn(command, config, run);
+    const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
+    if (status.ok() || command.resume || has_failures || HoldsWork(run.paths())) return status;
+  }
+  // A run that failed before its first step is no run: the mended configuration may start in the same place.
+  const Status removed = RemoveAll(out);
+  return removed.ok() ? status : Annotate(status, Message(removed));
 }
 
 }  // namespace gfn

@@ -19,6 +19,12 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
     training.with_log_z = std::make_unique<LogZPolicy>(*policy, *sampler.conditions, *sampler.parameters, at::Tensor());
     policy = training.with_log_z.get();
   }
+  const EnvironmentSpec spec = sampler.environment->Spec();
+  const bool has_dropout = settings.lora.has_value() && settings.lora->dropout > 0;
+  if (spec.action == EnvironmentSpec::Action::kDiscrete && !spec.is_stochastic && !has_dropout) {
+    training.checked_policy = std::make_unique<CheckedPolicy>(*policy, *sampler.environment);
+    policy = training.checked_policy.get();
+  }
   if (settings.train.trainer.warm_start_steps > 0) {
     ASSIGN_OR_RETURN(training.warm_start, MakeObjective(std::get<0>(settings.warm_start)));
   }
@@ -37,6 +43,9 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   trainer.failure_folder = failure_folder;
   trainer.seed = static_cast<uint64_t>(settings.seed);
   ASSIGN_OR_RETURN(training.trainer, Trainer::Create(settings.train.trainer, trainer));
+  if (training.checked_policy != nullptr) {
+    training.checked_loop = std::make_unique<CheckedLoop>(*training.trainer, *training.checked_policy, settings.train.max_drift);
+  }
   return training;
 }
 

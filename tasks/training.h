@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gflownet/base/status.h"
+#include "gflownet/core/checked_policy.h"
 #include "gflownet/core/log_z.h"
 #include "gflownet/core/objective.h"
 #include "gflownet/core/trainer.h"
@@ -18,6 +19,11 @@ struct TrainingParts {
   std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z and the task's policy does not know it
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
+  // Sampler = scorer, watched at every step; absent where Score is random on purpose (dropout) or rows are not known by their actions.
+  std::unique_ptr<CheckedPolicy> checked_policy;
+  std::unique_ptr<CheckedLoop> checked_loop;
+
+  TrainingLoop& loop() { return checked_loop != nullptr ? static_cast<TrainingLoop&>(*checked_loop) : *trainer; }
 };
 StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data, const std::string& failure_folder);
 

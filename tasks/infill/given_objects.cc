@@ -3,40 +3,92 @@
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
+#include "gflownet/train/signals.h"
 #include "tasks/infill/infill_parts.h"
 #include "tasks/infill/simulate.h"
 
 namespace gfn {
 namespace {
 
-Status WriteStories(const std::string& path, const std::vector<SimulatedStory>& stories) {
-  std::string text;
-  for (const SimulatedStory& story : stories) {
-    ASSIGN_OR_RETURN(const std::string line, JsonToText({{"example", story.example}, {"z", story.z}, {"stop", story.stop}, {"y", story.y}}));
-    text += line + "\n";
-  }
-  return WriteFileAtomic(path, text);
+// A line of the file: the attempts up to `last`, and what came of those since the line before.
+//   {"last": 96, "stories": [{"example": 0, "z": [...], "stop": 13, "y": [...]}, ...]}
+nlohmann::json ToJson(int64_t last, const std::vector<SimulatedStory>& stories) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const SimulatedStory& story : stories)
+    list.push_back({{"example", story.example}, {"z", story.z}, {"stop", story.stop}, {"y", story.y}});
+  return {{"last", last}, {"stories", std::move(list)}};
 }
 
-StatusOr<std::vector<SimulatedStory>> ReadStories(const std::string& path, size_t num_examples, int64_t vocab_size) {
-  ASSIGN_OR_RETURN(JsonlReader reader, JsonlReader::Open(path));
+bool IsStory(const nlohmann::json& json, size_t num_examples, int64_t vocab_size) {
+  const auto is_id = [&](const nlohmann::json& id) {
+    return id.is_number_integer() && id.get<int64_t>() >= 0 && id.get<int64_t>() < vocab_size;
+  };
+  const auto are_ids = [&](const char* key) {
+    return json.contains(key) && json[key].is_array() && std::all_of(json[key].begin(), json[key].end(), is_id);
+  };
+  return json.is_object() && json.contains("example") && json["example"].is_number_unsigned() &&
+         json["example"].get<size_t>() < num_examples && are_ids("z") && are_ids("y") && json.contains("stop") &&
+         is_id(json["stop"]);
+}
+
+struct StoredStories {
   std::vector<SimulatedStory> stories;
+  int64_t last = 0;  // attempts that were made
+};
+
+StatusOr<StoredStories> ReadStories(const std::string& path, size_t num_examples, int64_t vocab_size) {
+  StoredStories stored;
+  if (!FileExists(path)) return stored;
+  ASSIGN_OR_RETURN(JsonlReader reader, JsonlReader::Open(path));
   nlohmann::json line;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
-    if (!more) return stories;
-    const auto valid_ids = [&](const char* key) {
-      return line.contains(key) && line[key].is_array() && std::all_of(line[key].begin(), line[key].end(), [&](const auto& id) {
-               return id.is_number_integer() && id.template get<int64_t>() >= 0 && id.template get<int64_t>() < vocab_size;
-             });
-    };
-    if (!line.contains("example") || !line["example"].is_number_unsigned() || line["example"].get<size_t>() >= num_examples ||
-        !valid_ids("z") || !valid_ids("y") || !line.contains("stop") || !line["stop"].is_number_integer()) {
-      return DataLoss(reader.Where() + ": not a simulated story of this run");
+    if (!more) return stored;
+    const bool valid = line.contains("last") && line["last"].is_number_integer() && line["last"].get<int64_t>() > stored.last &&
+                       line.contains("stories") && line["stories"].is_array() &&
+                       std::all_of(line["stories"].begin(), line["stories"].end(),
+                                   [&](const auto& story) { return IsStory(story, num_examples, vocab_size); });
+    if (!valid) return DataLoss(reader.Where() + ": not simulated stories of this run; remove the file to simulate them again");
+    stored.last = line["last"].get<int64_t>();
+    for (const auto& story : line["stories"]) {
+      stored.stories.push_back({story["example"].get<size_t>(), story["z"].get<std::vector<int32_t>>(),
+                                story["stop"].get<int64_t>(), story["y"].get<std::vector<int32_t>>()});
     }
-    stories.push_back({line["example"].get<size_t>(), line["z"].get<std::vector<int32_t>>(), line["stop"].get<int64_t>(),
-                       line["y"].get<std::vector<int32_t>>()});
   }
+}
+
+// The stories of the file, and those that are missing in it, which are written to it part by part.
+StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillParts& parts, const InfillSplit& train, const std::string& cache,
+                                                     const LogFunction& log) {
+  const int64_t total = parts.task.simulation.attempts;
+  // Opening it cuts off half a line that a killed process left.
+  ASSIGN_OR_RETURN(JsonlWriter writer, JsonlWriter::Open(cache));
+  ASSIGN_OR_RETURN(StoredStories stored, ReadStories(cache, train.examples.size(), parts.model->config().vocab_size));
+  if (stored.last >= total) return std::move(stored.stories);
+  SimulationRequest request;
+  request.model = parts.model.get();
+  request.tokenizer = parts.tokenizer.get();
+  request.support = parts.environment->support();
+  request.config = parts.task.simulation;
+  request.sentence_ends = ".!?";
+  request.seed = static_cast<uint64_t>(parts.settings.seed);
+  for (const ConditionId id : train.conditions) request.beginnings.push_back(parts.conditions.Get(id).x);
+  if (log)
+    log("simulating " + std::to_string(total) + " stories with the frozen model" +
+        (stored.last > 0 ? ", " + std::to_string(stored.last) + " are there already" : ""));
+  for (int64_t first = stored.last; first < total; first += kSimulationChunk) {
+    if (StopRequested()) {
+      return Cancelled("stopped by a signal while stories were simulated; " + std::to_string(first) + " of " +
+                       std::to_string(total) + " are kept");
+    }
+    const int64_t last = std::min(total, first + kSimulationChunk);
+    ASSIGN_OR_RETURN(const std::vector<SimulatedStory> stories, SimulateStories(request, first, last));
+    RETURN_IF_ERROR(writer.Append(ToJson(last, stories)));
+    stored.stories.insert(stored.stories.end(), stories.begin(), stories.end());
+  }
+  RETURN_IF_ERROR(writer.Sync());
+  if (log) log("  " + std::to_string(stored.stories.size()) + " of them are inside the support");
+  return std::move(stored.stories);
 }
 
 }  // namespace
@@ -45,23 +97,7 @@ StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit
                                            const LogFunction& log) {
   const InfillConfig& task = parts.task;
   if (task.simulation.attempts == 0) return TrajectoryBatch();
-  std::vector<SimulatedStory> stories;
-  if (FileExists(cache)) {
-    ASSIGN_OR_RETURN(stories, ReadStories(cache, train.examples.size(), parts.model->config().vocab_size));
-  } else {
-    SimulationRequest request;
-    request.model = parts.model.get();
-    request.tokenizer = parts.tokenizer.get();
-    request.support = parts.environment->support();
-    request.config = task.simulation;
-    request.sentence_ends = ".!?";
-    request.seed = static_cast<uint64_t>(parts.settings.seed);
-    for (const ConditionId id : train.conditions) request.beginnings.push_back(parts.conditions.Get(id).x);
-    if (log) log("simulating " + std::to_string(task.simulation.attempts) + " stories with the frozen model");
-    ASSIGN_OR_RETURN(stories, SimulateStories(request));
-    if (log) log("  " + std::to_string(stories.size()) + " of them are inside the support");
-    RETURN_IF_ERROR(WriteStories(cache, stories));
-  }
+  ASSIGN_OR_RETURN(const std::vector<SimulatedStory> stories, ReadOrSimulate(parts, train, cache, log));
 
   std::vector<ConditionId> conditions;
   std::vector<std::vector<int32_t>> objects;
@@ -80,7 +116,8 @@ StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit
     objects.back().push_back(static_cast<int32_t>(story.stop));
   }
   if (objects.empty()) {
-    return InvalidArgument("none of the simulated stories is inside the support: raise task.simulation.attempts or widen task.support");
+    return InvalidArgument(
+        "none of the simulated stories is inside the support: raise task.simulation.attempts or widen task.support");
   }
   return MakeTokenBatch(*parts.environment, conditions, objects);
 }

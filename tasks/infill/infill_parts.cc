@@ -14,6 +14,21 @@ std::string SupportDigestOf(const SequenceSupport& support, const Tokenizer& tok
   return "sequence support " + DigestToHex(digest.value()) + ", tokenizer " + DigestToHex(tokenizer.digest());
 }
 
+// Silence would be worse than an error: a tokenizer of another model gives numbers that look like results.
+Status CheckTokenizer(const Tokenizer& tokenizer, const ModelSourceConfig& source, const ModelConfig& model) {
+  constexpr int64_t kMostPadding = 1024;  // models round their vocabulary up, by 943 at most where it was looked at (phi-2)
+  if (tokenizer.vocab_size() > model.vocab_size || tokenizer.vocab_size() + kMostPadding < model.vocab_size) {
+    return InvalidArgument("the tokenizer has " + std::to_string(tokenizer.vocab_size()) + " tokens and the model " +
+                           std::to_string(model.vocab_size) + ": they do not belong together");
+  }
+  if (source.tokenizer.empty()) return OkStatus();
+  // A model that brings its own tokenizer is asked for it.
+  const auto own = LoadTokenizer(source.path);
+  if (!own.ok() || (*own)->digest() == tokenizer.digest()) return OkStatus();
+  return InvalidArgument(source.tokenizer + " is not the tokenizer that " + source.path + " brings along (digests " +
+                         DigestToHex(tokenizer.digest()) + " and " + DigestToHex((*own)->digest()) + "); leave model.tokenizer out");
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log) {
@@ -29,10 +44,7 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   if (log) log("loading " + source.path);
   ASSIGN_OR_RETURN(parts->source, OpenModel(source.path));
   ASSIGN_OR_RETURN(parts->tokenizer, LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer));
-  if (parts->tokenizer->vocab_size() > parts->source->config().vocab_size) {
-    return InvalidArgument("the tokenizer has " + std::to_string(parts->tokenizer->vocab_size()) + " tokens and the model " +
-                           std::to_string(parts->source->config().vocab_size) + ": they do not belong together");
-  }
+  RETURN_IF_ERROR(CheckTokenizer(*parts->tokenizer, source, parts->source->config()));
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
   ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
   const std::string support_digest = SupportDigestOf(support, *parts->tokenizer);
@@ -49,6 +61,7 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   parts->untrained = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kPrompt, task.share_prefixes);
   parts->left_context = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts->source->weight_hash());
+  parts->identity = {{"weights", DigestToHex(weight_hash)}, {"tokenizer", DigestToHex(parts->tokenizer->digest())}};
   const std::string reward_digest = "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
   LikelihoodRewardOptions reward_options;
   reward_options.share_prefixes = task.share_prefixes;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}
 struct InfillParts {
   InfillConfig task;
   RunSettings settings;  // with model and lora
+  std::map<std::string, std::string> identity;  // hashes of base weights and tokenizer
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<WeightSource> source;
   std::unique_ptr<LanguageModel> model;
@@ -52,7 +54,7 @@ StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path);
 StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example);
 
 // Stories simulated by the frozen model as given objects, for a warm start; empty without any. They are kept in the file `cache`,
-// so that a resumed run takes up the same ones without computing them again.
+// part by part, so that a resumed run takes up the same ones without computing them again. Cancelled if a signal came in between.
 StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit& train, const std::string& cache,
                                            const LogFunction& log);
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "gflownet/base/file_util.h"
+#include "gflownet/train/signals.h"
 #include "llm/format/describe_model.h"
 #include "llm/format/hf_writer.h"
 #include "tasks/infill/infill_checks.h"
@@ -24,6 +25,7 @@ Status Measure(const InfillParts& parts, const std::vector<ConditionId>& conditi
   options.batch_rows = config.batch_rows;
   // The same draws at every evaluation: differences between steps are paired.
   options.key = {static_cast<uint64_t>(parts.settings.seed), RngPurpose::kEval, 0};
+  options.stop_requested = StopRequested;
   ASSIGN_OR_RETURN(const auto samples, SampleConditions(*parts.environment, *parts.policy, *parts.reward, conditions, options));
   double elbo = 0, bound = 0, spread = 0, length = 0, log_reward = 0;
   for (const ConditionSamples& condition : samples) {
@@ -47,7 +49,8 @@ class InfillTask : public Task {
   explicit InfillTask(std::unique_ptr<InfillParts> parts) : parts_(std::move(parts)) {}
 
   TaskSampler sampler() override {
-    return {parts_->environment.get(), parts_->policy.get(), parts_->reward.get(), &parts_->conditions, &parts_->parameters, parts_->model->device()};
+    return {parts_->environment.get(), parts_->policy.get(), parts_->reward.get(), &parts_->conditions, &parts_->parameters, parts_->model->device(),
+            parts_->identity};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {

@@ -10,14 +10,15 @@
 namespace gfn {
 namespace {
 
-constexpr int64_t kRowsAtATime = 96;
-
 // A world of all token sequences up to max_len that end with one of `stops`: nothing is masked, so sampling in it is sampling
 // from the model itself. Sequences that reach max_len are unfinished.
 StatusOr<std::unique_ptr<SequenceEnvironment>> FreeWorld(int64_t vocab_size, std::vector<int64_t> stops, int64_t max_len,
                                                          const SequenceConditionTable& table) {
-  SequenceSupport support{.vocab_size = vocab_size, .legal = std::vector<bool>(vocab_size, true), .stop_ids = std::move(stops),
-                          .min_len = 0, .max_len = max_len};
+  SequenceSupport support{.vocab_size = vocab_size,
+                          .legal = std::vector<bool>(vocab_size, true),
+                          .stop_ids = std::move(stops),
+                          .min_len = 0,
+                          .max_len = max_len};
   return SequenceEnvironment::Create(std::move(support), table, "free", {});
 }
 
@@ -46,61 +47,60 @@ StatusOr<TokenTrajectories> Continue(const LanguageModel& model, const std::vect
   return TokenTrajectories(batch);
 }
 
-}  // namespace
-
-StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request) {
-  at::NoGradGuard no_grad;
-  const int64_t vocab_size = request.model->config().vocab_size;
+// The tokens that finish an ending.
+std::vector<int64_t> EndTokens(const SimulationRequest& request) {
   std::vector<int64_t> ends;
-  for (int32_t id = 0; id < std::min<int64_t>(vocab_size, request.tokenizer->vocab_size()); ++id) {
+  for (int32_t id = 0; id < std::min<int64_t>(request.model->config().vocab_size, request.tokenizer->vocab_size()); ++id) {
     if (request.tokenizer->TokenBytes(id).find_first_of(request.sentence_ends) != std::string_view::npos) ends.push_back(id);
   }
+  return ends;
+}
+
+}  // namespace
+
+StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request, int64_t first, int64_t last) {
+  at::NoGradGuard no_grad;
+  // 1. z behind x. max_len + 1: a sequence that the model would have gone on with is told from one that it ended.
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<uint64_t> streams;
+  std::vector<size_t> example;
+  for (int64_t i = first; i < last; ++i) {
+    example.push_back(static_cast<size_t>(i) % request.beginnings.size());
+    prompts.push_back(request.beginnings[example.back()]);
+    streams.push_back(static_cast<uint64_t>(2 * i));
+  }
+  const RngKey key{request.seed, RngPurpose::kData, 1};
+  ASSIGN_OR_RETURN(const TokenTrajectories z, Continue(*request.model, prompts, streams, request.support.stop_ids,
+                                                       request.support.max_len + 1, request.config.temperature, key));
+  // 2. y behind those that are inside the support.
+  std::vector<std::vector<int32_t>> longer;
+  std::vector<uint64_t> y_streams;
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    if (!InSupport(request.support, z.inner[i])) continue;
+    kept.push_back(i);
+    longer.push_back(prompts[i]);
+    longer.back().insert(longer.back().end(), z.inner[i].begin(), z.inner[i].end());
+    longer.back().push_back(static_cast<int32_t>(z.stop[i]));
+    y_streams.push_back(streams[i] + 1);
+  }
   std::vector<SimulatedStory> stories;
-  const int64_t total = request.config.attempts;
-  for (int64_t first = 0; first < total; first += kRowsAtATime) {
-    // 1. z behind x. max_len + 1: a sequence that the model would have gone on with is told from one that it ended.
-    std::vector<std::vector<int32_t>> prompts;
-    std::vector<uint64_t> streams;
-    std::vector<size_t> example;
-    for (int64_t i = first; i < std::min(total, first + kRowsAtATime); ++i) {
-      example.push_back(static_cast<size_t>(i) % request.beginnings.size());
-      prompts.push_back(request.beginnings[example.back()]);
-      streams.push_back(static_cast<uint64_t>(2 * i));
-    }
-    const RngKey key{request.seed, RngPurpose::kData, 1};
-    ASSIGN_OR_RETURN(const TokenTrajectories z, Continue(*request.model, prompts, streams, request.support.stop_ids,
-                                                         request.support.max_len + 1, request.config.temperature, key));
-    // 2. y behind those that are inside the support.
-    std::vector<std::vector<int32_t>> longer;
-    std::vector<uint64_t> y_streams;
-    std::vector<size_t> kept;
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      if (!InSupport(request.support, z.inner[i])) continue;
-      kept.push_back(i);
-      longer.push_back(prompts[i]);
-      longer.back().insert(longer.back().end(), z.inner[i].begin(), z.inner[i].end());
-      longer.back().push_back(static_cast<int32_t>(z.stop[i]));
-      y_streams.push_back(streams[i] + 1);
-    }
-    if (!kept.empty()) {
-      ASSIGN_OR_RETURN(const TokenTrajectories y,
-                       Continue(*request.model, longer, y_streams, ends, request.config.max_y_len, request.config.temperature, key));
-      for (size_t k = 0; k < kept.size(); ++k) {
-        const auto& inner = y.inner[k];
-        const bool finished = static_cast<int64_t>(inner.size()) < request.config.max_y_len;
-        const bool plain = std::none_of(inner.begin(), inner.end(), [&](int32_t id) {
-          return request.tokenizer->IsSpecial(id) || request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
-        });
-        if (!finished || !plain || inner.empty()) continue;
-        SimulatedStory& story = stories.emplace_back();
-        story.example = example[kept[k]];
-        story.z = z.inner[kept[k]];
-        story.stop = z.stop[kept[k]];
-        story.y = inner;
-        story.y.push_back(static_cast<int32_t>(y.stop[k]));
-      }
-    }
-    if (request.progress) request.progress(std::min(total, first + kRowsAtATime), total);
+  if (kept.empty()) return stories;
+  ASSIGN_OR_RETURN(const TokenTrajectories y, Continue(*request.model, longer, y_streams, EndTokens(request),
+                                                       request.config.max_y_len, request.config.temperature, key));
+  for (size_t k = 0; k < kept.size(); ++k) {
+    const auto& inner = y.inner[k];
+    const bool finished = static_cast<int64_t>(inner.size()) < request.config.max_y_len;
+    const bool plain = std::none_of(inner.begin(), inner.end(), [&](int32_t id) {
+      return request.tokenizer->IsSpecial(id) || request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
+    });
+    if (!finished || !plain || inner.empty()) continue;
+    SimulatedStory& story = stories.emplace_back();
+    story.example = example[kept[k]];
+    story.z = z.inner[kept[k]];
+    story.stop = z.stop[kept[k]];
+    story.y = inner;
+    story.y.push_back(static_cast<int32_t>(y.stop[k]));
   }
   return stories;
 }

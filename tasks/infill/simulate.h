@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,10 +15,10 @@
 namespace gfn {
 
 struct SimulatedStory {
-  size_t example = 0;         // which beginning
-  std::vector<int32_t> z;     // inner tokens
+  size_t example = 0;      // which beginning
+  std::vector<int32_t> z;  // inner tokens
   int64_t stop = 0;
-  std::vector<int32_t> y;     // up to and including a token with a sentence end
+  std::vector<int32_t> y;  // up to and including a token with a sentence end
 };
 
 struct SimulationRequest {
@@ -27,13 +26,16 @@ struct SimulationRequest {
   const Tokenizer* tokenizer = nullptr;
   SequenceSupport support;
   InfillSimulation config;
-  std::string sentence_ends;                 // an ending is finished by a token that contains one of these characters
+  std::string sentence_ends;                     // an ending is finished by a token that contains one of these characters
   std::vector<std::vector<int32_t>> beginnings;  // token ids of x
   uint64_t seed = 0;
-  std::function<void(int64_t done, int64_t total)> progress;  // may be empty
 };
 
-// In order of attempt; about a third of the attempts are inside the support.
-StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request);
+// How many attempts are made at a time; what a signal or a kill may cost.
+inline constexpr int64_t kSimulationChunk = 96;
+
+// Attempts `first` to `last` - 1, in this order; about a third of them are inside the support. An attempt does not depend on the
+// others.
+StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request, int64_t first, int64_t last);
 
 }  // namespace gfn

@@ -38,6 +38,8 @@ struct TaskSampler {
   const ConditionTable* conditions = nullptr;
   ParameterSet* parameters = nullptr;
   at::Device device = at::kCPU;
+  // What the trained parameters belong to, by name (base weights, tokenizer): with anything else they are another sampler.
+  std::map<std::string, std::string> identity{};
 };
 
 struct TrainingData {

@@ -1,0 +1,174 @@
+// What a user can get wrong, told clearly: what was found, what was expected and where; exit code 2 for usage and configuration,
+// 1 for files that are missing or damaged; and no run folder that looks like a run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "gflownet/base/file_util.h"
+#include "tests/reliability/gfn_process.h"
+#include "tests/reliability/tiny_run.h"
+
+namespace gfn {
+namespace {
+
+using testing::AllOf;
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class BadInput : public testing::Test {
+ protected:
+  // Trains; the run must be refused and leave nothing behind.
+  std::string Refused(const std::vector<std::string>& keys, testing::Matcher<int> exit_code = AnyOf(1, 2)) {
+    const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", keys));
+    EXPECT_THAT(result.exit_code, exit_code) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("gfn: "));
+    EXPECT_THAT(result.err, Not(HasSubstr("terminate called")));
+    EXPECT_FALSE(FolderExists(tiny_ / "run")) << "something was left behind";
+    EXPECT_EQ(result.out, "");
+    return result.err;
+  }
+  // Replaces a text of the recipe.
+  void Edit(const std::string& from, const std::string& to) {
+    std::string recipe = tiny_.Read("tiny.yaml");
+    const size_t at = recipe.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    tiny_.Write("tiny.yaml", recipe.replace(at, from.size(), to));
+  }
+  const TinyRun tiny_;
+};
+
+TEST_F(BadInput, AllMistakesOfAConfigurationAtOnce) {
+  Edit("lora: {rank: 2}", "lora: {rnk: 2, rank: 0}");                              // misspelt, out of range
+  Edit("evaluation: {samples: 4}", "evaluation: {samples: many}\nwarm_strat: 3");  // ill-typed, unknown
+  Edit("threads: 1", "threads: 1\nthreads: 2");                                    // twice
+  Edit("prompt: \"{Y} {X}\"", "prompt: \"{X}\"");                                  // without {Y}
+  const std::string message = Refused({}, 2);
+  EXPECT_THAT(message, HasSubstr("tiny.yaml:4:"));
+  EXPECT_THAT(message, HasSubstr("threads"));
+}
+
+TEST_F(BadInput, KeysAreNamedWithLineColumnAndTheKnownOnes) {
+  Edit("lora: {rank: 2}", "lora: {rnk: 2, rank: 0}");
+  Edit("evaluation: {samples: 4}", "evaluation: {samples: many}\nwarm_strat: 3");
+  Edit("prompt: \"{Y} {X}\"", "prompt: \"{X}\"");
+  const std::string message = Refused({"optimizer.learning_rate=-1"}, 2);
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("unknown key 'rnk'; did you mean 'rank'?"), HasSubstr("known keys: "), HasSubstr("[lora.rank]")));
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("[evaluation.samples]"), HasSubstr("unknown key 'warm_strat'; did you mean 'warm_start'?")));
+  EXPECT_THAT(message, HasSubstr("--set optimizer.learning_rate=-1: [optimizer.learning_rate]"));
+  EXPECT_THAT(message, testing::ContainsRegex("tiny.yaml:[0-9]+:[0-9]+: "));
+}
+
+TEST_F(BadInput, APromptWithoutTheEnding) {
+  EXPECT_THAT(Refused({"task.prompt='Go on: {X}'"}, 2), AllOf(HasSubstr("task.prompt"), HasSubstr("{Y}")));
+}
+
+TEST_F(BadInput, RankZero) { EXPECT_THAT(Refused({"lora.rank=0"}, 2), HasSubstr("[lora.rank]")); }
+
+TEST_F(BadInput, MissingFiles) {
+  EXPECT_THAT(Refused({"model.path=nowhere.gguf"}), HasSubstr("nowhere.gguf"));
+  EXPECT_THAT(Refused({"model.tokenizer=nowhere.model"}), HasSubstr("nowhere.model"));
+  EXPECT_THAT(Refused({"task.data.train=nowhere.jsonl"}), HasSubstr("nowhere.jsonl"));
+  const GfnResult none = RunGfn(tiny_.folder(), {"train", "nowhere.yaml"});
+  EXPECT_NE(none.exit_code, 0);
+  EXPECT_THAT(none.err, HasSubstr("nowhere.yaml"));
+}
+
+TEST_F(BadInput, FilesThatAreCutOff) {
+  const std::string model = tiny_.Read("model.bin"), tokenizer = tiny_.Read("tokenizer.gguf");
+  tiny_.Write("model.bin", model.substr(0, model.size() / 2));
+  EXPECT_THAT(Refused({}), HasSubstr("model.bin"));
+  tiny_.Write("model.bin", model);
+  tiny_.Write("tokenizer.gguf", tokenizer.substr(0, tokenizer.size() / 2));
+  EXPECT_THAT(Refused({}), HasSubstr("tokenizer.gguf"));
+  tiny_.Write("tokenizer.gguf", tokenizer);
+  const std::string stories = tiny_.Read("stories.jsonl");
+  tiny_.Write("stories.jsonl", stories.substr(0, stories.size() - 20));
+  EXPECT_THAT(Refused({}), HasSubstr("stories.jsonl:3"));
+}
+
+TEST_F(BadInput, AWeightThatIsNotANumber) {
+  std::string model = tiny_.Read("model.bin");
+  const float nan = std::nanf("");
+  std::memcpy(model.data() + 28 + 4 * 1000, &nan, sizeof nan);
+  tiny_.Write("model.bin", model);
+  EXPECT_THAT(Refused({}), AllOf(HasSubstr("model.bin"), HasSubstr("embed"), HasSubstr("nan")));
+}
+
+TEST_F(BadInput, AStoryThatDoesNotFitTheContext) {
+  std::string x = "Lily saw";
+  for (int i = 0; i < 70; ++i) x += " a dog and";
+  tiny_.Write("stories.jsonl", tiny_.Read("stories.jsonl") + R"({"id": "the long one", "x": ")" + x +
+                                   R"(.", "z": "It ran.", "y": "End."})" + "\n");
+  EXPECT_THAT(Refused({}), AllOf(HasSubstr("the long one"), HasSubstr("64")));
+}
+
+TEST_F(BadInput, AStopThatTheTokenizerSplits) {
+  EXPECT_THAT(Refused({"task.support.stop=['?!']"}, 2),
+              AllOf(HasSubstr("task.support.stop"), HasSubstr("'?!' must be one token"), HasSubstr("? | !")));
+}
+
+TEST_F(BadInput, ATokenizerOfAnotherModel) {
+  // 512 tokens of a model with 64.
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    ASSERT_TRUE(MakeFolders(tiny_ / "other").ok());
+    tiny_.Write(std::string("other/") + name,
+                ReadFile(GFN_SOURCE_DIR "/tests/golden/models/tiny_llama/" + std::string(name)).value());
+  }
+  EXPECT_THAT(Refused({"model.path=other"}), AllOf(HasSubstr("512"), HasSubstr("64"), HasSubstr("do not belong together")));
+}
+
+TEST_F(BadInput, ATokenizerThatIsNotTheModelsOwn) {
+  // The model as a folder with a tokenizer, and another one of the same size: two tokens have changed places.
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"})).exit_code, 0);
+  ASSERT_EQ(RunGfn(tiny_.folder(), {"merge", "run", "--out", "model"}).exit_code, 0);
+  ASSERT_TRUE(RemoveAll(tiny_ / "run").ok());
+  std::string tokenizer = ReadFile(GFN_SOURCE_DIR "/tests/golden/tokenizer/stories260k_tokenizer.json").value();
+  tiny_.Write("model/tokenizer.json", tokenizer);
+  ASSERT_EQ(
+      RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1", "model.path=model", "model.tokenizer=''"})).exit_code, 0)
+      << "its own is fine";
+  ASSERT_TRUE(RemoveAll(tiny_ / "run").ok());
+  const std::string a = "\"<0x41>\":68", b = "\"<0x42>\":69";
+  ASSERT_NE(tokenizer.find(a + "," + b), std::string::npos);
+  tokenizer.replace(tokenizer.find(a + "," + b), a.size() + 1 + b.size(), "\"<0x42>\":68,\"<0x41>\":69");
+  tiny_.Write("tokenizer.json", tokenizer);
+  EXPECT_THAT(Refused({"model.path=model", "model.tokenizer=tokenizer.json"}, 2),
+              HasSubstr("is not the tokenizer that model brings along"));
+}
+
+TEST_F(BadInput, ARunOfAnotherConfigurationIsNotResumed) {
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=3"})).exit_code, 0);
+  const std::string before = RunState(tiny_ / "run", 3);
+  const GfnResult refused = RunGfn(tiny_.folder(), TinyRun::Train("run", {"lora.alpha=9", "seed=4"}, true));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr("lora.alpha: "), HasSubstr("-> 9"), HasSubstr("seed: 3 -> 4"), HasSubstr("cannot change")));
+  EXPECT_EQ(RunState(tiny_ / "run", 3), before);
+  // A key that may change is recorded.
+  const GfnResult changed = RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=4"}, true));
+  EXPECT_EQ(changed.exit_code, 0) << changed.err;
+  EXPECT_THAT(tiny_.Read("run/history.jsonl"),
+              AllOf(HasSubstr("config_changed"), HasSubstr(R"("key":"train.max_steps","new":"4","old":"3")")));
+  EXPECT_THAT(tiny_.Read("run/resolved.yaml"), HasSubstr("max_steps: 4"));
+}
+
+TEST_F(BadInput, ARunWhoseModelWasReplacedIsRefused) {
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=3"})).exit_code, 0);
+  tiny_.Write("model.bin", TinyModel(2));  // of the same shape
+  const auto other = AllOf(HasSubstr("was trained on something else"), HasSubstr("weights: "));
+  const GfnResult resumed = RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=6"}, true));
+  EXPECT_EQ(resumed.exit_code, 1);
+  EXPECT_THAT(resumed.err, other);
+  const GfnResult sampled = RunGfn(tiny_.folder(), {"sample", "run", "--input", "stories.jsonl"});
+  EXPECT_EQ(sampled.exit_code, 1);
+  EXPECT_THAT(sampled.err, other);
+  EXPECT_EQ(sampled.out, "");
+}
+
+}  // namespace
+}  // namespace gfn
