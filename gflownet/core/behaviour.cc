@@ -9,17 +9,29 @@ namespace gfn {
 
 void BehaviourConfig::Validate(ConfigErrors& errors) const {
   constexpr double kRounding = 1e-6;
-  const double sum = on_policy + tempered + replay;
+  const double sum = on_policy + tempered + replay + backward + local_search;
   if (std::abs(sum - 1) > kRounding) {
-    errors.Add("", "on_policy + tempered + replay must be 1, they are " + FormatReal(sum));
+    errors.Add("", "on_policy + tempered + replay + backward + local_search must be 1, they are " + FormatReal(sum));
   }
 }
 
 BehaviourPlan PlanBehaviour(const BehaviourConfig& config, int64_t num_rollouts, const RngKey& key, uint64_t slot) {
+  const std::pair<double, Behaviour> choices[] = {{config.on_policy, Behaviour::kOnPolicy},
+                                                  {config.tempered, Behaviour::kTempered},
+                                                  {config.replay, Behaviour::kReplay},
+                                                  {config.backward, Behaviour::kBackward},
+                                                  {config.local_search, Behaviour::kLocalSearch}};
   auto choose = [&](uint64_t position) {
     const double draw = Uniform(key, slot, position);
-    if (draw < config.on_policy) return Behaviour::kOnPolicy;
-    return draw < config.on_policy + config.tempered || config.replay == 0 ? Behaviour::kTempered : Behaviour::kReplay;
+    double sum = 0;
+    Behaviour chosen = Behaviour::kOnPolicy;
+    for (const auto& [probability, behaviour] : choices) {
+      if (probability == 0) continue;
+      chosen = behaviour;  // the last one also takes what rounding left
+      sum += probability;
+      if (draw < sum) break;
+    }
+    return chosen;
   };
   BehaviourPlan plan;
   for (int64_t i = 0; i < num_rollouts; ++i) {

@@ -1,4 +1,5 @@
-// Where the trajectories of a training step come from: the policy itself, a tempered copy of it, or the replay buffer.
+// Where the trajectories of a training step come from: the policy itself, a tempered copy of it, the replay buffer, the way back
+// from objects in it, or a search around the policy's own objects.
 #pragma once
 
 #include <cstdint>
@@ -10,32 +11,44 @@
 #include "gflownet/base/rng.h"
 #include "gflownet/core/condition.h"
 #include "gflownet/core/exploration.h"
+#include "gflownet/core/local_search.h"
 
 namespace gfn {
 
-enum class Behaviour { kOnPolicy, kTempered, kReplay };
+enum class Behaviour { kOnPolicy, kTempered, kReplay, kBackward, kLocalSearch };
 GFN_ENUM_TABLE(Behaviour, {Behaviour::kOnPolicy, "on_policy", "sampled from the policy itself"},
                {Behaviour::kTempered, "tempered", "sampled with the exploration settings"},
-               {Behaviour::kReplay, "replay", "drawn from the replay buffer, filled up on-policy"})
+               {Behaviour::kReplay, "replay", "drawn from the replay buffer, filled up on-policy"},
+               {Behaviour::kBackward, "backward", "walked back from an object of the replay buffer, filled up on-policy"},
+               {Behaviour::kLocalSearch, "local_search", "sampled from the policy, then changed by local search"})
 
 struct BehaviourConfig {
   double on_policy = 1;
   double tempered = 0;
   double replay = 0;
+  double backward = 0;
+  double local_search = 0;
   bool per_rollout = false;
   ExplorationConfig exploration{};
+  LocalSearchConfig search{};
 
   template <class V>
   void Visit(V& v) {
-    v("on_policy", on_policy, "probability that a condition's rollouts of a step are sampled from the policy; the three sum to 1",
+    v("on_policy", on_policy, "probability that a condition's rollouts of a step are sampled from the policy; the five sum to 1",
       Between(0, 1));
     v("tempered", tempered, "probability that they are sampled with `exploration`", Between(0, 1));
     v("replay", replay, "probability that they come from the replay buffer, as far as it has any, filled up on-policy",
       Between(0, 1));
-    v("per_rollout", per_rollout, "choose for each rollout instead of each condition: a condition's group then mixes all three");
+    v("backward", backward, "probability that they are trajectories drawn anew, by the backward policy, to objects of the replay buffer",
+      Between(0, 1));
+    v("local_search", local_search, "probability that they are sampled from the policy and then improved by `search`", Between(0, 1));
+    v("per_rollout", per_rollout, "choose for each rollout instead of each condition: a condition's group then mixes all");
     v("exploration", exploration, "how tempered rollouts are sampled");
+    v("search", search, "local search");
   }
   void Validate(ConfigErrors& errors) const;
+
+  bool UsesReplay() const { return replay > 0 || backward > 0; }
 };
 
 // What each rollout of one condition does in a step.

@@ -28,6 +28,7 @@ struct EnvironmentSpec {
   bool is_tree = false;              // every state has one parent: log P_B = 0
   int64_t max_steps = 0;             // no trajectory has more actions (the terminating one counts)
   std::vector<int64_t> stop_actions;  // sorted; actions that finish the object. Empty: the last step finishes it
+  bool stops_everywhere = false;      // a stop action is legal in every state that is not done
 };
 
 class Environment {
@@ -48,6 +49,9 @@ class Environment {
   // Undo(Step(s, a, o), BackwardAction(s, a, o)) = s. Zero for a tree.
   virtual at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const;
   at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const { return BackwardAction(state, actions_B, at::Tensor()); }
+  // Its inverse, seen from the state that a step led to: the action a for which Step(Undo(s, b), a) = s and BackwardAction of it
+  // is b; 0 for initial rows. The default tries every action, worlds with many have a direct answer. Discrete, deterministic worlds.
+  virtual at::Tensor ForwardAction(const State& state, const at::Tensor& backward_actions_B) const;
 
   // Legal forward actions; at least one for every row that is not done, none for one that is.
   virtual Support ForwardSupport(const State& state) const = 0;

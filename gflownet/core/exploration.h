@@ -23,6 +23,8 @@ struct Exploration {
 
 struct ExplorationConfig {
   double epsilon = 0;
+  double epsilon_end = 0;
+  int64_t epsilon_steps = 0;
   double temperature_min = 1;
   double temperature_max = 1;
   int64_t top_k = 0;
@@ -31,6 +33,8 @@ struct ExplorationConfig {
   template <class V>
   void Visit(V& v) {
     v("epsilon", epsilon, "probability of a uniform draw among the legal actions, mixed into every step", Between(0, 1));
+    v("epsilon_end", epsilon_end, "epsilon from optimiser step epsilon_steps on, reached in a straight line", Between(0, 1));
+    v("epsilon_steps", epsilon_steps, "optimiser steps until epsilon_end; 0: epsilon stays as it is", NonNegative());
     v("temperature_min", temperature_min, "the sampling temperature is drawn from U[temperature_min, temperature_max]",
       Positive());
     v("temperature_max", temperature_max, "see temperature_min; equal values fix the temperature", Positive());
@@ -41,7 +45,7 @@ struct ExplorationConfig {
   void Validate(ConfigErrors& errors) const;
 };
 
-// Draws the temperature, at one address of the key.
+// Draws the temperature, at one address of the key. key.step is the optimiser step, by which epsilon goes.
 Exploration DrawExploration(const ExplorationConfig& config, const RngKey& key, uint64_t stream, uint64_t position);
 
 }  // namespace gfn

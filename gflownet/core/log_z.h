@@ -28,6 +28,7 @@ class LogZPolicy : public Policy {
     return policy_.StartRollout(conditions_B);
   }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
+  at::Tensor BackwardLogits(const State& state) const override { return policy_.BackwardLogits(state); }
 
  private:
   const Policy& policy_;

@@ -24,6 +24,35 @@ at::Tensor LogForwardMinusBackward(const TrajectoryScores& scores) {
   return steps_BT.masked_fill(scores.mask_BT.logical_not(), 0);
 }
 
+at::Tensor FlowsWithReward(const TrajectoryScores& scores, const Targets& targets, bool forward_looking) {
+  GFN_CHECK(scores.log_flow_BT.defined()) << "log_flow was not asked for";
+  at::Tensor flows_BT = AsDouble(scores.log_flow_BT);
+  if (forward_looking) {
+    GFN_CHECK(targets.log_reward_along_BT.defined()) << "intermediate rewards were not evaluated";
+    flows_BT = flows_BT + AsDouble(targets.log_reward_along_BT);
+  }
+  flows_BT = flows_BT.masked_fill(scores.mask_BT.logical_not(), 0);
+  const at::Tensor flows_BT1 = at::cat({flows_BT, at::zeros_like(flows_BT.slice(1, 0, 1))}, 1);
+  const at::Tensor lengths_B1 = scores.mask_BT.sum(1, /*keepdim=*/true);
+  return flows_BT1.scatter(1, lengths_B1, AsDouble(targets.log_reward_B).unsqueeze(1));
+}
+
+at::Tensor Balances(const TrajectoryScores& scores, const Targets& targets, bool forward_looking) {
+  const at::Tensor steps_BT = LogForwardMinusBackward(scores);
+  const at::Tensor before_BT1 = at::cat({at::zeros_like(steps_BT.slice(1, 0, 1)), steps_BT.cumsum(1)}, 1);
+  return FlowsWithReward(scores, targets, forward_looking) - before_BT1;
+}
+
+GroupLoss MeanOverSteps(const at::Tensor& cost_BT, const TrajectoryScores& scores) {
+  const at::Tensor inside_BT = cost_BT.masked_fill(scores.mask_BT.logical_not(), 0);
+  return {SumByGroup(inside_BT.sum(1), scores.group_B, scores.num_groups),
+          SumByGroup(scores.mask_BT.sum(1).to(at::kDouble), scores.group_B, scores.num_groups)};
+}
+
+at::Tensor RowsPerGroup(const TrajectoryScores& scores) {
+  return SumByGroup(at::ones(scores.group_B.sizes(), scores.group_B.options().dtype(at::kDouble)), scores.group_B, scores.num_groups);
+}
+
 PairSums SumPairs(const at::Tensor& values_BK, const at::Tensor& valid_BK, const at::Tensor& node_weights_BK,
                   const at::Tensor& positions_K, double lambda, const Residual& residual) {
   // Invalid nodes get the value of nothing in particular, 0, before any subtraction; their pairs weigh 0.

@@ -1,4 +1,4 @@
-// Modified SubTB: see ModifiedSubTbConfig in objective.h for the equation and its sources.
+// Modified SubTB: see ModifiedSubTbConfig in objective_config.h for the equation and its sources.
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/core/objective_impl.h"
@@ -8,6 +8,10 @@ namespace gfn {
 void ModifiedSubTbConfig::Validate(ConfigErrors& errors) const {
   if (paper_compat && root) errors.Add("root", "is true, but paper_compat has no root");
   if (paper_compat && prefix_weight != 1) errors.Add("prefix_weight", "is " + FormatReal(prefix_weight) + ", but paper_compat has 1");
+  if (std::holds_alternative<LinexResidual>(residual) && lambda == 1 && !paper_compat) {
+    errors.Add("residual", "is linex, which tells the two sides of a difference apart, but with lambda = 1 the prefixes of a condition "
+                           "are compared in no order: use squared, huber or shifted_cosh");
+  }
   if (lambda < 1 && !root && !paper_compat) {
     errors.Add("root", "is false, but lambda = " + FormatReal(lambda) +
                            " < 1 compares within trajectories only, where the first tokens cancel: set root: true "

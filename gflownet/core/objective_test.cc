@@ -3,65 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "gflownet/base/rng.h"
+#include "gflownet/core/objective_test_example.h"
 
 namespace gfn {
 namespace {
-
-constexpr int64_t kRows = 6, kSteps = 5, kGroups = 2;
-
-double At(const at::Tensor& tensor, int64_t row, int64_t step) { return tensor[row][step].item<double>(); }
-double At(const at::Tensor& tensor, int64_t index) { return tensor[index].item<double>(); }
-
-// A batch with random numbers wherever an objective may look. Rows have different lengths; stopping is legal from min_length on.
-struct Example {
-  TrajectoryBatch batch;
-  TrajectoryScores scores;
-
-  explicit Example(int64_t min_length, uint64_t seed = 1, bool dag = false) {
-    uint64_t stream = 0;
-    auto normal = [&](at::IntArrayRef shape, double mean, double scale) {
-      const at::Tensor tensor = at::empty(shape, at::kDouble);
-      for (int64_t i = 0; i < tensor.numel(); ++i) {
-        tensor.data_ptr<double>()[i] = mean + scale * Normal({seed, RngPurpose::kTest, 0}, stream, i);
-      }
-      ++stream;
-      return tensor;
-    };
-    const ConditionId first = HashCondition("first"), second = HashCondition("second");
-    batch.condition_ids = {first, second, first, first, second, first};
-    batch.lengths_B = at::tensor(std::vector<int64_t>{3, 5, 4, 3, 4, 5}, at::kLong);
-    batch.actions_BT = at::zeros({kRows, kSteps}, at::kLong);
-    const at::Tensor mask = batch.StepMask();
-    const at::Tensor steps_T = at::arange(kSteps, at::kLong);
-    batch.stop_legal_BT = steps_T.ge(min_length).unsqueeze(0).logical_and(mask);
-    const at::Tensor legal = batch.stop_legal_BT.to(at::kDouble);
-    batch.log_reward_along_BT = normal({kRows, kSteps}, -20, 3) * legal;
-    batch.log_reward_B = batch.log_reward_along_BT.gather(1, (batch.lengths_B - 1).unsqueeze(1)).squeeze(1);
-
-    SetGroups(batch, at::kCPU, scores);
-    scores.log_pf_BT = (-normal({kRows, kSteps}, 0, 2).abs() * mask).requires_grad_();
-    scores.log_stop_BT = (-normal({kRows, kSteps}, 0, 2).abs() * legal).requires_grad_();
-    scores.log_flow_BT = (normal({kRows, kSteps}, -18, 2) * mask).requires_grad_();
-    scores.log_z_G = normal({kGroups}, -18, 2).requires_grad_();
-    if (dag) scores.log_pb_BT = (-normal({kRows, kSteps}, 0, 1).abs() * mask).requires_grad_();
-  }
-
-  std::vector<at::Tensor> Leaves() const {
-    std::vector<at::Tensor> leaves = {scores.log_pf_BT, scores.log_stop_BT, scores.log_flow_BT, scores.log_z_G};
-    if (scores.log_pb_BT.defined()) leaves.push_back(scores.log_pb_BT);
-    return leaves;
-  }
-  double LogPb(int64_t row, int64_t step) const { return scores.log_pb_BT.defined() ? At(scores.log_pb_BT, row, step) : 0; }
-};
-
-std::unique_ptr<Objective> Make(const ObjectiveConfig& config) {
-  auto objective = MakeObjective(config);
-  EXPECT_TRUE(objective.ok()) << Message(objective.status());
-  return std::move(objective).value();
-}
-
-at::Tensor StepLoss(const GroupLoss& loss) { return loss.numerator_G.sum() / loss.weight_G.sum(); }
 
 // a_k of one row, straight from its definition.
 double PrefixEstimate(const Example& e, int64_t row, int64_t k, double temperature) {
@@ -89,7 +34,7 @@ std::pair<double, double> SlowModifiedSubTb(const Example& e, int64_t group, con
   std::vector<Node> condition;
   if (config.root) condition.push_back({At(e.scores.log_z_G, group), 1, 0});
   for (int64_t row = 0; row < kRows; ++row) {
-    if (At(e.scores.group_B, row) != static_cast<double>(group)) continue;
+    if (e.scores.group_B[row].item<int64_t>() != group) continue;
     std::vector<Node> nodes;
     if (config.root) nodes.push_back({At(e.scores.log_z_G, group), 1, 0});
     const int64_t length = e.batch.lengths_B[row].item<int64_t>();
@@ -216,7 +161,8 @@ TEST(ModifiedSubTb, OffsetsCancel) {
 std::vector<ObjectiveConfig> AllObjectives() {
   return {ModifiedSubTbConfig{}, ModifiedSubTbConfig{.root = true, .residual = HuberResidual{3}},
           ModifiedSubTbConfig{.lambda = 0.8, .root = true}, ModifiedSubTbConfig{.paper_compat = true}, TbConfig{},
-          TbConfig{HuberResidual{1}}, VarGradConfig{}, DbConfig{}, SubTbConfig{}, MaximumLikelihoodConfig{}};
+          TbConfig{HuberResidual{1}}, VarGradConfig{}, DbConfig{}, SubTbConfig{}, MaximumLikelihoodConfig{}, ModifiedDbConfig{},
+          PathConsistencyConfig{}};
 }
 
 TEST(Objectives, GradientsAreFiniteDifferences) {
@@ -269,32 +215,6 @@ TEST(Objectives, MicroBatchesOfWholeGroupsChangeNothing) {
   }
 }
 
-TEST(Objectives, FlowLossesAgreeWithLoops) {
-  const Example e(0, 11, /*dag=*/true);
-  const Targets targets = ApplyTemperature(e.batch, 1);
-  double db = 0, transitions = 0, subtb = 0;
-  constexpr double kLambda = 0.6;
-  for (int64_t row = 0; row < kRows; ++row) {
-    const int64_t length = e.batch.lengths_B[row].item<int64_t>();
-    auto flow = [&](int64_t k) { return k == length ? At(e.batch.log_reward_B, row) : At(e.scores.log_flow_BT, row, k); };
-    double cost = 0, weight = 0;
-    for (int64_t i = 0; i < length; ++i) {
-      double path = 0;
-      for (int64_t j = i + 1; j <= length; ++j) {
-        path += At(e.scores.log_pf_BT, row, j - 1) - e.LogPb(row, j - 1);
-        const double difference = flow(i) + path - flow(j);
-        if (j == i + 1) db += difference * difference;
-        cost += std::pow(kLambda, j - i - 1) * difference * difference;
-        weight += std::pow(kLambda, j - i - 1);
-      }
-    }
-    transitions += static_cast<double>(length);
-    subtb += cost / weight / kRows;
-  }
-  EXPECT_NEAR(StepLoss(Make(DbConfig{})->Loss(e.scores, targets)).item<double>(), db / transitions, 1e-10 * db);
-  EXPECT_NEAR(StepLoss(Make(SubTbConfig{.lambda = kLambda})->Loss(e.scores, targets)).item<double>(), subtb, 1e-10 * subtb);
-}
-
 TEST(Objectives, ZeroAtTheOptimum) {
   Example e(1, 13, /*dag=*/true);
   // Choose the rewards that make every estimate equal log Z, and the flows that balance every step.
@@ -328,6 +248,14 @@ TEST(Objectives, ValuesOutOfRangeAreRefused) {
   EXPECT_FALSE(MakeObjective(ModifiedSubTbConfig{.lambda = 1.5}).ok());
   EXPECT_FALSE(MakeObjective(SubTbConfig{.lambda = -1}).ok());
   EXPECT_FALSE(MakeObjective(TbConfig{HuberResidual{0}}).ok());
+  EXPECT_FALSE(MakeObjective(TbConfig{ShiftedCoshResidual{0}}).ok());
+  EXPECT_FALSE(MakeObjective(TbConfig{LinexResidual{.alpha = 0}}).ok());
+  EXPECT_FALSE(MakeObjective(ModifiedSubTbConfig{.residual = LinexResidual{}}).ok());
+  EXPECT_TRUE(MakeObjective(ModifiedSubTbConfig{.lambda = 0.9, .root = true, .residual = LinexResidual{}}).ok());
+  EXPECT_FALSE(MakeObjective(FlowMatchingConfig{.epsilon = -1}).ok());
+  EXPECT_FALSE(MakeObjective(PpoConfig{.clip = 0}).ok());
+  EXPECT_FALSE(MakeObjective(PpoConfig{.gae_lambda = 2}).ok());
+  EXPECT_FALSE(MakeObjective(PathConsistencyConfig{.steps = 0}).ok());
   EXPECT_FALSE(MakeObjective(ModifiedSubTbConfig{.root = true, .paper_compat = true}).ok());
   const auto rootless = MakeObjective(ModifiedSubTbConfig{.lambda = 0.9});
   ASSERT_FALSE(rootless.ok());

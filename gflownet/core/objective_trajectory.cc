@@ -1,13 +1,9 @@
-// TB, VarGrad and maximum likelihood: losses of whole trajectories. Equations and sources: objective.h.
+// TB, VarGrad, maximum likelihood and modified DB: losses without a learned flow. Equations and sources: objective_config.h.
 #include "gflownet/base/check.h"
 #include "gflownet/core/objective_impl.h"
 
 namespace gfn::internal {
 namespace {
-
-at::Tensor RowsPerGroup(const TrajectoryScores& scores) {
-  return SumByGroup(at::ones(scores.group_B.sizes(), scores.group_B.options().dtype(at::kDouble)), scores.group_B, scores.num_groups);
-}
 
 class Tb : public Objective {
  public:
@@ -66,8 +62,30 @@ class MaximumLikelihood : public Objective {
   bool importance_;
 };
 
+class ModifiedDb : public Objective {
+ public:
+  explicit ModifiedDb(const ModifiedDbConfig& config) : residual_(MakeResidual(config.residual)) {}
+  std::string Name() const override { return std::string(ModifiedDbConfig::kKind); }
+  Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogStop); }
+  bool NeedsPrefixRewards() const override { return true; }
+  bool NeedsStopsEverywhere() const override { return true; }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor estimates_BT = PrefixLogZEstimates(scores, targets);
+    const int64_t num_pairs = estimates_BT.size(1) - 1;
+    const at::Tensor pairs_BP = targets.stop_legal_BT.slice(1, 0, num_pairs).logical_and(targets.stop_legal_BT.slice(1, 1));
+    const at::Tensor difference_BP = estimates_BT.slice(1, 0, num_pairs) - estimates_BT.slice(1, 1);
+    const at::Tensor cost_BP = residual_->Cost(difference_BP).masked_fill(pairs_BP.logical_not(), 0);
+    return {SumByGroup(cost_BP.sum(1), scores.group_B, scores.num_groups),
+            SumByGroup(pairs_BP.sum(1).to(at::kDouble), scores.group_B, scores.num_groups)};
+  }
+
+ private:
+  std::unique_ptr<Residual> residual_;
+};
+
 }  // namespace
 
+std::unique_ptr<Objective> Make(const ModifiedDbConfig& config) { return std::make_unique<ModifiedDb>(config); }
 std::unique_ptr<Objective> Make(const TbConfig& config) { return std::make_unique<Tb>(config); }
 std::unique_ptr<Objective> Make(const VarGradConfig&) { return std::make_unique<VarGrad>(); }
 std::unique_ptr<Objective> Make(const MaximumLikelihoodConfig& config) { return std::make_unique<MaximumLikelihood>(config); }

@@ -59,6 +59,9 @@ class Policy {
   // One teacher-forced pass over the batch. Log-probabilities are those of the session, renormalised over legal actions, at
   // temperature 1 and without exploration. Fills mask, groups and everything in options.needs.
   virtual TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const = 0;
+  // Unnormalised log P_B over the backward actions of each row, [N, A_back], for walking back from finished objects; undefined:
+  // uniform over the parents.
+  virtual at::Tensor BackwardLogits(const State&) const { return {}; }
 };
 
 }  // namespace gfn

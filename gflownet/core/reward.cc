@@ -33,6 +33,16 @@ Status CheckShape(const std::string& what, const at::Tensor& found, at::IntArray
   return Internal(message.str());
 }
 
+Status EvaluateEnergies(const Reward& reward, TrajectoryBatch& batch) {
+  const auto* energies = dynamic_cast<const EnergyReward*>(&reward);
+  GFN_CHECK(energies != nullptr) << "no energies of states: " << reward.Digest();
+  ASSIGN_OR_RETURN(const at::Tensor value_BT, energies->LogRewardOfStates(batch));
+  const at::Tensor mask_BT = batch.StepMask();
+  RETURN_IF_ERROR(CheckShape("log R of states", value_BT, mask_BT.sizes()));
+  batch.log_reward_along_BT = value_BT.to(at::kDouble).masked_fill(mask_BT.logical_not(), 0);
+  return CheckFinite("log R of a state", batch.log_reward_along_BT, batch);
+}
+
 }  // namespace
 
 StatusOr<RewardValue> PrefixReward::LogReward(const TrajectoryBatch& batch) const {
@@ -66,9 +76,9 @@ Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along) 
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> terms;
   batch.reward_terms.clear();
-  if (along) {
+  if (along && batch.stop_legal_BT.defined()) {
     const auto* prefix_reward = dynamic_cast<const PrefixReward*>(&reward);
-    GFN_CHECK(prefix_reward != nullptr && batch.stop_legal_BT.defined()) << "no rewards at prefixes: " << reward.Digest();
+    GFN_CHECK(prefix_reward != nullptr) << "no rewards at prefixes: " << reward.Digest();
     ASSIGN_OR_RETURN(RewardValueAlong value, prefix_reward->LogRewardAlong(batch));
     RETURN_IF_ERROR(CheckShape("log R along", value.log_reward_along_BT, batch.stop_legal_BT.sizes()));
     const at::Tensor legal_BT = batch.stop_legal_BT.logical_and(batch.StepMask());
@@ -84,6 +94,7 @@ Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along) 
     batch.log_reward_along_BT = at::Tensor();
     batch.log_reward_B = value.log_reward_B.to(at::kDouble);
     terms = std::move(value.terms);
+    if (along) RETURN_IF_ERROR(EvaluateEnergies(reward, batch));
   }
   for (const auto& [name, value_B] : terms) {
     RETURN_IF_ERROR(CheckShape("term " + name, value_B, {batch.size()}));
@@ -101,7 +112,7 @@ Targets ApplyTemperature(const TrajectoryBatch& batch, double temperature, at::D
                                               : at::ones({batch.size()}, at::TensorOptions().dtype(at::kDouble).device(device));
   if (batch.log_reward_along_BT.defined()) {
     targets.log_reward_along_BT = batch.log_reward_along_BT.to(device, at::kDouble) / temperature;
-    targets.stop_legal_BT = batch.stop_legal_BT.logical_and(batch.StepMask()).to(device);
+    if (batch.stop_legal_BT.defined()) targets.stop_legal_BT = batch.stop_legal_BT.logical_and(batch.StepMask()).to(device);
   }
   return targets;
 }

@@ -55,17 +55,29 @@ class StateReward : public PrefixReward {
   const Environment& environment_;
 };
 
-// Fills the batch's rewards; `along` asks for those of every prefix too, for which the reward must be a PrefixReward and the
-// world have stop actions. A value that is not finite is refused with the term, the row's condition and its step.
+// What a reward adds that also says how good unfinished objects are, for worlds whose last step finishes the object (Pan et al.
+// 2302.01687). Any numbers leave the optimum of a forward-looking objective as it is; good ones make it learn sooner.
+class EnergyReward {
+ public:
+  virtual ~EnergyReward() = default;
+  // float [B, T]: -E(s_k), the log of the intermediate reward of the state before action k; 0 says nothing. Padding is ignored.
+  virtual StatusOr<at::Tensor> LogRewardOfStates(const TrajectoryBatch& batch) const = 0;
+};
+
+// Fills the batch's rewards; `along` asks for those of every prefix too, for which the reward must be a PrefixReward where
+// the world has stop actions and an EnergyReward where it has none. A value that is not finite is refused with the term, the row's condition and its step.
 Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along = false);
 
 // The tempered rewards of one batch in float64, ready for an objective: log R / T; undefined where not evaluated. Only ApplyTemperature makes them.
 class Targets {
  public:
   at::Tensor log_reward_B;         // [B]
-  at::Tensor log_reward_along_BT;  // [B, T]; 0 where stopping is illegal; undefined without a PrefixReward
-  at::Tensor stop_legal_BT;        // bool [B, T]; undefined without a PrefixReward
+  at::Tensor log_reward_along_BT;  // [B, T]; 0 where stopping is illegal; of an EnergyReward: of every state. Undefined unless asked for
+  at::Tensor stop_legal_BT;        // bool [B, T]; undefined unless rewards of every stop were asked for
   at::Tensor weight_B;             // [B]: 1 unless the batch gives weights
+  // [B, T], without gradient: log_pf when the rollouts were drawn, for objectives that take several steps on them; undefined: the
+  // policy has not changed since.
+  at::Tensor sampled_log_pf_BT;
 
  private:
   Targets() = default;

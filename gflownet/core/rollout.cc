@@ -77,6 +77,14 @@ std::string ActionText(const at::Tensor& action) {
   return text += Join(parts, ", ") + ")";
 }
 
+// The actions drawn, or those that a row's prefix says. [N]
+at::Tensor WithPrefixes(at::Tensor actions_N, const std::vector<RolloutRow>& rows, int64_t step) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (step < static_cast<int64_t>(rows[i].prefix.size())) actions_N[static_cast<int64_t>(i)] = rows[i].prefix[step];
+  }
+  return actions_N;
+}
+
 std::string Place(const TrajectoryBatch& batch, int64_t row, int64_t step) {
   return "row " + std::to_string(row) + " of condition " + batch.condition_ids[row].ToString() + ", action " + std::to_string(step);
 }
@@ -126,7 +134,7 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     if (!sampled_N.ok()) {
       return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows");
     }
-    const at::Tensor actions_N = sampled_N->to(at::kCPU);
+    const at::Tensor actions_N = WithPrefixes(sampled_N->to(at::kCPU), live_rows, step);
 
     // 2. Move the world and record what was done.
     at::Tensor outcome_N;
@@ -143,7 +151,7 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     // 3. Finished rows leave.
     const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
     if (keep_M.numel() == 0) break;
-    session->Advance(*sampled_N);
+    session->Advance(actions_N.to(sampled_N->device()));
     if (keep_M.numel() < num_live) {
       session->Keep(keep_M.to(sampled_N->device()));
       next = next.Gather(keep_M);

@@ -19,6 +19,7 @@ struct RolloutRow {
   ConditionId condition;
   uint64_t stream = 0;
   Exploration exploration;
+  std::vector<int64_t> prefix{};  // the first actions are these and are not drawn; they must be legal
 };
 
 // Samples one trajectory per row. Finished rows leave the session. Logits that are not finite are refused with row and step.

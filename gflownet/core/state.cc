@@ -66,4 +66,13 @@ bool State::Equals(const State& other) const {
   return true;
 }
 
+at::Tensor State::EqualRows(const State& other) const {
+  at::Tensor equal_B = done_B_.eq(other.done_B_);
+  for (const auto& [name, value] : tensors_) {
+    const at::Tensor same = value.eq(other.Get(name));
+    equal_B = equal_B.logical_and(same.dim() == 1 ? same : same.flatten(1).all(1));
+  }
+  return equal_B;
+}
+
 }  // namespace gfn

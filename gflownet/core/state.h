@@ -35,6 +35,8 @@ class State {
   static State Concatenate(const std::vector<State>& parts);
   // Same tensors with the same values.
   bool Equals(const State& other) const;
+  // bool [B]: row by row. Both have the same tensors.
+  at::Tensor EqualRows(const State& other) const;
 
  private:
   at::Tensor done_B_;

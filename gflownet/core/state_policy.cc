@@ -2,6 +2,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/tensor/categorical.h"
 
 namespace gfn {
 namespace {
@@ -32,7 +33,18 @@ Needs StatePolicy::Provides() const {
   Needs needs = Need::kLogPf | Need::kLogPb;
   if (!environment_.Spec().stop_actions.empty()) needs = needs | Need::kLogStop;
   if (HasFlow()) needs = needs | Need::kLogFlow;
+  if (HasEdgeFlows()) needs = needs | Need::kLogInflow;
   return needs;
+}
+
+at::Tensor StatePolicy::LogInEdges(const State&) const {
+  GFN_CHECK(false) << "this policy has no flows of edges";
+  return {};
+}
+
+at::Tensor StatePolicy::BackwardLogits(const State& state) const {
+  if (HasEdgeFlows()) return LogInEdges(state);
+  return HasLearnedBackward() ? Evaluate(state).backward_logits_BA : at::Tensor();
 }
 
 std::unique_ptr<RolloutSession> StatePolicy::StartRollout(const std::vector<ConditionId>&) const {
@@ -67,18 +79,25 @@ TrajectoryScores StatePolicy::Score(const TrajectoryBatch& batch, const ScoreOpt
     scores.log_stop_BT = Spread(at::where(legal_M, log_stop_M, at::zeros_like(log_stop_M)), places_M, scores.mask_BT);
   }
   if (options.needs.Has(Need::kLogFlow)) scores.log_flow_BT = Spread(values.log_flow_B, places_M, scores.mask_BT);
-  if (options.needs.Has(Need::kLogPb) && !environment_.Spec().is_tree) {
+  const bool needs_backward = options.needs.Has(Need::kLogPb) && !environment_.Spec().is_tree;
+  if (needs_backward || options.needs.Has(Need::kLogInflow)) {
     const State child = State::Concatenate(children).Gather(step_major_M);
     const Support support = environment_.BackwardSupport(child);
-    const at::Tensor logits = HasLearnedBackward() ? Evaluate(child).backward_logits_BA
-                                                   : at::zeros({places_M.numel(), support.num_actions}, log_probs_MA.options());
-    const at::Tensor back_M = batch.backward_actions_BT.flatten().index_select(0, places_M);
-    at::Tensor log_pb_M = Pick(support.LogProbs(logits), back_M);
-    if (environment_.Spec().is_stochastic) {
-      const at::Tensor outcomes_M = batch.outcomes_BT.flatten().index_select(0, places_M);
-      log_pb_M = log_pb_M - Pick(environment_.LogOutcomes(parent, actions_M), outcomes_M).to(log_pb_M.scalar_type());
+    at::Tensor logits = BackwardLogits(child);
+    if (options.needs.Has(Need::kLogInflow)) {
+      const at::Tensor log_inflow_M = LogSumExp(logits.masked_fill(support.Dense().logical_not(), -INFINITY));
+      scores.log_inflow_BT = Spread(log_inflow_M, places_M, scores.mask_BT);
     }
-    scores.log_pb_BT = Spread(log_pb_M, places_M, scores.mask_BT);
+    if (needs_backward) {
+      if (!logits.defined()) logits = at::zeros({places_M.numel(), support.num_actions}, log_probs_MA.options());
+      const at::Tensor back_M = batch.backward_actions_BT.flatten().index_select(0, places_M);
+      at::Tensor log_pb_M = Pick(support.LogProbs(logits), back_M);
+      if (environment_.Spec().is_stochastic) {
+        const at::Tensor outcomes_M = batch.outcomes_BT.flatten().index_select(0, places_M);
+        log_pb_M = log_pb_M - Pick(environment_.LogOutcomes(parent, actions_M), outcomes_M).to(log_pb_M.scalar_type());
+      }
+      scores.log_pb_BT = Spread(log_pb_M, places_M, scores.mask_BT);
+    }
   }
   return scores;
 }

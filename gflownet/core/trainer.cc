@@ -39,8 +39,7 @@ Status Accumulate(const GroupLoss& loss, const TrajectoryBatch& batch, const Obj
 
 StatusOr<StepMetrics> Trainer::Step() {
   if (step_ == 0 && config_.replay_given) RETURN_IF_ERROR(SeedReplay());
-  const Objective& objective = this->objective();
-  const bool uses_given = objective.NeedsGivenObjects();
+  const bool uses_given = objective().NeedsGivenObjects();
   const double temperature = config_.reward_temperature.At(step_);
   StepMetrics metrics;
   StepSummary summary;
@@ -54,62 +53,36 @@ StatusOr<StepMetrics> Trainer::Step() {
     chosen.push_back(all[index]);
   }
 
-  // 2. Micro-batches of whole conditions: collect rows and their rewards, score them, add their gradient.
-  parts_.parameters->ZeroGrad();
-  double numerator = 0, weight = 0;
-  int64_t num_replayed = 0, num_sampled_actions = 0;
+  // 2. Collect the rows of every micro-batch of whole conditions, with their rewards.
+  ASSIGN_OR_RETURN(const std::vector<Rows> parts, CollectAll(chosen));
   std::vector<TrajectoryBatch> fresh;
-  const int64_t stride = config_.micro_batch_conditions == 0 ? num_conditions : config_.micro_batch_conditions;
-  for (int64_t first = 0; first < num_conditions; first += stride) {
-    const std::vector<ConditionId> part(chosen.begin() + first, chosen.begin() + std::min(first + stride, num_conditions));
-    ASSIGN_OR_RETURN(const Rows rows, uses_given ? CollectGiven(part, first) : Collect(part, first));
-
-    TrajectoryScores scores;
-    Targets targets = ApplyTemperature(rows.batch, temperature);
-    GroupLoss loss;
-    {
-      const Phase phase("score");
-      AddPhaseWork("tokens", SumOf(rows.batch.lengths_B));
-      Needs needs = objective.needs();
-      if (parts_.environment->Spec().is_tree) needs = needs.Without(Need::kLogPb);
-      const RngKey dropout_key{parts_.seed, RngPurpose::kDropout, static_cast<uint64_t>(step_)};
-      scores = parts_.policy->Score(rows.batch, {needs, true, dropout_key, rows.streams});
-      targets = ApplyTemperature(rows.batch, temperature, scores.log_pf_BT.device());
-      loss = objective.Loss(scores, targets);
-    }
-    {
-      const Phase phase("backward");
-      if (const Status status = Accumulate(loss, rows.batch, objective); !status.ok()) return SaveFailure(status, rows.batch);
-    }
-    numerator += SumOf(loss.numerator_G.detach());
-    weight += SumOf(loss.weight_G);
-    summary.Add(rows.batch, scores, targets, rows.behaviour);
+  int64_t num_replayed = 0, num_sampled_actions = 0;
+  for (const Rows& rows : parts) {
     num_replayed += rows.batch.size() - rows.num_fresh;
-    if (rows.num_fresh > 0) {
-      fresh.push_back(rows.batch.Gather(at::arange(rows.num_fresh, at::kLong)));
-      num_sampled_actions += fresh.back().lengths_B.sum().item<int64_t>();
-    }
+    if (rows.num_fresh == 0) continue;
+    fresh.push_back(rows.batch.Gather(at::arange(rows.num_fresh, at::kLong)));
+    num_sampled_actions += fresh.back().lengths_B.sum().item<int64_t>();
   }
 
-  // 3. Divide once, clip, step.
-  {
-    const Phase phase("optimiser");
-    const at::NoGradGuard no_grad;
-    for (const Parameter& parameter : *parts_.parameters) {
-      at::Tensor gradient = parameter.value.grad();
-      if (gradient.defined() && weight > 0) gradient.div_(weight);
+  // 3. Score them, add their gradient, divide once, clip, step.
+  std::vector<at::Tensor> sampled_log_pf(parts.size());
+  for (int64_t update = 0; update < config_.updates_per_batch; ++update) {
+    parts_.parameters->ZeroGrad();
+    double numerator = 0, weight = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      ASSIGN_OR_RETURN(const Scored scored, AddGradient(parts[i], sampled_log_pf[i]));
+      numerator += SumOf(scored.loss.numerator_G.detach());
+      weight += SumOf(scored.loss.weight_G);
+      if (update > 0) continue;
+      summary.Add(parts[i].batch, scored.scores, scored.targets, parts[i].behaviour);
+      if (config_.updates_per_batch > 1) sampled_log_pf[i] = scored.scores.log_pf_BT.detach();
     }
-    const auto step = parts_.optimizer->Step();
-    if (!step.ok()) return SaveFailure(step.status(), Concatenate(fresh));
-    metrics.Set("loss", weight > 0 ? numerator / weight : 0);
-    metrics.Set("grad_norm", step->grad_norm);
-    metrics.Set("learning_rate", step->learning_rate);
+    if (const Status status = TakeStep(numerator, weight, metrics); !status.ok()) return SaveFailure(status, Concatenate(fresh));
   }
 
   // 4. Keep what was found.
-  const bool keeps = config_.behaviour.replay > 0;
   for (const TrajectoryBatch& batch : fresh) {
-    if (keeps) replay_.Add(batch);
+    if (config_.behaviour.UsesReplay()) replay_.Add(batch);
   }
 
   // 5. Report.
@@ -122,79 +95,36 @@ StatusOr<StepMetrics> Trainer::Step() {
   return metrics;
 }
 
-StatusOr<Trainer::Rows> Trainer::Collect(const std::vector<ConditionId>& conditions, uint64_t first_slot) const {
-  const uint64_t step = static_cast<uint64_t>(step_);
+StatusOr<Trainer::Scored> Trainer::AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const {
   const double temperature = config_.reward_temperature.At(step_);
-  Rows rows;
-  std::vector<RolloutRow> to_sample;
-  std::vector<TrajectoryBatch> parts = {TrajectoryBatch()};
-  std::vector<uint64_t> replay_streams;
-
-  // 1. What each rollout of each condition does; replay that has too little is filled up on-policy.
-  for (size_t i = 0; i < conditions.size(); ++i) {
-    const uint64_t slot = first_slot + i;
-    const BehaviourPlan plan =
-        PlanBehaviour(config_.behaviour, config_.rollouts, {parts_.seed, RngPurpose::kBehaviour, step}, slot);
-    const int64_t wanted = std::count(plan.behaviour.begin(), plan.behaviour.end(), Behaviour::kReplay);
-    TrajectoryBatch replayed = replay_.Sample(conditions[i], wanted, temperature, {parts_.seed, RngPurpose::kReplay, step});
-    int64_t left = replayed.size();
-    if (left > 0) parts.push_back(std::move(replayed));
-    for (int64_t n = 0; n < config_.rollouts; ++n) {
-      const uint64_t stream = slot * config_.rollouts + n;
-      if (plan.behaviour[n] == Behaviour::kReplay && left > 0) {
-        replay_streams.push_back(stream);
-        --left;
-        continue;
-      }
-      to_sample.push_back({conditions[i], stream, plan.exploration[n]});
-      rows.streams.push_back(stream);
-      rows.behaviour.push_back(plan.behaviour[n] == Behaviour::kTempered ? Behaviour::kTempered : Behaviour::kOnPolicy);
-    }
+  Scored scored{{}, ApplyTemperature(rows.batch, temperature), {}};
+  {
+    const Phase phase("score");
+    AddPhaseWork("tokens", SumOf(rows.batch.lengths_B));
+    Needs needs = objective().needs();
+    if (parts_.environment->Spec().is_tree) needs = needs.Without(Need::kLogPb);
+    const RngKey dropout_key{parts_.seed, RngPurpose::kDropout, static_cast<uint64_t>(step_)};
+    scored.scores = parts_.policy->Score(rows.batch, {needs, true, dropout_key, rows.streams});
+    scored.targets = ApplyTemperature(rows.batch, temperature, scored.scores.log_pf_BT.device());
+    scored.targets.sampled_log_pf_BT = sampled_log_pf_BT;
+    scored.loss = objective().Loss(scored.scores, scored.targets);
   }
-
-  // 2. Sample and reward the new ones; replayed ones bring their rewards.
-  rows.num_fresh = static_cast<int64_t>(to_sample.size());
-  if (!to_sample.empty()) {
-    {
-      const Phase phase("sample");
-      ASSIGN_OR_RETURN(parts[0], Rollout(*parts_.environment, *parts_.policy, to_sample, {parts_.seed, RngPurpose::kRollout, step}));
-      AddPhaseWork("tokens", SumOf(parts[0].lengths_B));
-    }
-    const Phase phase("reward");
-    AddPhaseWork("tokens", SumOf(parts[0].lengths_B));
-    if (const Status status = EvaluateReward(*parts_.reward, parts[0], NeedsRewardsAlong()); !status.ok()) {
-      return SaveFailure(status, parts[0]);
-    }
-  }
-  rows.streams.insert(rows.streams.end(), replay_streams.begin(), replay_streams.end());
-  rows.behaviour.resize(rows.streams.size(), Behaviour::kReplay);
-  rows.batch = Concatenate(parts);
-  return rows;
+  const Phase phase("backward");
+  if (const Status status = Accumulate(scored.loss, rows.batch, objective()); !status.ok()) return SaveFailure(status, rows.batch);
+  return scored;
 }
 
-StatusOr<Trainer::Rows> Trainer::CollectGiven(const std::vector<ConditionId>& conditions, uint64_t first_slot) const {
-  Rows rows;
-  std::vector<int64_t> chosen;
-  for (size_t i = 0; i < conditions.size(); ++i) {
-    const uint64_t slot = first_slot + i;
-    std::vector<int64_t> known = given_rows_.at(conditions[i]);
-    Shuffle({parts_.seed, RngPurpose::kReplay, static_cast<uint64_t>(step_)}, std::span<int64_t>(known), conditions[i].value);
-    known.resize(std::min(known.size(), static_cast<size_t>(config_.rollouts)));
-    for (size_t n = 0; n < known.size(); ++n) rows.streams.push_back(slot * config_.rollouts + n);
-    chosen.insert(chosen.end(), known.begin(), known.end());
+Status Trainer::TakeStep(double numerator, double weight, StepMetrics& metrics) {
+  const Phase phase("optimiser");
+  const at::NoGradGuard no_grad;
+  for (const Parameter& parameter : *parts_.parameters) {
+    at::Tensor gradient = parameter.value.grad();
+    if (gradient.defined() && weight > 0) gradient.div_(weight);
   }
-  rows.batch = parts_.given.Gather(chosen);
-  rows.behaviour.assign(chosen.size(), Behaviour::kReplay);
-  return rows;
-}
-
-Status Trainer::SeedReplay() {
-  const Phase phase("reward");
-  for (const auto& [condition, given] : given_rows_) {
-    TrajectoryBatch batch = parts_.given.Gather(given);
-    RETURN_IF_ERROR(EvaluateReward(*parts_.reward, batch, NeedsRewardsAlong()));
-    replay_.Add(batch);
-  }
+  ASSIGN_OR_RETURN(const auto step, parts_.optimizer->Step());
+  metrics.Set("loss", weight > 0 ? numerator / weight : 0);
+  metrics.Set("grad_norm", step.grad_norm);
+  metrics.Set("learning_rate", step.learning_rate);
   return OkStatus();
 }
 

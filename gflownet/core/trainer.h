@@ -15,6 +15,7 @@
 #include "gflownet/core/policy.h"
 #include "gflownet/core/replay_buffer.h"
 #include "gflownet/core/reward.h"
+#include "gflownet/core/rollout.h"
 #include "gflownet/tensor/parameter_set.h"
 #include "gflownet/train/optimizer.h"
 #include "gflownet/train/schedule.h"
@@ -26,10 +27,12 @@ struct TrainerConfig {
   int64_t conditions_per_step = 1;
   int64_t rollouts = 8;
   int64_t micro_batch_conditions = 0;
+  int64_t updates_per_batch = 1;
   ScheduleConfig reward_temperature{};
   BehaviourConfig behaviour{};
   ReplayConfig replay{};
   bool replay_given = false;
+  bool backward_given = false;
   int64_t warm_start_steps = 0;
   int64_t warm_start_conditions = 16;
 
@@ -39,10 +42,13 @@ struct TrainerConfig {
     v("rollouts", rollouts, "trajectories of each of them", AtLeast(1));
     v("micro_batch_conditions", micro_batch_conditions, "conditions that go through the model at a time, 0: all; changes memory, "
       "not the result", NonNegative());
+    v("updates_per_batch", updates_per_batch, "optimiser steps on the same rollouts, as ppo takes them", AtLeast(1));
     v("reward_temperature", reward_temperature, "T of the target R^(1/T), by optimiser step");
     v("behaviour", behaviour, "where the trajectories come from");
     v("replay", replay, "the replay buffer");
     v("replay_given", replay_given, "put the given objects into the replay buffer before step 0");
+    v("backward_given", backward_given, "draw the trajectories of the given objects from the backward policy at each step, instead of "
+      "taking those that were given");
     v("warm_start_steps", warm_start_steps, "first steps that maximise the likelihood of the given objects, or of rollouts by "
       "importance, before the objective takes over", NonNegative());
     v("warm_start_conditions", warm_start_conditions, "conditions of one of these steps", AtLeast(1));
@@ -92,13 +98,27 @@ class Trainer : public TrainingLoop {
     std::vector<uint64_t> streams;      // [B]: number of the row within the step
     int64_t num_fresh = 0;              // the first of them were sampled now
   };
+  // What one micro-batch said.
+  struct Scored {
+    TrajectoryScores scores;
+    Targets targets;
+    GroupLoss loss;
+  };
   Trainer(const TrainerConfig& config, const TrainerParts& parts);
 
   bool IsWarmStart() const { return step_ < config_.warm_start_steps; }
   const Objective& objective() const { return IsWarmStart() ? *parts_.warm_start : *parts_.objective; }
   bool NeedsRewardsAlong() const;
+  // `sampled_log_pf_BT`: of the policy that drew the rows; undefined at the first update.
+  StatusOr<Scored> AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const;
+  Status TakeStep(double numerator, double weight, StepMetrics& metrics);
+  // trainer_collect.cc
   Status SeedReplay();
+  StatusOr<std::vector<Rows>> CollectAll(const std::vector<ConditionId>& conditions) const;
   StatusOr<Rows> Collect(const std::vector<ConditionId>& conditions, uint64_t first_slot) const;
+  StatusOr<TrajectoryBatch> SampleFresh(const std::vector<RolloutRow>& rows) const;
+  StatusOr<TrajectoryBatch> SearchAround(const std::vector<RolloutRow>& rows) const;
+  StatusOr<TrajectoryBatch> WalkBack(const TrajectoryBatch& objects, const std::vector<uint64_t>& streams) const;
   StatusOr<Rows> CollectGiven(const std::vector<ConditionId>& conditions, uint64_t first_slot) const;
   Status SaveFailure(const Status& status, const TrajectoryBatch& batch) const;
 

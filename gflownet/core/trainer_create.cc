@@ -4,6 +4,8 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/config_reader.h"
+#include "gflownet/base/text_util.h"
+#include "gflownet/core/objective_check.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/core/trainer.h"
 
@@ -12,34 +14,48 @@ namespace {
 
 std::string Text(int64_t number) { return std::to_string(number); }
 
-Status CheckObjective(const Objective& objective, const TrainerConfig& config, const TrainerParts& parts) {
+// The setting of the objectives of this run.
+ObjectiveSetting SettingOfRun(const TrainerConfig& config, const TrainerParts& parts) {
+  ObjectiveSetting setting = SettingOf(*parts.environment, *parts.policy, *parts.reward);
+  const BehaviourConfig& behaviour = config.behaviour;
+  setting.rollouts = config.rollouts;
+  setting.on_policy = behaviour.tempered == 0 && behaviour.replay == 0 && behaviour.backward == 0 && behaviour.local_search == 0;
+  setting.updates_per_batch = config.updates_per_batch;
+  setting.has_given = parts.given.size() > 0;
+  return setting;
+}
+
+// What data need of a world.
+Status CheckData(const TrainerConfig& config, const TrainerParts& parts) {
   const EnvironmentSpec& spec = parts.environment->Spec();
-  const std::string name = "objective " + objective.Name();
-  // On a tree log P_B is 0 and nobody has to compute it.
-  const Needs needs = spec.is_tree ? objective.needs().Without(Need::kLogPb) : objective.needs();
-  const Needs offered = parts.policy->Provides();
-  if (!offered.Covers(needs)) {
-    return InvalidArgument(name + " needs " + needs.ToString() + ", but the policy offers " + offered.ToString() +
-                           ": missing " + needs.Without(offered).ToString());
+  const BehaviourConfig& behaviour = config.behaviour;
+  const bool plain = !spec.is_stochastic && spec.action == EnvironmentSpec::Action::kDiscrete;
+  auto needs_plain = [&](bool used, const std::string& what) {
+    return used && !plain ? InvalidArgument("trainer: " + what + " needs a discrete, deterministic world, which " + spec.name +
+                                            " is not; on_policy and tempered do not need one")
+                          : OkStatus();
+  };
+  RETURN_IF_ERROR(needs_plain(behaviour.UsesReplay() || config.replay_given, "replay"));
+  RETURN_IF_ERROR(needs_plain(behaviour.local_search > 0, "local search"));
+  RETURN_IF_ERROR(needs_plain(config.backward_given, "backward_given"));
+  if (behaviour.backward > 0 && spec.is_tree) {
+    return InvalidArgument("trainer: behaviour.backward is " + FormatReal(behaviour.backward) + ", but " + spec.name +
+                           " is a tree, where an object has one trajectory: use behaviour.replay");
   }
-  if (objective.NeedsPrefixRewards() && dynamic_cast<const PrefixReward*>(parts.reward) == nullptr) {
-    return InvalidArgument(name + " needs rewards at every prefix, but this reward knows finished objects only; tb, vargrad, db "
-                           "and subtb do not need them");
+  if (config.replay_given && !behaviour.UsesReplay()) {
+    return InvalidArgument("trainer: replay_given is true, but behaviour.replay is 0: nothing would be drawn from the buffer");
   }
-  if (objective.NeedsPrefixRewards() && spec.stop_actions.empty()) {
-    return InvalidArgument(name + " needs a world with stop actions, which " + spec.name + " does not have");
+  for (const auto& [used, name] : {std::pair{config.replay_given, "replay_given"}, {config.backward_given, "backward_given"}}) {
+    if (used && parts.given.size() == 0) return InvalidArgument("trainer: " + std::string(name) + " is true, but no objects are given");
   }
-  if (config.rollouts < objective.MinRollouts()) {
-    return InvalidArgument(name + " needs at least " + Text(objective.MinRollouts()) + " rollouts of a condition, found rollouts = " +
-                           Text(config.rollouts));
-  }
-  if (objective.NeedsGivenObjects() && parts.given.size() == 0) return InvalidArgument(name + " needs given objects, found none");
   return OkStatus();
 }
 
 }  // namespace
 
-bool Trainer::NeedsRewardsAlong() const { return parts_.objective->NeedsPrefixRewards(); }
+bool Trainer::NeedsRewardsAlong() const {
+  return parts_.objective->NeedsPrefixRewards() || parts_.objective->NeedsIntermediateRewards();
+}
 
 Trainer::Trainer(const TrainerConfig& config, const TrainerParts& parts)
     : config_(config), parts_(parts),
@@ -66,23 +82,16 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainerConfig& config, 
     return InvalidArgument("trainer: conditions_per_step is " + Text(config.conditions_per_step) + ", but there are only " +
                            Text(num_conditions) + " conditions to train on");
   }
-  const EnvironmentSpec& spec = parts.environment->Spec();
-  const bool uses_replay = config.behaviour.replay > 0 || config.replay_given;
-  if (uses_replay && (spec.is_stochastic || spec.action == EnvironmentSpec::Action::kContinuous)) {
-    return InvalidArgument("trainer: replay needs a discrete, deterministic world, which " + spec.name + " is not");
-  }
-  if (config.replay_given && config.behaviour.replay == 0) {
-    return InvalidArgument("trainer: replay_given is true, but behaviour.replay is 0: nothing would be drawn from the buffer");
-  }
-  if (config.replay_given && parts.given.size() == 0) return InvalidArgument("trainer: replay_given is true, but no objects are given");
+  RETURN_IF_ERROR(CheckData(config, parts));
   if (config.warm_start_steps > 0 && parts.warm_start == nullptr) {
     return InvalidArgument("trainer: warm_start_steps is " + Text(config.warm_start_steps) + ", but there is no warm-start objective");
   }
   if (parts.given.size() > 0) {
     if (const Status status = CompleteBatch(*parts.environment, parts.given); !status.ok()) return Annotate(status, "given objects");
   }
-  RETURN_IF_ERROR(CheckObjective(*parts.objective, config, parts));
-  if (config.warm_start_steps > 0) RETURN_IF_ERROR(CheckObjective(*parts.warm_start, config, parts));
+  const ObjectiveSetting setting = SettingOfRun(config, parts);
+  RETURN_IF_ERROR(CheckObjective(*parts.objective, setting));
+  if (config.warm_start_steps > 0) RETURN_IF_ERROR(CheckObjective(*parts.warm_start, setting));
   return std::unique_ptr<Trainer>(new Trainer(config, parts));
 }
 

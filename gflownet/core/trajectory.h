@@ -68,10 +68,11 @@ enum class Need : uint32_t {
   kLogStop = 1 << 2,
   kLogFlow = 1 << 3,
   kLogZ = 1 << 4,
+  kLogInflow = 1 << 5,
 };
 
 GFN_ENUM_TABLE(Need, {Need::kLogPf, "log_pf"}, {Need::kLogPb, "log_pb"}, {Need::kLogStop, "log_stop"},
-               {Need::kLogFlow, "log_flow"}, {Need::kLogZ, "log_z"})
+               {Need::kLogFlow, "log_flow"}, {Need::kLogZ, "log_z"}, {Need::kLogInflow, "log_inflow"})
 
 class Needs {
  public:
@@ -97,6 +98,7 @@ struct TrajectoryScores {
   at::Tensor log_pb_BT;
   at::Tensor log_stop_BT;  // log q(stop | s_k) for the stop action of this row; 0 where stopping is illegal
   at::Tensor log_flow_BT;  // log F(s_k)
+  at::Tensor log_inflow_BT;  // log sum of F(s -> s_{k+1}) over the parents s of the state that step k leads to
   at::Tensor log_z_G;      // learned log Z of each group's condition
   at::Tensor mask_BT;      // bool: k < L
   at::Tensor group_B;      // int64: the group of each row, as GroupRows numbers them

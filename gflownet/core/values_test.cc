@@ -194,6 +194,29 @@ TEST(Behaviour, PlansFollowTheProbabilitiesAndTheKey) {
   EXPECT_FALSE(CheckConfig(ExplorationConfig{.temperature_min = 2, .temperature_max = 1}, "exploration").ok());
 }
 
+TEST(Behaviour, FiveSourcesShareTheRollouts) {
+  const BehaviourConfig config{.on_policy = 0.1, .tempered = 0.2, .replay = 0.3, .backward = 0.3, .local_search = 0.1, .per_rollout = true};
+  std::map<Behaviour, int> counts;
+  for (uint64_t slot = 0; slot < 2000; ++slot) {
+    for (const Behaviour behaviour : PlanBehaviour(config, 4, {1, RngPurpose::kBehaviour, 0}, slot).behaviour) counts[behaviour]++;
+  }
+  EXPECT_NEAR(counts[Behaviour::kReplay] / 8000.0, 0.3, 0.05);
+  EXPECT_NEAR(counts[Behaviour::kBackward] / 8000.0, 0.3, 0.05);
+  EXPECT_NEAR(counts[Behaviour::kLocalSearch] / 8000.0, 0.1, 0.05);
+}
+
+TEST(Behaviour, EpsilonFollowsItsSchedule) {
+  const ExplorationConfig config{.epsilon = 0.5, .epsilon_end = 0.1, .epsilon_steps = 4};
+  EXPECT_TRUE(CheckConfig(config, "exploration").ok());
+  auto at_step = [&](uint64_t step) { return DrawExploration(config, {1, RngPurpose::kBehaviour, step}, 0, 0).epsilon; };
+  EXPECT_DOUBLE_EQ(at_step(0), 0.5);
+  EXPECT_DOUBLE_EQ(at_step(1), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(4), 0.1);
+  EXPECT_DOUBLE_EQ(at_step(400), 0.1);
+  EXPECT_EQ(DrawExploration({.epsilon = 0.3}, {1, RngPurpose::kBehaviour, 9}, 0, 0).epsilon, 0.3);
+  EXPECT_FALSE(CheckConfig(ExplorationConfig{.epsilon = 0.5, .epsilon_end = 0.1}, "exploration").ok());
+}
+
 TEST(Behaviour, EveryPassVisitsEveryCondition) {
   std::set<int64_t> seen;
   for (int64_t step = 0; step < 3; ++step) {

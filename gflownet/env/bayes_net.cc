@@ -51,6 +51,7 @@ BayesNet::BayesNet(const BayesNetConfig& config) : num_nodes_(config.num_nodes) 
   spec_.num_backward_actions = spec_.num_actions;
   spec_.max_steps = num_nodes_ * (num_nodes_ - 1) / 2 + 1;
   spec_.stop_actions = {num_nodes_ * num_nodes_};
+  spec_.stops_everywhere = true;
 }
 
 State BayesNet::Initial(const std::vector<ConditionId>& conditions_B) const {

@@ -36,6 +36,7 @@ Hypergrid::Hypergrid(const HypergridConfig& config)
   spec_.num_backward_actions = config.dimensions + 1;
   spec_.max_steps = config.dimensions * (config.side - 1) + 1;
   spec_.stop_actions = {config.dimensions};
+  spec_.stops_everywhere = true;
 }
 
 State Hypergrid::Initial(const std::vector<ConditionId>& conditions_B) const {

@@ -55,6 +55,7 @@ class Hypergrid : public EnumerableEnvironment {
   State Undo(const State& state, const at::Tensor& backward_actions_B) const override;
   using Environment::BackwardAction;
   at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const override;
+  at::Tensor ForwardAction(const State&, const at::Tensor& backward_actions_B) const override { return backward_actions_B; }
   Support ForwardSupport(const State& state) const override;
   Support BackwardSupport(const State& state) const override;
   at::Tensor IsInitial(const State& state) const override;

@@ -71,6 +71,7 @@ PrefixTree::PrefixTree(const PrefixTreeConfig& config)
   spec_.is_tree = true;
   spec_.max_steps = config.max_length + 1;
   for (int64_t i = 0; i < config.num_stops; ++i) spec_.stop_actions.push_back(config.num_symbols + i);
+  spec_.stops_everywhere = config.min_length == 0;
 }
 
 State PrefixTree::Initial(const std::vector<ConditionId>& conditions_B) const {
@@ -104,6 +105,12 @@ State PrefixTree::Undo(const State& state, const at::Tensor&) const {
   previous.Set("length", length_B);
   previous.Set("stop", at::full_like(Stop(state), -1));
   return previous.SetDone(at::zeros_like(state.done_B()));
+}
+
+at::Tensor PrefixTree::ForwardAction(const State& state, const at::Tensor&) const {
+  const at::Tensor last_B1 = (Length(state) - 1).clamp_min(0).unsqueeze(1);
+  const at::Tensor symbol_B = Symbols(state).gather(1, last_B1).squeeze(1).clamp_min(0);
+  return at::where(state.done_B(), Stop(state) + config_.num_symbols, symbol_B);
 }
 
 Support PrefixTree::ForwardSupport(const State& state) const {

@@ -57,6 +57,7 @@ class PrefixTree : public EnumerableEnvironment {
   using Environment::Step;
   State Step(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const override;
   State Undo(const State& state, const at::Tensor& backward_actions_B) const override;
+  at::Tensor ForwardAction(const State& state, const at::Tensor& backward_actions_B) const override;
   Support ForwardSupport(const State& state) const override;
   at::Tensor IsInitial(const State& state) const override;
   std::string Format(const State& state, int64_t row) const override;

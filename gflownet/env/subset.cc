@@ -43,6 +43,7 @@ Subset::Subset(const SubsetConfig& config) : config_(config) {
   spec_.num_backward_actions = spec_.num_actions;
   spec_.max_steps = config.max_size + (HasStop() ? 1 : 0);
   if (HasStop()) spec_.stop_actions = {config.num_elements};
+  spec_.stops_everywhere = HasStop() && config.min_size == 0;
 }
 
 State Subset::Initial(const std::vector<ConditionId>& conditions_B) const {

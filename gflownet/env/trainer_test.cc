@@ -77,6 +77,19 @@ TEST_F(TrainerTest, MicroBatchesChangeNothing) {
   }
 }
 
+TEST_F(TrainerTest, SeveralUpdatesUseTheSameRollouts) {
+  TrainingSetup setup = Setup();
+  setup.objective = PpoConfig{};
+  setup.trainer.behaviour = {};
+  TrainingRun one(setup);
+  setup.trainer.updates_per_batch = 3;
+  TrainingRun three(setup);
+  const StepMetrics first = one.Steps(1), again = three.Steps(1);
+  EXPECT_EQ(*first.Find("sampled_actions"), *again.Find("sampled_actions"));
+  EXPECT_EQ(*first.Find("elbo"), *again.Find("elbo")) << "of the policy that drew the rollouts";
+  EXPECT_FALSE(SameParameters(one.parameters(), three.parameters()));
+}
+
 TEST_F(TrainerTest, SaveAndLoadGoOnIdentically) {
   TrainingRun straight(Setup());
   straight.Steps(5);
@@ -247,6 +260,18 @@ TEST_F(TrainerTest, PartsThatDoNotFitAreRefusedBeforeTheFirstStep) {
   refused([](TrainingSetup& s) { s.trainer.warm_start_steps = 5; }, "needs given objects");
   refused([](TrainingSetup& s) { s.conditions = {"a", "b", "a"}; }, "listed twice");
   refused([&](TrainingSetup& s) { s.given = Given("a", {7, 3}); }, "action 7 is not legal");
+  refused([](TrainingSetup& s) { s.trainer.backward_given = true; }, "backward_given is true, but no objects are given");
+  refused([](TrainingSetup& s) { s.trainer.behaviour = {.on_policy = 0.5, .backward = 0.5}; }, "is a tree");
+  refused([](TrainingSetup& s) { s.objective = ReinforceConfig{}; }, "own rollouts only, but behaviour.on_policy is below 1; here fit: ");
+  refused([](TrainingSetup& s) { s.objective = FlowMatchingConfig{}; }, "missing log_inflow");
+  refused([](TrainingSetup& s) { s.objective = ModifiedDbConfig{}; }, "every state can stop");
+  refused(
+      [](TrainingSetup& s) {
+        s.objective = ReinforceConfig{};
+        s.trainer.behaviour = {};
+        s.trainer.updates_per_batch = 2;
+      },
+      "one step on a batch only");
   // An objective whose inputs the policy does not have.
   class NoFlow : public Policy {
    public:

@@ -8,12 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "gflownet/core/backward_policies.h"
 #include "gflownet/core/log_z.h"
 #include "gflownet/core/trainer.h"
 #include "gflownet/env/exact.h"
 #include "gflownet/env/state_policies.h"
 
 namespace gfn {
+
+enum class BackwardPart { kUniform, kLearned, kMaxEntropy, kEdgeFlows };
 
 struct TrainingSetup {
   const EnumerableEnvironment* environment = nullptr;
@@ -25,7 +28,8 @@ struct TrainingSetup {
   TrajectoryBatch given{};
   double learning_rate = 0.1;
   uint64_t seed = 1;
-  bool learned_backward = false;
+  BackwardPart backward = BackwardPart::kUniform;
+  WarmupDecayConfig decay{};
   std::string failure_folder{};
   // For mutants: wraps the policy that is trained; the table is still what is measured.
   std::function<std::unique_ptr<Policy>(const Policy&)> wrap{};
@@ -36,12 +40,17 @@ class TrainingRun {
   explicit TrainingRun(const TrainingSetup& setup) : setup_(setup) {
     for (const std::string& content : setup.conditions) ids_.push_back(conditions_.Insert(content).value());
     table_ = std::make_unique<TabularPolicy>(*setup.environment, ids_, parameters_,
-                                             StatePolicyOptions{.learned_backward = setup.learned_backward, .flow = true, .dtype = at::kFloat});
-    log_z_ = std::make_unique<LogZPolicy>(*table_, conditions_, parameters_, at::Tensor());
+                                             StatePolicyOptions{.learned_backward = setup.backward == BackwardPart::kLearned, .flow = true, .dtype = at::kFloat});
+    if (setup.backward == BackwardPart::kEdgeFlows) decorated_ = std::make_unique<EdgeFlowPolicy>(*table_);
+    if (setup.backward == BackwardPart::kMaxEntropy) {
+      decorated_ = std::make_unique<MaxEntropyBackwardPolicy>(*table_, *setup.environment, ids_[0]);
+    }
+    log_z_ = std::make_unique<LogZPolicy>(decorated_ != nullptr ? *decorated_ : *table_, conditions_, parameters_, at::Tensor());
     if (setup.wrap) wrapped_ = setup.wrap(*log_z_);
     OptimizerConfig config;
     config.learning_rate = setup.learning_rate;
     config.clip_norm = 0;
+    config.schedule = setup.decay;
     optimizer_ = std::make_unique<Optimizer>(Optimizer::Create(config, &parameters_).value());
     objective_ = MakeObjective(setup.objective).value();
     warm_start_ = MakeObjective(setup.warm_start).value();
@@ -100,6 +109,7 @@ class TrainingRun {
   std::vector<ConditionId> ids_;
   ParameterSet parameters_;
   std::unique_ptr<TabularPolicy> table_;
+  std::unique_ptr<StatePolicy> decorated_;
   std::unique_ptr<LogZPolicy> log_z_;
   std::unique_ptr<Policy> wrapped_;
   std::unique_ptr<Optimizer> optimizer_;

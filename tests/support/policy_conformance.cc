@@ -9,7 +9,7 @@
 namespace gfn {
 namespace {
 
-constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb, Need::kLogStop, Need::kLogFlow, Need::kLogZ};
+constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb, Need::kLogStop, Need::kLogFlow, Need::kLogZ, Need::kLogInflow};
 
 at::Tensor* Field(TrajectoryScores& scores, Need need) {
   switch (need) {
@@ -23,6 +23,8 @@ at::Tensor* Field(TrajectoryScores& scores, Need need) {
       return &scores.log_flow_BT;
     case Need::kLogZ:
       return &scores.log_z_G;
+    case Need::kLogInflow:
+      return &scores.log_inflow_BT;
   }
   return nullptr;
 }
