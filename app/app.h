@@ -18,6 +18,7 @@ Status Doctor(const DoctorCommand& command);
 Status Describe(const DescribeCommand& command);
 Status DescribeRun(const std::string& path);
 Status Bench(const BenchCommand& command);
+Status BenchCore(const BenchCommand& command);  // its part for the small worlds
 Status MakeReport(const ReportCommand& command);
 Status Merge(const MergeCommand& command);
 Status Version();

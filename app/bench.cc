@@ -78,7 +78,8 @@ struct PhaseResult {
 }  // namespace
 
 Status Bench(const BenchCommand& command) {
-  if (command.what != "infill") return InvalidArgument("unknown benchmark '" + command.what + "'; known: infill");
+  if (command.what == "core") return BenchCore(command);
+  if (command.what != "infill") return InvalidArgument("unknown benchmark '" + command.what + "'; known: core, infill");
   RunSettings settings;
   ModelSourceConfig& source = settings.model.emplace();
   source.path = command.model.empty() ? ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf" : command.model;

@@ -62,6 +62,7 @@ struct BenchCommand {
   int64_t rank = 64;
   int64_t repeats = 3;
   bool share_prefixes = false;
+  std::string cell;  // of core: only this one
   std::string json;
 };
 

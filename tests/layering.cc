@@ -141,7 +141,7 @@ std::string At(std::string_view path, size_t line, const std::string& what) {
 
 const std::vector<Layer>& Layers() {
   static const std::vector<Layer> layers = [] {
-    const Names base = {"gflownet/base"}, tensor = base + Names{"gflownet/tensor"},
+    const Names base = {"gflownet/base"}, tensor = base + Names{"gflownet/kernels", "gflownet/tensor"},
                 train = tensor + Names{"gflownet/train"}, core = train + Names{"gflownet/core"},
                 files = tensor + Names{"llm/format"}, model = files + Names{"llm/kernels"},
                 lora = model + Names{"llm/model"}, generate = lora + Names{"llm/lora", "llm/tokenizer"},
@@ -150,6 +150,7 @@ const std::vector<Layer>& Layers() {
     const Names below_app = below_tasks + Names{"tasks", "tasks/*"};
     return std::vector<Layer>{
         {"gflownet/base", {}, false},
+        {"gflownet/kernels", base, false},
         {"gflownet/tensor", base},
         {"gflownet/train", tensor},
         {"gflownet/core", train},

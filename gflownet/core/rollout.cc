@@ -2,6 +2,8 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/core/fast_world.h"
+#include "gflownet/core/whole_rollout.h"
 #include "gflownet/tensor/categorical.h"
 
 namespace gfn {
@@ -114,6 +116,9 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   State state = environment.Initial(batch.condition_ids);
   const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
   GFN_CHECK(state.done_B().is_cpu()) << spec.name << ": states live on the CPU";
+  if (auto* whole = dynamic_cast<WholeRollout*>(session.get())) {
+    if (auto sampled = whole->Sample(rows_B, key); sampled.has_value()) return *std::move(sampled);
+  }
 
   at::Tensor live_N = at::arange(num_rows, at::kLong);  // rows of the batch that are not done
   at::Tensor lengths_B = at::zeros({num_rows}, at::kLong);
@@ -181,7 +186,20 @@ std::vector<State> Unroll(const Environment& environment, const TrajectoryBatch&
   return states;
 }
 
-State FinalStates(const Environment& environment, const TrajectoryBatch& batch) { return Unroll(environment, batch).back(); }
+State FinalStates(const Environment& environment, const TrajectoryBatch& batch) {
+  const FastWorld* world = FastFace(environment);
+  if (world == nullptr) return Unroll(environment, batch).back();
+  const at::Tensor actions_BT = batch.actions_BT.contiguous(), lengths_B = batch.lengths_B.contiguous();
+  const int64_t* actions = actions_BT.const_data_ptr<int64_t>();
+  const int64_t* lengths = lengths_B.const_data_ptr<int64_t>();
+  std::vector<int32_t> rows(static_cast<size_t>(batch.size() * world->RowWords()));
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    int32_t* row = rows.data() + b * world->RowWords();
+    world->InitialRow(row);
+    for (int64_t k = 0; k < lengths[b]; ++k) world->StepRow(row, actions[b * batch.num_steps() + k]);
+  }
+  return world->StateOfRows(rows.data(), batch.size());
+}
 
 Status CompleteBatch(const Environment& environment, TrajectoryBatch& batch) {
   const at::NoGradGuard no_grad;

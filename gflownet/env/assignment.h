@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gflownet/base/enum_table.h"
+#include "gflownet/core/fast_world.h"
 #include "gflownet/env/listed.h"
 
 namespace gfn {
@@ -17,7 +18,7 @@ enum class AssignmentOrder { kLeftToRight, kAnyPosition };
 GFN_ENUM_TABLE(AssignmentOrder, {AssignmentOrder::kLeftToRight, "left_to_right", "sites are assigned in order: a tree"},
                {AssignmentOrder::kAnyPosition, "any_position", "any open site may be next: a DAG"})
 
-class AssignmentWorld : public ListedEnvironment {
+class AssignmentWorld : public ListedEnvironment, public FastWorld {
  public:
   const EnvironmentSpec& Spec() const override { return spec_; }
   State Initial(const std::vector<ConditionId>& conditions_B) const override;
@@ -43,6 +44,21 @@ class AssignmentWorld : public ListedEnvironment {
   // One-hot, nothing and each value: float [B, N * (K + 1)].
   virtual at::Tensor Features(const State& state) const;
   virtual int64_t NumFeatures() const { return num_sites_ * (num_values_ + 1); }
+
+  // Rows are the values and the number of those assigned; features are as above.
+  int64_t RowWords() const override { return num_sites_ + 1; }
+  void InitialRow(int32_t* row) const override;
+  bool RowIsDone(const int32_t* row) const override { return row[num_sites_] == num_sites_; }
+  void StepRow(int32_t* row, int64_t action) const override;
+  int64_t BackwardActionOfRow(const int32_t* row, int64_t action) const override;
+  void LegalOfRow(const int32_t* row, bool* legal_A) const override;
+  void LegalBackOfRow(const int32_t* row, bool* legal_back) const override;
+  int64_t NumRowFeatures() const override { return NumFeatures(); }
+  int64_t MaxActive() const override { return num_sites_; }
+  int64_t FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const override;
+  State StateOfRows(const int32_t* rows, int64_t num_rows) const override;
+  void RowsOfState(const State& state, int32_t* rows) const override;
+
   int64_t num_sites() const { return num_sites_; }
   int64_t num_values() const { return num_values_; }
 

@@ -4,6 +4,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/env/fast_features.h"
 #include "gflownet/env/make_world.h"
 
 namespace gfn {
@@ -54,6 +55,21 @@ at::Tensor BitSequence::Bits(const State& objects) const {
   return Values(objects).unsqueeze(2).bitwise_right_shift(shifts_k).bitwise_and(1).flatten(1);
 }
 
+int64_t BitSequence::FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const {
+  const int64_t k = config_.word_bits;
+  int64_t count = 0;
+  for (int64_t i = 0; i < num_sites(); ++i) {
+    if (row[i] < 0) continue;
+    index[count] = static_cast<int32_t>(i * (k + 1));
+    value[count++] = 1;
+    for (int64_t bit = 0; bit < k; ++bit) {
+      index[count] = static_cast<int32_t>(i * (k + 1) + 1 + bit);
+      value[count++] = (row[i] >> (k - 1 - bit)) & 1 ? 1.0f : -1.0f;
+    }
+  }
+  return count;
+}
+
 at::Tensor BitSequence::Features(const State& state) const {
   const at::Tensor written_BW1 = Values(state).ge(0).unsqueeze(2).to(at::kFloat);
   const at::Tensor bits_BWk = Bits(state).view({state.batch_size(), num_sites(), config_.word_bits}).to(at::kFloat);
@@ -84,6 +100,8 @@ std::string BitSequenceReward::Digest() const {
          " beta=" + FormatReal(config_.beta);
 }
 
-StatusOr<RewardedWorld> CreateWorld(const BitSequenceConfig& config) { return BuildWorld<BitSequence, BitSequenceReward>(config); }
+StatusOr<RewardedWorld> CreateWorld(const BitSequenceConfig& config) {
+  return WithFastFeatures(BuildWorld<BitSequence, BitSequenceReward>(config));
+}
 
 }  // namespace gfn

@@ -53,6 +53,8 @@ class BitSequence : public AssignmentWorld {
   // Of each word, whether it is written and its bits as -1 or 1: float [B, W * (k + 1)].
   at::Tensor Features(const State& state) const override;
   int64_t NumFeatures() const override { return num_sites() * (config_.word_bits + 1); }
+  int64_t MaxActive() const override { return NumFeatures(); }
+  int64_t FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const override;
   const BitSequenceConfig& config() const { return config_; }
 
  protected:

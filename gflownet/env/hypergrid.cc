@@ -2,6 +2,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/env/fast_features.h"
 #include "gflownet/env/make_world.h"
 
 namespace gfn {
@@ -124,7 +125,7 @@ std::string HypergridReward::Digest() const {
 
 StatusOr<RewardedWorld> CreateWorld(const HypergridConfig& config, const HypergridRewardConfig& reward) {
   RETURN_IF_ERROR(CheckConfig(reward, "hypergrid reward"));
-  return BuildWorld<Hypergrid, HypergridReward>(config, reward, "hypergrid");
+  return WithFastFeatures(BuildWorld<Hypergrid, HypergridReward>(config, reward, "hypergrid"));
 }
 
 }  // namespace gfn

@@ -12,6 +12,7 @@
 #include "gflownet/base/config_rules.h"
 #include "gflownet/base/status.h"
 #include "gflownet/core/environment.h"
+#include "gflownet/core/fast_world.h"
 #include "gflownet/core/reward.h"
 #include "gflownet/env/counting.h"
 #include "gflownet/env/world.h"
@@ -44,7 +45,7 @@ struct HypergridConfig {
   void Validate(ConfigErrors& errors) const;
 };
 
-class Hypergrid : public EnumerableEnvironment {
+class Hypergrid : public EnumerableEnvironment, public FastWorld {
  public:
   explicit Hypergrid(const HypergridConfig& config);
 
@@ -69,6 +70,20 @@ class Hypergrid : public EnumerableEnvironment {
   State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const override;
   at::Tensor StateIndex(const State& state) const override;
   at::Tensor ObjectIndex(const State& state) const override { return StateIndex(state); }
+
+  // Rows are the D coordinates and a 1 behind them once stopped; features are one-hot coordinates.
+  int64_t RowWords() const override { return config_.dimensions + 1; }
+  void InitialRow(int32_t* row) const override;
+  bool RowIsDone(const int32_t* row) const override { return row[config_.dimensions] != 0; }
+  void StepRow(int32_t* row, int64_t action) const override { ++row[action]; }
+  int64_t BackwardActionOfRow(const int32_t*, int64_t action) const override { return action; }
+  void LegalOfRow(const int32_t* row, bool* legal_A) const override;
+  void LegalBackOfRow(const int32_t* row, bool* legal_back) const override;
+  int64_t NumRowFeatures() const override { return config_.dimensions * config_.side; }
+  int64_t MaxActive() const override { return config_.dimensions; }
+  int64_t FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const override;
+  State StateOfRows(const int32_t* rows, int64_t num_rows) const override;
+  void RowsOfState(const State& state, int32_t* rows) const override;
 
   // int64 [B, D]: the coordinates of a state of this world.
   static const at::Tensor& Position(const State& state) { return state.Get("position"); }

@@ -3,6 +3,7 @@
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/env/counting.h"
+#include "gflownet/env/fast_features.h"
 #include "gflownet/env/make_world.h"
 
 namespace gfn {
@@ -34,6 +35,16 @@ at::Tensor TorusCouplings(int64_t side, const IsingRewardConfig& config) {
 at::Tensor Ising::Features(const State& state) const {
   const at::Tensor& values = Values(state);
   return at::where(values.ge(0), 2 * values - 1, 0).to(at::kFloat);
+}
+
+int64_t Ising::FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const {
+  int64_t count = 0;
+  for (int64_t i = 0; i < num_sites(); ++i) {
+    if (row[i] < 0) continue;
+    index[count] = static_cast<int32_t>(i);
+    value[count++] = static_cast<float>(2 * row[i] - 1);
+  }
+  return count;
 }
 
 // A digest of settings is the same on every machine; drawn couplings may differ in their last bits.
@@ -79,6 +90,6 @@ StatusOr<double> IsingLogZ(const IsingConfig& config) {
   return product_SS.trace().log().item<double>() + static_cast<double>(config.side) * high.item<double>();
 }
 
-StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) { return BuildWorld<Ising, IsingReward>(config); }
+StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) { return WithFastFeatures(BuildWorld<Ising, IsingReward>(config)); }
 
 }  // namespace gfn

@@ -51,6 +51,7 @@ class Ising : public AssignmentWorld {
   // -1, 0 (no spin yet) or 1: float [B, N].
   at::Tensor Features(const State& state) const override;
   int64_t NumFeatures() const override { return num_sites(); }
+  int64_t FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const override;
   // -1 or 1 of finished objects, float64 [B, N].
   static at::Tensor Spins(const State& objects) { return (2 * Values(objects) - 1).to(at::kDouble); }
   int64_t side() const { return side_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gflownet/base/check.h"
+#include "gflownet/env/fast_mlp.h"
 
 namespace gfn {
 namespace {
@@ -74,6 +75,25 @@ MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, i
   forward_ = head("forward", spec.num_actions, 1);
   if (options.heads.learned_backward && !spec.is_tree) backward_ = head("backward", spec.num_backward_actions, 2);
   if (options.heads.flow) flow_ = head("flow", 1, 3);
+  const FastWorld* world = FastFace(environment);
+  const FastFeatures* fast_features = features_.target<FastFeatures>();
+  if (world != nullptr && fast_features != nullptr && fast_features->world == world && dtype_ == at::kFloat) {
+    fast_ = std::make_unique<FastMlp>(environment, *world, parameters, options.depth,
+                                      FastHeads{backward_ != nullptr, flow_ != nullptr});
+  }
+}
+
+MlpPolicy::~MlpPolicy() = default;
+
+std::unique_ptr<RolloutSession> MlpPolicy::StartRollout(const std::vector<ConditionId>& conditions_B) const {
+  std::unique_ptr<RolloutSession> session = StatePolicy::StartRollout(conditions_B);
+  return fast_ == nullptr ? std::move(session) : fast_->StartRollout(std::move(session));
+}
+
+TrajectoryScores MlpPolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
+  if (fast_ == nullptr || !fast_->CanScore(options.needs)) return StatePolicy::Score(batch, options);
+  GFN_CHECK(Provides().Covers(options.needs)) << "asked for " << options.needs.Without(Provides()).ToString();
+  return fast_->Score(batch, options);
 }
 
 StateValues MlpPolicy::Evaluate(const State& state) const {

@@ -48,20 +48,30 @@ struct MlpOptions {
   int64_t depth = 2;  // hidden layers, at least 1
 };
 
-// Hidden ReLU layers "mlp.*" with linear heads "forward", "backward" and "flow", group "policy".
+class FastMlp;
+
+// Hidden ReLU layers "mlp.*" with linear heads "forward", "backward" and "flow", group "policy". In a world with a fast face
+// (core/fast_world.h), on FastFeatures of it, in float32 and on the CPU, whole rollouts and their scores take the fast road: the same
+// actions, scores and gradients up to rounding, without an operation a step. There `parameters` must outlive the policy.
 class MlpPolicy : public StatePolicy {
  public:
+  ~MlpPolicy() override;
   MlpPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
             const MlpOptions& options, const RngKey& init);
   StateValues Evaluate(const State& state) const override;
   bool HasFlow() const override { return flow_ != nullptr; }
   bool HasLearnedBackward() const override { return backward_ != nullptr; }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
+  TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
+  // The fast road, or null.
+  const FastMlp* fast() const { return fast_.get(); }
 
  private:
   FeatureFunction features_;
   at::ScalarType dtype_;
   Mlp trunk_;
   std::unique_ptr<Linear> forward_, backward_, flow_;
+  std::unique_ptr<FastMlp> fast_;
 };
 
 }  // namespace gfn

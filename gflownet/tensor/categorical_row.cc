@@ -93,10 +93,12 @@ GFN_INLINE double Weights(const T* logits, const bool* mask, int64_t begin, int6
       weights[j] = mask[begin + j] ? x : -kInfinity;
     }
   }
-  std::fill(weights + count, weights + kBlock, -kInfinity);
-  for (int64_t j = 0; j < kBlock; ++j) weights[j] = Exp(weights[j]);
+  // Whole lanes; short rows are common in small worlds.
+  const int64_t padded = (count + kLanes - 1) / kLanes * kLanes;
+  std::fill(weights + count, weights + padded, -kInfinity);
+  for (int64_t j = 0; j < padded; ++j) weights[j] = Exp(weights[j]);
   double lanes[kLanes] = {};
-  for (int64_t j = 0; j < kBlock; j += kLanes) {
+  for (int64_t j = 0; j < padded; j += kLanes) {
     for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[j + lane];
   }
   double sum = 0;
@@ -157,16 +159,25 @@ GFN_FOR_EACH_ISA RowSample DrawDouble(const double* logits, const bool* mask, in
   return Draw(logits, mask, n, uniform, sums);
 }
 
+// Calls draw with room for the sums of the blocks.
+template <class Function>
+RowSample WithSums(int64_t num_actions, Function draw) {
+  constexpr int64_t kFew = 32;
+  double few[kFew];
+  const int64_t num_blocks = num_actions / kBlock + 1;
+  if (num_blocks <= kFew) return draw(few);
+  std::vector<double> many(num_blocks);
+  return draw(many.data());
+}
+
 }  // namespace
 
 RowSample DrawRow(const float* logits, const bool* mask, int64_t num_actions, double uniform) {
-  std::vector<double> sums(num_actions / kBlock + 1);
-  return DrawFloat(logits, mask, num_actions, uniform, sums.data());
+  return WithSums(num_actions, [&](double* sums) { return DrawFloat(logits, mask, num_actions, uniform, sums); });
 }
 
 RowSample DrawRow(const double* logits, const bool* mask, int64_t num_actions, double uniform) {
-  std::vector<double> sums(num_actions / kBlock + 1);
-  return DrawDouble(logits, mask, num_actions, uniform, sums.data());
+  return WithSums(num_actions, [&](double* sums) { return DrawDouble(logits, mask, num_actions, uniform, sums); });
 }
 
 }  // namespace gfn

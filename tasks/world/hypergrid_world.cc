@@ -11,7 +11,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
   const Hypergrid* rules = grid.get();
   world->reward = std::make_unique<HypergridReward>(*grid, config.reward);
   const int64_t dimensions = config.grid.dimensions, side = config.grid.side;
-  world->features = [rules](const State& state) { return HypergridFeatures(*rules, state, at::kFloat); };
+  world->features = FastFeatures{rules};
   world->num_features = dimensions * side;
   world->enumerable = rules;
   if (dimensions == 2) world->picture_shape = {side, side};

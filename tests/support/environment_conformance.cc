@@ -201,6 +201,7 @@ void CheckEnvironment(const Environment& environment, const std::vector<Conditio
   }
   EXPECT_TRUE(state.AllDone());
   CheckRefusals(environment, batch);
+  if (const FastWorld* world = FastFace(environment); world != nullptr) CheckFastWorld(environment, *world, batch);
 }
 
 void ExpectClose(const at::Tensor& found, const at::Tensor& expected, Tolerance tolerance, const std::string& what) {
