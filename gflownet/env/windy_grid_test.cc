@@ -33,7 +33,7 @@ TEST(WindyGrid, RolloutsBlowAsTheExactDistributionSays) {
 TEST(WindyGrid, TrajectoryBalanceReachesTheTarget) {
   const WindyGrid grid({.side = 4, .gust = 0.1});
   const HypergridReward reward(grid, {});
-  TrainingSetup setup{.environment = &grid, .reward = &reward, .objective = TbConfig{}, .learned_backward = true};
+  TrainingSetup setup{.environment = &grid, .reward = &reward, .objective = TbConfig{}, .backward = BackwardPart::kLearned};
   setup.trainer.rollouts = 64;
   setup.trainer.behaviour = {.on_policy = 0, .tempered = 1, .exploration = {.epsilon = 0.2}};
   TrainingRun run(setup);
