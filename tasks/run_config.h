@@ -10,12 +10,16 @@
 #include "tasks/infill/infill_config.h"
 #include "tasks/task/run_settings.h"
 #include "tasks/world/hypergrid_world.h"
+#include "tasks/world/small_worlds.h"
 #include "tasks/world/world_config.h"
 
 namespace gfn {
 
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
-using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>>;
+using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
+                                WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<LayeredGraphConfig>,
+                                WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
+                                WorldConfig<WindyGridConfig>>;
 
 struct RunConfig : RunSettings {
   TaskConfig task;

@@ -91,6 +91,26 @@ TEST(WorldTask, MlpWithFlowsHasWhatTheObjectiveNeeds) {
   }
 }
 
+TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
+  for (const char* task :
+       {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}", "kind: box, dimensions: 1",
+        "kind: ising, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
+        "kind: subset, num_elements: 4, max_size: 3", "kind: windy_grid, side: 3"}) {
+    SCOPED_TRACE(task);
+    const RunConfig config = Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +
+                                    "train: {rollouts: 4}\nevaluation: {samples: 16}\n");
+    auto built = BuildTask(config, {});
+    ASSERT_TRUE(built.ok()) << built.status();
+    const auto training = MakeTraining(config, **built, *(*built)->LoadTraining(RunPaths{"."}, {}), "");
+    ASSERT_TRUE(training.ok()) << training.status();
+    const auto metrics = training->trainer->Step();
+    ASSERT_TRUE(metrics.ok()) << metrics.status();
+    const auto evaluation = (*built)->Validate();
+    ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+    EXPECT_EQ(evaluation->metrics.Find("total_variation") != nullptr, TaskKind(config) != "box") << "points are not listed";
+  }
+}
+
 TEST(WorldTask, KeysOfLanguageModelsAreNeitherNeededNorAccepted) {
   const std::string grid = "task: {kind: hypergrid}\n";
   EXPECT_EQ(Refusal(grid), "accepted");

@@ -24,7 +24,7 @@ struct BayesNetRewardConfig {
   int64_t seed = 1;
   template <class V>
   void Visit(V& v) {
-    v("num_samples", num_samples, "samples of a random linear-Gaussian network", Between(0, 1000000));
+    v("num_samples", num_samples, "samples of a random linear-Gaussian network", Between(0, 65536));
     v("edges_per_node", edges_per_node, "expected number of edges of that network, per variable", NonNegative());
     v("noise", noise, "standard deviation of each variable given its parents", Positive());
     v("alpha_mu", alpha_mu, "prior observations of the mean", Positive());

@@ -24,7 +24,7 @@ struct PhylogenyRewardConfig {
   int64_t seed = 1;
   template <class V>
   void Visit(V& v) {
-    v("num_sites", num_sites, "nucleotides of each species", Between(1, 100000));
+    v("num_sites", num_sites, "nucleotides of each species", Between(1, 4096));
     v("mutation", mutation, "probability that a site changes along a branch of the random tree that the species come from", Between(0, 1));
     v("beta", beta, "log R = -beta * number of mutations that the tree needs", NonNegative());
     v("seed", seed, "which species", NonNegative());

@@ -25,6 +25,7 @@ struct World {
   // What an MLP reads of a state.
   FeatureFunction features;
   int64_t num_features = 0;
+  bool wraps = false;  // continuous worlds: a torus, not a box
 
   // The same world as one that can be listed, or null and the reason ("2^120 objects").
   const EnumerableEnvironment* enumerable = nullptr;

@@ -86,7 +86,7 @@ StatusOr<double> GradientError(const Policy& policy, ParameterSet& parameters, c
 
 }  // namespace
 
-StatusOr<Examination> ExamineWorld(const World& world, const StatePolicy& policy, ParameterSet& parameters, const WorldMetricsConfig& config) {
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const WorldMetricsConfig& config) {
   const Environment& environment = *world.environment;
   Perturb(parameters);
   Examination examination;
@@ -100,19 +100,20 @@ StatusOr<Examination> ExamineWorld(const World& world, const StatePolicy& policy
   const ConditionId condition = world.conditions.ids()[0];
   ASSIGN_OR_RETURN(const TrajectoryBatch batch, Rollout(environment, policy, RolloutRows({condition}, kRows), {1, RngPurpose::kTest, 0}));
   const std::vector<State> states = Unroll(environment, batch);
-  add("steps whose parent is not found again", WrongParents(environment, batch, states), 0);
-  at::Tensor scored;
-  {
+  // A session of a continuous world draws points and names no probabilities.
+  if (environment.Spec().action == EnvironmentSpec::Action::kDiscrete) {
+    add("steps whose parent is not found again", WrongParents(environment, batch, states), 0);
     const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
-    scored = scores.log_pf_BT.to(at::kDouble);
+    const at::Tensor sampled = SessionLogPf(environment, policy, batch, states);
+    add("sampler = scorer, log P_F of an action", (sampled - scores.log_pf_BT.to(at::kDouble)).abs().max().item<double>(), 5e-5);
   }
-  const at::Tensor sampled = SessionLogPf(environment, policy, batch, states);
-  add("sampler = scorer, log P_F of an action", (sampled - scored).abs().max().item<double>(), 5e-5);
   ASSIGN_OR_RETURN(const double gradient, GradientError(policy, parameters, batch));
   add("gradient against finite differences (relative)", gradient, 2e-2);
   ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(world, config));
   if (exact) {
-    const at::Tensor log_q_X = ExactLogTerminating(*world.enumerable, policy, condition);
+    const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
+    if (state_policy == nullptr) return InvalidArgument("exact checks need a policy that is a function of the state");
+    const at::Tensor log_q_X = ExactLogTerminating(*world.enumerable, *state_policy, condition);
     add("probabilities of all objects sum to 1", std::abs(log_q_X.exp().sum().item<double>() - 1), 1e-5);
   }
   return examination;

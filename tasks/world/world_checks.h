@@ -1,7 +1,7 @@
 // `gfn doctor` of a world: invariants of its rules, its policy and its gradient, measured.
 #pragma once
 
-#include "gflownet/core/state_policy.h"
+#include "gflownet/core/policy.h"
 #include "gflownet/tensor/parameter_set.h"
 #include "tasks/task/task.h"
 #include "tasks/world/world.h"
@@ -9,6 +9,6 @@
 
 namespace gfn {
 
-StatusOr<Examination> ExamineWorld(const World& world, const StatePolicy& policy, ParameterSet& parameters, const WorldMetricsConfig& config);
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const WorldMetricsConfig& config);
 
 }  // namespace gfn

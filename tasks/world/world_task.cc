@@ -3,6 +3,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/log_z.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/env/continuous_policy.h"
 #include "gflownet/tensor/device.h"
 #include "tasks/world/world_checks.h"
 #include "tasks/world/world_metrics.h"
@@ -16,19 +17,25 @@ StatusOr<Needs> ObjectiveNeeds(const RunSettings& settings) {
   return objective->needs();
 }
 
-StatusOr<std::unique_ptr<StatePolicy>> MakePolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
+StatusOr<std::unique_ptr<Policy>> MakePolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
   StatePolicyOptions heads;
   heads.learned_backward = config.backward == BackwardKind::kLearned;
   heads.flow = needs.Has(Need::kLogFlow);
   if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
     const RngKey init{seed, RngPurpose::kInit, 0};
-    return std::unique_ptr<StatePolicy>(std::make_unique<MlpPolicy>(*world.environment, world.features, world.num_features, parameters,
-                                                                    MlpOptions{heads, mlp->width, mlp->depth}, init));
+    const MlpOptions options{heads, mlp->width, mlp->depth};
+    if (world.environment->Spec().action == EnvironmentSpec::Action::kContinuous) {
+      return std::unique_ptr<Policy>(
+          std::make_unique<ContinuousPolicy>(*world.environment, world.features, world.num_features, parameters,
+                                             ContinuousPolicyOptions{.mlp = options, .wraps = world.wraps}, init));
+    }
+    return std::unique_ptr<Policy>(
+        std::make_unique<MlpPolicy>(*world.environment, world.features, world.num_features, parameters, options, init));
   }
   if (world.enumerable == nullptr) {
     return InvalidArgument("a tabular policy needs a world that can be listed, which " + world.environment->Spec().name + " is not: " + world.not_enumerable);
   }
-  return std::unique_ptr<StatePolicy>(std::make_unique<TabularPolicy>(*world.enumerable, world.conditions.ids(), parameters, heads));
+  return std::unique_ptr<Policy>(std::make_unique<TabularPolicy>(*world.enumerable, world.conditions.ids(), parameters, heads));
 }
 
 class WorldTask : public Task {
@@ -131,7 +138,7 @@ class WorldTask : public Task {
   RunSettings settings_;
   std::unique_ptr<World> world_;
   ParameterSet parameters_;
-  std::unique_ptr<StatePolicy> policy_;
+  std::unique_ptr<Policy> policy_;
   std::unique_ptr<LogZPolicy> with_log_z_;
 };
 
