@@ -96,7 +96,7 @@ void DrawScale(const HeatMap& map, const Layout& layout, const Range& range, Mar
   const double left = layout.PanelLeft(map.panels.size()) - kGap + 16, step = layout.panel_height / kShades;
   svg->Open("g", {{"class", "cells " + HueClass(map.hue, 0)}});
   for (int shade = 0; shade < kShades; ++shade) {
-    DrawCell(left, kTop + layout.panel_height - (shade + 1) * step, kScaleWidth, step + 0.3, shade + 1, "", svg);
+    DrawCell(left, kTop + layout.panel_height - (shade + 1) * step, kScaleWidth, step, shade + 1, "", svg);
   }
   svg->Close();
   svg->Leaf("rect", {{"x", Px(left)}, {"y", Px(kTop)}, {"width", Px(kScaleWidth)}, {"height", Px(layout.panel_height)}, {"class", "frame"}});

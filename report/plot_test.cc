@@ -176,5 +176,31 @@ TEST(Glyph, HuesFollowTheEnumOrThePosition) {
   EXPECT_EQ(HueClass(Hue::kAuto, 7), "h1");
 }
 
+TEST(HeatMapPlot, PanelsShareOneScale) {
+  const HeatMap map = {.num_rows = 2, .num_columns = 2, .x = {"x"}, .y = {"y"}, .panels = {{"target", {0, 0.5, 1, 0.25}}, {"learned", {0, 0.5, 0.5, kNan}}}};
+  const Drawing drawing = Draw(map, {});
+  const std::string svg = Checked(drawing);
+  EXPECT_EQ(drawing.num_undrawable, 1);
+  EXPECT_THAT(svg, HasSubstr("target"));
+  EXPECT_THAT(svg, HasSubstr("learned"));
+  EXPECT_EQ(Count(svg, "<title>"), 7) << "one a cell that can be drawn";
+  EXPECT_THAT(svg, HasSubstr("(1, 0): 0.5"));
+  EXPECT_THAT(svg, HasSubstr("(0, 1): 1"));
+  EXPECT_EQ(Count(svg, "fill-opacity=\"1\""), 2) << "the largest cell and the top of the scale";
+}
+
+TEST(HeatMapPlot, LargeGridsJoinCellsOfOneShade) {
+  std::vector<double> values(64 * 64, 1.0);
+  const std::string svg = Checked(Draw(HeatMap{.num_rows = 64, .num_columns = 64, .panels = {{"a", values}}}, {}));
+  EXPECT_LT(Count(svg, "<rect"), 64 + 60);
+  EXPECT_EQ(Count(svg, "<title>"), 0);
+}
+
+TEST(HeatMapPlot, NothingIsZeroEverywhere) {
+  Checked(Draw(HeatMap{.num_rows = 1, .num_columns = 3, .panels = {{"", {0, 0, 0}}}}, {}));
+  Checked(Draw(HeatMap{.num_rows = 1, .num_columns = 1, .panels = {{"", {-2}}}}, {360, 270}));
+  Checked(Draw(HeatMap{.num_rows = 300, .num_columns = 2, .panels = {{"a", std::vector<double>(600, 0.1)}, {"b", std::vector<double>(600, kInf)}}}, {}));
+}
+
 }  // namespace
 }  // namespace gfn::report

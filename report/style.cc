@@ -69,7 +69,7 @@ figcaption{font-size:14px;color:var(--muted);margin-top:10px;max-width:50em}
 .band{fill:var(--h);opacity:.16}.whisker{fill:none;stroke:var(--h);stroke-width:1.6}.whisker.ink{stroke:var(--ink);stroke-width:1.3}
 .dot{fill:var(--h)}.bar{fill:var(--h);opacity:.85}
 .bars{fill:var(--h);fill-opacity:.22;stroke:var(--h);stroke-width:1.6;stroke-linejoin:round}
-.cells rect{fill:var(--h)}.frame{fill:none;stroke:var(--strong);stroke-width:1}
+.cells rect{fill:var(--h);shape-rendering:crispEdges}.frame{fill:none;stroke:var(--strong);stroke-width:1}
 .points{fill:var(--h);opacity:.85}.points.light .marker{opacity:.6}.points.sparse .marker{opacity:.38}
 .card{border:1px solid var(--line);border-radius:12px;padding:16px 18px;margin:18px 0}
 .given{font-size:15px}.given p{margin:0 0 6px;max-width:none}.given .hidden{color:var(--muted);font-style:italic}

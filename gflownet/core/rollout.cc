@@ -87,6 +87,14 @@ at::Tensor WithPrefixes(at::Tensor actions_N, const std::vector<RolloutRow>& row
   return actions_N;
 }
 
+// Why no action could be drawn: where the world left a row no way out, that row's state.
+std::string DeadEnd(const Environment& environment, const State& state, const Support& support) {
+  if (environment.Spec().action != EnvironmentSpec::Action::kDiscrete) return "";
+  const at::Tensor stuck_N = support.Dense().any(1).logical_not().nonzero().squeeze(1);
+  if (stuck_N.numel() == 0) return "";
+  return "; " + environment.Spec().name + " is not finished, but allows no action in " + environment.Format(state, stuck_N[0].item<int64_t>());
+}
+
 std::string Place(const TrajectoryBatch& batch, int64_t row, int64_t step) {
   return "row " + std::to_string(row) + " of condition " + batch.condition_ids[row].ToString() + ", action " + std::to_string(step);
 }
@@ -137,7 +145,8 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     }
     const auto sampled_N = DrawActions(spec, state, support, *session, address);
     if (!sampled_N.ok()) {
-      return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows");
+      return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows" +
+                                              DeadEnd(environment, state, support));
     }
     const at::Tensor actions_N = WithPrefixes(sampled_N->to(at::kCPU), live_rows, step);
 

@@ -118,6 +118,29 @@ TEST(Rollout, LogitsThatAreNotNumbersAreRefused) {
   EXPECT_NE(Message(batch.status()).find("action 0"), std::string::npos) << Message(batch.status());
 }
 
+// A grid whose far corner cannot be left, not even by stopping.
+class GridWithATrap : public Hypergrid {
+ public:
+  using Hypergrid::Hypergrid;
+  Support ForwardSupport(const State& state) const override {
+    Support support = Hypergrid::ForwardSupport(state);
+    const at::Tensor trapped_B = Position(state).eq(config().side - 1).all(1);
+    support.mask_BA = support.mask_BA.logical_and(trapped_B.logical_not().unsqueeze(1));
+    return support;
+  }
+};
+
+TEST(Rollout, AStateWithoutALegalActionIsNamed) {
+  const GridWithATrap world(HypergridConfig{.dimensions = 2, .side = 2});
+  ParameterSet parameters;
+  const TabularPolicy policy(world, kNone, parameters, {});
+  const auto batch = Rollout(world, policy, RolloutRows(kNone, 64), kKey);
+  ASSERT_FALSE(batch.ok());
+  for (const char* part : {"action 2", "no legal action", "hypergrid", "(1, 1)"}) {
+    EXPECT_NE(Message(batch.status()).find(part), std::string::npos) << part << ": " << Message(batch.status());
+  }
+}
+
 TEST(Rollout, CompleteBatchNamesWhatIsWrong) {
   const PrefixTree tree({.num_symbols = 3, .min_length = 1, .max_length = 3, .illegal_symbols = {2}});
   auto complete = [&](std::vector<int64_t> actions) {

@@ -84,7 +84,8 @@ StepMetrics ToMetrics(const WorldMeasurement& measurement) {
   for (const ExactResult& exact : measurement.exact) {
     means.Add("total_variation", exact.error.total_variation);
     means.Add("jensen_shannon", exact.error.jensen_shannon);
-    means.Add("kl", exact.error.kl);
+    // Probabilities in fp32 sum to 1 within rounding only, which may show as a KL below 0.
+    means.Add("kl", std::max(0.0, exact.error.kl));
     means.Add("exact_log_z", exact.error.log_z);
     means.Add("correlation", exact.calibration.correlation);
     means.Add("log_ratio_variance", exact.calibration.variance);

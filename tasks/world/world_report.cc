@@ -180,7 +180,7 @@ report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
   section.title = "Training";
   const report::LineSeries distance = Series(lines, "eval", "total_variation", "total variation", Hue::kBlue, 0);
   if (!distance.x.empty()) {
-    report::Figure figure = Curve("Distance from the target", "total variation", {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
+    report::Figure figure = Curve("Distance from the target", "distance", {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
                                   "1/2 sum |q - p| over all objects: 0 for a perfect sampler. Computed at every evaluation, not sampled.");
     std::get<report::LineChart>(figure.chart).y.log_scale = true;
     section.blocks.push_back(std::move(figure));
