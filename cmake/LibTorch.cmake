@@ -26,5 +26,6 @@ target_link_options(LibTorch::cpu INTERFACE "-Wl,-rpath,${GFN_LIBTORCH}/lib" "-W
 
 if(GFN_CUDA)
   _gfn_import_torch(LibTorch::cuda libtorch_cuda.so)
-  target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu)
+  _gfn_import_torch(LibTorch::c10_cuda libc10_cuda.so)
+  target_link_libraries(LibTorch::cuda INTERFACE LibTorch::c10_cuda LibTorch::cpu)
 endif()

@@ -113,6 +113,32 @@ StatusOr<at::Tensor> WeightSource::Read(std::string_view name, at::ScalarType dt
   });
 }
 
+StatusOr<std::optional<BlockRows>> WeightSource::ReadBlocks(std::string_view name) const {
+  const auto it = index_.find(name);
+  if (it == index_.end()) return NotFound(path_ + ": " + UnknownName("tensor", name, "tensors", names()));
+  const StoredTensor& tensor = tensors_[it->second];
+  const std::vector<int64_t>& shape = tensor.expected.shape;
+  const bool known = tensor.type == GgmlType::kQ4_0 || tensor.type == GgmlType::kQ4_1 || tensor.type == GgmlType::kQ8_0;
+  if (!known || tensor.transposed || shape.size() != 2) return std::optional<BlockRows>();
+  const GgmlBlock block = BlockOf(tensor.type);
+  const int64_t row_bytes = shape[1] / block.elements * block.bytes, head_dim = tensor.interleaved_heads > 0 ? shape[0] / tensor.interleaved_heads : 0;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(tensor.bytes.data());
+  // Numbers are finite where the half-precision scales of their block are.
+  const int64_t scale_bytes = tensor.type == GgmlType::kQ4_1 ? 4 : 2;
+  bool finite = true;
+  for (int64_t at = 0; check_finite_ && at < shape[0] * row_bytes; at += block.bytes) {
+    for (int64_t s = 1; s < scale_bytes; s += 2) finite &= (bytes[at + s] & 0x7c) != 0x7c;
+  }
+  if (!finite) {
+    RETURN_IF_ERROR(Read(name, at::kFloat).status());  // names the element
+  }
+  BlockRows result{tensor.type, shape[1], std::vector<const unsigned char*>(static_cast<size_t>(shape[0]))};
+  for (int64_t row = 0; row < shape[0]; ++row) {
+    result.rows[static_cast<size_t>(head_dim > 0 ? RotateHalfRow(row, head_dim) : row)] = bytes + row * row_bytes;
+  }
+  return std::optional<BlockRows>(std::move(result));
+}
+
 std::string WeightSource::stored_type() const {
   std::map<GgmlType, size_t> bytes;
   for (const StoredTensor& tensor : tensors_) bytes[tensor.type] += tensor.bytes.size();

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,13 @@ struct StoredTensor {
   std::span<const std::byte> bytes;  // rows of shape[1] numbers (shape[0] if transposed), in the mapped file
   bool transposed = false;           // stored [shape[1], shape[0]]
   int64_t interleaved_heads = 0;     // > 0: rows of this many heads are in the order of interleaved rope
+};
+
+// The rows of a tensor as blocks of the file, in the order that Read answers with.
+struct BlockRows {
+  GgmlType type = GgmlType::kF32;
+  int64_t columns = 0;
+  std::vector<const unsigned char*> rows;
 };
 
 class WeightSource {
@@ -55,6 +63,9 @@ class WeightSource {
   // NotFound for an unknown name; DataLoss naming the tensor and the element if a number is NaN or infinite (or too large for
   // this dtype), unless the check is off.
   StatusOr<at::Tensor> Read(std::string_view name, at::ScalarType dtype) const;
+  // The same tensor as Q4_0, Q4_1 or Q8_0 blocks, read where they lie in the mapped file; nullopt where it is stored otherwise or
+  // not as rows of whole blocks. Errors as Read's.
+  StatusOr<std::optional<BlockRows>> ReadBlocks(std::string_view name) const;
   void set_check_finite(bool check) { check_finite_ = check; }
 
   // The type that holds most of the bytes: "Q4_1", "F32", "BF16".

@@ -1,3 +1,4 @@
+#include "llm/format/gguf_dequantize.h"
 #include "llm/format/weight_source.h"
 
 #include <gmock/gmock.h>
@@ -105,6 +106,34 @@ TEST(WeightSource, SmolLM2EqualsTransformersBitForBit) {
     for (int64_t i = 0; i < tensor.numel(); ++i) sum += bits[i] * static_cast<uint64_t>(i + 1);
     EXPECT_EQ(sum, std::strtoull((*golden)[name][1].get<std::string>().c_str(), nullptr, 16)) << name;
   }
+}
+
+TEST(WeightSource, BlocksAreTheRowsThatReadAnswersWith) {
+  const std::string path = GFN_SOURCE_DIR "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!FileExists(path)) GTEST_SKIP() << "no " << path << " (tools/setup fetches it)";
+  const auto source = Open(path);
+  ASSERT_NE(source, nullptr);
+  // q_proj's rows are reordered for rotate-half rope; k_proj has fewer heads; the embedding is stored in another type.
+  for (const std::string name : {"model.layers.3.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight", "model.layers.29.mlp.down_proj.weight"}) {
+    const auto blocks = source->ReadBlocks(name);
+    ASSERT_TRUE(blocks.ok() && blocks->has_value()) << name;
+    const at::Tensor read = Read(*source, name);
+    ASSERT_EQ(static_cast<int64_t>((*blocks)->rows.size()), read.size(0));
+    ASSERT_EQ((*blocks)->columns, read.size(1));
+    const GgmlBlock block = BlockOf((*blocks)->type);
+    at::Tensor row = at::empty({read.size(1)}, at::kFloat);
+    for (int64_t i = 0; i < read.size(0); ++i) {
+      Dequantize((*blocks)->type, {reinterpret_cast<const std::byte*>((*blocks)->rows[i]), static_cast<size_t>(read.size(1) / block.elements * block.bytes)},
+                 {row.mutable_data_ptr<float>(), static_cast<size_t>(row.numel())});
+      ASSERT_TRUE(at::equal(row, read[i])) << name << " row " << i;
+    }
+  }
+  const auto embedding = source->ReadBlocks("model.embed_tokens.weight");
+  ASSERT_TRUE(embedding.ok() && embedding->has_value());
+  EXPECT_EQ((*embedding)->type, GgmlType::kQ8_0);
+  const auto norm = source->ReadBlocks("model.norm.weight");
+  ASSERT_TRUE(norm.ok());
+  EXPECT_FALSE(norm->has_value()) << "stored as plain numbers";
 }
 
 TEST(WeightSource, OpensTheSmallModelsBesideTheProject) {

@@ -23,7 +23,10 @@ int64_t TotalSlots(const std::vector<std::vector<int32_t>>& prompts, size_t num_
 
 DecodeSession::DecodeSession(const LanguageModel& model, const Adapter* adapter, const std::vector<std::vector<int32_t>>& prompts,
                              const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens)
-    : model_(model), adapter_(adapter), cache_(model, TotalSlots(prompts, prompt_of_row.size(), max_new_tokens)) {
+    : model_(model),
+      adapter_(adapter),
+      packed_adapter_(adapter != nullptr ? PackedAdapter::Make(model, *adapter) : nullptr),
+      cache_(model, TotalSlots(prompts, prompt_of_row.size(), max_new_tokens)) {
   std::vector<KvCache::Append> appends;
   std::vector<int64_t> last_rows;
   int64_t end = 0;
@@ -38,7 +41,7 @@ DecodeSession::DecodeSession(const LanguageModel& model, const Adapter* adapter,
     hidden_of_row_.push_back(prompt);
   }
   const PackedForest packed = cache_.Plan(appends);
-  hidden_ = model_.ForwardCached(packed, last_rows, adapter_, cache_);
+  hidden_ = model_.ForwardCached(packed, last_rows, adapter_, cache_, packed_adapter_.get());
 }
 
 at::Tensor DecodeSession::Logits() const {
@@ -54,7 +57,7 @@ void DecodeSession::Advance(std::span<const int32_t> tokens_N) {
   hidden_of_row_.resize(tokens_N.size());
   std::iota(hidden_of_row_.begin(), hidden_of_row_.end(), 0);
   const PackedForest packed = cache_.Plan(appends);
-  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_);
+  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_, packed_adapter_.get());
 }
 
 void DecodeSession::Keep(std::span<const int64_t> rows) {

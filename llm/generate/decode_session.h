@@ -5,11 +5,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "llm/model/kv_cache.h"
 #include "llm/model/language_model.h"
+#include "llm/model/packed_adapter.h"
 
 namespace gfn {
 
@@ -32,6 +34,7 @@ class DecodeSession {
  private:
   const LanguageModel& model_;
   const Adapter* adapter_;
+  std::shared_ptr<const PackedAdapter> packed_adapter_;
   KvCache cache_;
   std::vector<int32_t> segment_of_row_;  // the row's own segment of the cache
   at::Tensor hidden_;                    // of the last token of each row; [prompts, C] before the first token

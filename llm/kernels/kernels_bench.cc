@@ -90,29 +90,60 @@ void BenchMachine() {
   }
 }
 
+const char* NameOf(WeightType type) {
+  switch (type) {
+    case WeightType::kFloat32:
+      return "fp32";
+    case WeightType::kBFloat16:
+      return "bf16";
+    case WeightType::kQ4_0:
+      return "q4_0";
+    case WeightType::kQ4_1:
+      return "q4_1";
+    case WeightType::kQ8_0:
+      return "q8_0";
+  }
+  return "";
+}
+
+// A matrix of any type; blocks are random bytes under scales near 0.01.
+PackedMatrix MakeMatrix(int64_t out, int64_t in, WeightType type) {
+  if (type == WeightType::kFloat32 || type == WeightType::kBFloat16)
+    return PackedMatrix::Pack(Values(out * in, 1, 0.05).data(), out, in, type);
+  const int64_t block_bytes = type == WeightType::kQ8_0 ? 34 : (type == WeightType::kQ4_1 ? 20 : 18),
+                row_bytes = in / 32 * block_bytes;
+  std::vector<unsigned char> bytes(static_cast<size_t>(out * row_bytes));
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 2654435761u >> 13);
+  for (size_t i = 0; i < bytes.size(); i += static_cast<size_t>(block_bytes)) {
+    bytes[i + 1] = 0x20;
+    if (type == WeightType::kQ4_1) bytes[i + 3] = 0xa4;
+  }
+  std::vector<const unsigned char*> rows;
+  for (int64_t o = 0; o < out; ++o) rows.push_back(bytes.data() + o * row_bytes);
+  PackedMatrix matrix(out, in, type, false);
+  matrix.SetBlocks(0, rows);
+  return matrix;
+}
+
 void BenchProducts(WeightType type) {
   const int64_t shapes[][2] = {{960, 576}, {576, 576}, {3072, 576}, {576, 1536}, {49152, 576}};
   for (const auto& [out, in] : shapes) {
     std::vector<PackedMatrix> matrices;
     for (const int64_t n : {1, 2, 4, 8, 16, 32, 64, 128, 512, 2048}) {
       for (const bool transposed : {false, true}) {
-        const std::string label = std::string(transposed ? "transposed " : "apply ") +
-                                  (type == WeightType::kFloat32 ? "fp32 " : "bf16 ") + std::to_string(out) + "x" +
-                                  std::to_string(in) + " n=" + std::to_string(n) + ".";
+        const std::string label = std::string(transposed ? "transposed " : "apply ") + NameOf(type) + " " + std::to_string(out) +
+                                  "x" + std::to_string(in) + " n=" + std::to_string(n) + ".";
         if (!Wanted(label) || (out > 10000 && n > 512)) continue;
-        const double bytes = static_cast<double>(out * in * (type == WeightType::kFloat32 ? 4 : 2));
-        if (matrices.empty()) {
-          // As many copies as overflow the caches, so that decoding reads memory, as 30 layers do.
-          const std::vector<float> w = Values(out * in, 1, 0.05);
-          for (double held = 0; held < 100e6; held += bytes) matrices.push_back(PackedMatrix::Pack(w.data(), out, in, type));
-        }
+        // As many copies as overflow the caches, so that decoding reads memory, as 30 layers do.
+        if (matrices.empty()) matrices.push_back(MakeMatrix(out, in, type));
+        const double bytes = static_cast<double>(matrices[0].bytes());
+        while (static_cast<double>(matrices.size()) * bytes < 100e6) matrices.push_back(MakeMatrix(out, in, type));
         const std::vector<float> x = Values(n * in, 2);
         std::vector<float> y(static_cast<size_t>(n * out)), dx(static_cast<size_t>(n * in));
         size_t next = 0;
         const double seconds = Seconds([&] {
           const PackedMatrix& m = matrices[next++ % matrices.size()];
-          transposed ? m.ApplyTransposed(y.data(), n, out, dx.data(), in, false)
-                     : m.Apply(x.data(), n, in, y.data(), out, false);
+          transposed ? m.ApplyTransposed(y.data(), n, out, dx.data(), in, false) : m.Apply(x.data(), n, in, y.data(), out, false);
         });
         Print(label, seconds, 2.0 * static_cast<double>(n * out * in), bytes);
       }
@@ -128,19 +159,20 @@ void BenchGemm() {
     int64_t m, n, k;
   };
   const int64_t rows = 483, rank = 64, in = 576, out = 3072;
-  const Product products[] = {{"x A^T", false, true, rows, rank, in},    {"t B^T", false, true, rows, out, rank},
-                              {"dy B", false, false, rows, rank, out},   {"dt A", false, false, rows, in, rank},
-                              {"dy^T t", true, false, out, rank, rows},  {"dt^T x", true, false, rank, in, rows}};
+  const Product products[] = {{"x A^T", false, true, rows, rank, in},   {"t B^T", false, true, rows, out, rank},
+                              {"dy B", false, false, rows, rank, out},  {"dt A", false, false, rows, in, rank},
+                              {"dy^T t", true, false, out, rank, rows}, {"dt^T x", true, false, rank, in, rows}};
   for (const Product& p : products) {
-    const std::string label = std::string("gemm ") + p.name + " " + std::to_string(p.m) + "x" + std::to_string(p.n) + "x" +
-                              std::to_string(p.k);
+    const std::string label =
+        std::string("gemm ") + p.name + " " + std::to_string(p.m) + "x" + std::to_string(p.n) + "x" + std::to_string(p.k);
     if (!Wanted(label)) continue;
     const std::vector<float> a = Values(p.m * p.k, 1), b = Values(p.n * p.k, 2);
     std::vector<float> c(static_cast<size_t>(p.m * p.n));
     Print(label, Seconds([&] {
-      Gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, 1.0f, a.data(), p.transpose_a ? p.m : p.k, b.data(),
-           p.transpose_b ? p.k : p.n, c.data(), p.n, true);
-    }), 2.0 * static_cast<double>(p.m * p.n * p.k), 0);
+            Gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, 1.0f, a.data(), p.transpose_a ? p.m : p.k, b.data(),
+                 p.transpose_b ? p.k : p.n, c.data(), p.n, true);
+          }),
+          2.0 * static_cast<double>(p.m * p.n * p.k), 0);
   }
 }
 
@@ -181,8 +213,7 @@ void BenchAttention(const std::string& name, int32_t root, bool with_root, int32
   if (!backward) return;
   const double seconds = Seconds([&] {
     AttentionBackward(shape, forest, {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width}, {out.data(), q_width},
-                      lse.data(), {dout.data(), q_width}, {dq.data(), q_width}, {dk.data(), k_width}, {dv.data(), k_width},
-                      keys);
+                      lse.data(), {dout.data(), q_width}, {dq.data(), q_width}, {dk.data(), k_width}, {dv.data(), k_width}, keys);
   });
   Print("attention " + name + " backward", seconds, pairs * heads * dim * 10, 0);
 }
@@ -192,15 +223,15 @@ void BenchRows() {
   const std::vector<float> x = Values(n * width, 1), w = Values(width, 2), gate_up = Values(n * 2 * inner, 3);
   std::vector<float> y(x.size()), dx(x.size()), inverse(static_cast<size_t>(n)), gated(static_cast<size_t>(n * inner)),
       d_gate_up(gate_up.size());
-  const double row_bytes = static_cast<double>(x.size() * sizeof(float)), gate_bytes = static_cast<double>(gated.size() * sizeof(float));
+  const double row_bytes = static_cast<double>(x.size() * sizeof(float)),
+               gate_bytes = static_cast<double>(gated.size() * sizeof(float));
   const auto bench = [](const std::string& label, double bytes, const std::function<void()>& call) {
     if (Wanted(label)) Print(label, Seconds(call), 0, bytes);
   };
   bench("rms_norm forward n=2048", 2 * row_bytes,
         [&] { RmsNormForward(x.data(), w.data(), n, width, 1e-5f, y.data(), inverse.data()); });
-  bench("rms_norm backward n=2048", 4 * row_bytes, [&] {
-    RmsNormBackward(x.data(), w.data(), inverse.data(), y.data(), n, width, dx.data(), true);
-  });
+  bench("rms_norm backward n=2048", 4 * row_bytes,
+        [&] { RmsNormBackward(x.data(), w.data(), inverse.data(), y.data(), n, width, dx.data(), true); });
   bench("swiglu forward n=2048", 3 * gate_bytes, [&] { SwigluForward(gate_up.data(), n, inner, gated.data()); });
   bench("swiglu backward n=2048", 5 * gate_bytes,
         [&] { SwigluBackward(gate_up.data(), gated.data(), n, inner, d_gate_up.data()); });
@@ -209,8 +240,8 @@ void BenchRows() {
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i % 100);
   const std::vector<float> angles = Values(100 * 32, 4);
   bench("rotary n=2048", 2 * row_bytes, [&] {
-    RotaryInPlace(y.data(), width, n, 9, 64, positions.data(), {angles.data(), angles.data(), 100, 64},
-                  RotaryStyle::kRotateHalf, false);
+    RotaryInPlace(y.data(), width, n, 9, 64, positions.data(), {angles.data(), angles.data(), 100, 64}, RotaryStyle::kRotateHalf,
+                  false);
   });
 }
 
@@ -218,7 +249,8 @@ void BenchHead(WeightType type) {
   const int64_t vocabulary = 49152, width = 576;
   PackedMatrix head;
   for (const int64_t n : {16, 416, 2048}) {
-    const std::string label = std::string("head ") + (type == WeightType::kFloat32 ? "fp32" : "bf16") + " n=" + std::to_string(n) + ".";
+    const std::string label =
+        std::string("head ") + (type == WeightType::kFloat32 ? "fp32" : "bf16") + " n=" + std::to_string(n) + ".";
     if (!Wanted(label)) continue;
     if (head.out() == 0) head = PackedMatrix::Pack(Values(vocabulary * width, 1, 0.05).data(), vocabulary, width, type);
     const std::vector<float> hidden = Values(n * width, 2), ones(static_cast<size_t>(n), 1.0f);
@@ -228,11 +260,14 @@ void BenchHead(WeightType type) {
     const LmHeadQuery query = {targets.data(), stops.data(), 1, legal.data()};
     const double flop = 2.0 * static_cast<double>(n * vocabulary * width);
     Print(label + " forward", Seconds([&] {
-      LmHeadForward(head, hidden.data(), n, width, query, {target.data(), stop.data(), lse.data()});
-    }), flop, static_cast<double>(head.bytes()));
+            LmHeadForward(head, hidden.data(), n, width, query, {target.data(), stop.data(), lse.data()});
+          }),
+          flop, static_cast<double>(head.bytes()));
     Print(label + " backward", Seconds([&] {
-      LmHeadBackward(head, hidden.data(), n, width, query, lse.data(), {ones.data(), ones.data(), ones.data()}, dh.data(), width);
-    }), 2 * flop, static_cast<double>(head.bytes()));
+            LmHeadBackward(head, hidden.data(), n, width, query, lse.data(), {ones.data(), ones.data(), ones.data()}, dh.data(),
+                           width);
+          }),
+          2 * flop, static_cast<double>(head.bytes()));
   }
 }
 
@@ -246,6 +281,8 @@ int main(int argc, char** argv) {
   BenchMachine();
   BenchProducts(WeightType::kFloat32);
   BenchProducts(WeightType::kBFloat16);
+  BenchProducts(WeightType::kQ4_1);
+  BenchProducts(WeightType::kQ8_0);
   BenchAttention("reward 416 x 12", 45, true, 416, 12, 13, false);
   BenchAttention("policy 67 + 16 x 26", 67, true, 16, 26, 0, true);
   BenchAttention("long 2048", 2048, true, 0, 0, 0, true);

@@ -38,6 +38,28 @@ at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI) const {
   return y_NO;
 }
 
+FrozenMatrix::FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O,
+                           ModelDtype dtype)
+    : num_inputs_(num_inputs), num_outputs_(static_cast<int64_t>(rows.size())) {
+  GFN_CHECK(dtype != ModelDtype::kFloat64) << "float64 keeps plain tensors";
+  if (bias_O.defined()) bias_O_ = bias_O.to(at::kFloat);
+  packed_.emplace(num_outputs_, num_inputs_, type, dtype == ModelDtype::kBFloat16);
+  packed_->SetBlocks(0, rows);
+}
+
+at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI, const LowRank& low_rank, at::Tensor* t_NP) const {
+  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
+  GFN_CHECK(packed_.has_value()) << "only a packed matrix takes an adapter's share along";
+  const at::Tensor x = RowMajor(x_NI);
+  at::Tensor y_NO = at::empty({x.size(0), num_outputs_}, x.options());
+  at::Tensor t = at::empty({x.size(0), low_rank.a.out()}, x.options());
+  packed_->ApplyWith(low_rank, t.mutable_data_ptr<float>(), x.const_data_ptr<float>(), x.size(0), x.stride(0), y_NO.mutable_data_ptr<float>(),
+                     num_outputs_, false);
+  if (bias_O_.defined()) y_NO.add_(bias_O_);
+  if (t_NP != nullptr) *t_NP = t;
+  return y_NO;
+}
+
 at::Tensor FrozenMatrix::ApplyTransposed(const at::Tensor& dy_NO) const {
   GFN_CHECK_EQ(dy_NO.size(1), num_outputs_);
   if (!packed_) return at::mm(dy_NO.to(weight_OI_.scalar_type()), weight_OI_).to(dy_NO.scalar_type());

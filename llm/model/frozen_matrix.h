@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "llm/kernels/packed_matrix.h"
 
@@ -20,9 +21,14 @@ class FrozenMatrix {
   // weight [O, I] and bias [O] (may be undefined), as read from the file. On the CPU fp32 and bf16 weights are packed and the
   // tensor is not kept; float64 (tests) and other devices keep a plain tensor.
   FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O, ModelDtype dtype, at::Device device);
+  // On the CPU, from the blocks of a file, which are kept: the numbers are those of the matrix they stand for. rows: [O] pointers
+  // to I / 32 blocks each; dtype: fp32 or bf16.
+  FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O, ModelDtype dtype);
 
   // x [N, I] (rows may be strided) -> x W^T + bias, [N, O], in the activations' dtype. bf16 rounds x, and accumulates in fp32.
   at::Tensor Apply(const at::Tensor& x_NI) const;
+  // The same plus an adapter's share in one pass (packed matrices only); t [N, parts * rank] = x A^T is written where given.
+  at::Tensor Apply(const at::Tensor& x_NI, const LowRank& low_rank, at::Tensor* t_NP) const;
   // dy [N, O] -> dy W, [N, I].
   at::Tensor ApplyTransposed(const at::Tensor& dy_NO) const;
   // Row o of W in the activations' dtype for each of the ids (int64 [N], any device): an embedding lookup. [N, I]

@@ -4,6 +4,7 @@
 
 #include "gflownet/base/check.h"
 #include "llm/model/kv_cache.h"
+#include "llm/model/packed_adapter.h"
 #include "llm/model/transformer.h"
 
 namespace gfn {
@@ -69,7 +70,8 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
   if (!context.with_grad || context.adapter == nullptr) {
     at::NoGradGuard no_grad;
     const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
-    const at::Tensor last = StackForward(*this, forest, plan, context.adapter, context.dropout_key, nullptr, nullptr);
+    const auto packed = context.adapter != nullptr ? PackedAdapter::Make(*this, *context.adapter) : nullptr;
+    const at::Tensor last = StackForward(*this, forest, plan, {context.adapter, packed.get(), context.dropout_key}, nullptr, nullptr);
     return NormForward(final_norm_, SelectRows(last, rows));
   }
   auto pass = std::make_unique<Pass>();
@@ -81,7 +83,8 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
   at::Tensor last;
   {
     at::NoGradGuard no_grad;
-    last = StackForward(*this, pass->forest, pass->tape.plan, &pass->adapter, pass->dropout_key, nullptr, &pass->tape);
+    const auto packed = PackedAdapter::Make(*this, pass->adapter);
+    last = StackForward(*this, pass->forest, pass->tape.plan, {&pass->adapter, packed.get(), pass->dropout_key}, nullptr, &pass->tape);
   }
   const std::shared_ptr<StackNode> node(new StackNode(std::move(pass)), torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(context.adapter->Tensors()));
@@ -92,10 +95,15 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
 }
 
 at::Tensor LanguageModel::ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter,
-                                        KvCache& cache) const {
+                                        KvCache& cache, const PackedAdapter* packed) const {
   at::NoGradGuard no_grad;
   const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
-  const at::Tensor last = StackForward(*this, forest, plan, adapter, std::nullopt, &cache, nullptr);
+  std::shared_ptr<const PackedAdapter> own;
+  if (adapter != nullptr && packed == nullptr) {
+    own = PackedAdapter::Make(*this, *adapter);
+    packed = own.get();
+  }
+  const at::Tensor last = StackForward(*this, forest, plan, {adapter, packed, std::nullopt}, &cache, nullptr);
   return NormForward(final_norm_, SelectRows(last, rows));
 }
 

@@ -22,6 +22,7 @@
 namespace gfn {
 
 class KvCache;
+class PackedAdapter;
 
 struct ForwardContext {
   const Adapter* adapter = nullptr;  // nullptr: the base model
@@ -43,7 +44,9 @@ class LanguageModel {
   // context (GFN_CHECK; callers check lengths with CheckContext first).
   at::Tensor Forward(const PackedForest& forest, const std::vector<int64_t>& rows, const ForwardContext& context) const;
   // The same for new tokens whose ancestors are in the cache; their keys and values are written to it. Never differentiable.
-  at::Tensor ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter, KvCache& cache) const;
+  // `packed`: PackedAdapter::Make of this adapter where the caller keeps it from step to step.
+  at::Tensor ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter, KvCache& cache,
+                           const PackedAdapter* packed = nullptr) const;
 
   // Logits of the whole vocabulary for a few rows (one decoding step), [R, V].
   at::Tensor Logits(const at::Tensor& hidden_RC) const;

@@ -49,6 +49,17 @@ std::vector<int64_t> PartSizes(const ModelConfig& config, Slot slot) {
   return {};
 }
 
+WeightType PackedType(GgmlType type) {
+  switch (type) {
+    case GgmlType::kQ4_0: return WeightType::kQ4_0;
+    case GgmlType::kQ4_1: return WeightType::kQ4_1;
+    case GgmlType::kQ8_0: return WeightType::kQ8_0;
+    default: break;
+  }
+  GFN_CHECK(false) << EnumName(type) << " is not kept in blocks";
+  return WeightType::kFloat32;
+}
+
 }  // namespace
 
 std::vector<ModulePart> LanguageModel::Parts(int64_t layer, Slot slot) const {
@@ -80,33 +91,62 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
     }
     return OkStatus();
   };
+  // The blocks of all modules of a product as rows below each other, where every module is stored so and they are multiplied here.
+  const auto read_blocks = [&](const std::vector<std::string>& weights) -> StatusOr<std::optional<BlockRows>> {
+    std::optional<BlockRows> all;
+    if (!device.is_cpu() || options_.dtype == ModelDtype::kFloat64) return all;
+    for (const std::string& name : weights) {
+      ASSIGN_OR_RETURN(const std::optional<BlockRows> one, source.ReadBlocks(name));
+      if (!one || (all && (all->type != one->type || all->columns != one->columns))) return std::optional<BlockRows>();
+      if (!all) {
+        all = one;
+      } else {
+        all->rows.insert(all->rows.end(), one->rows.begin(), one->rows.end());
+      }
+    }
+    return all;
+  };
+  const auto from_blocks = [&](const BlockRows& blocks, const at::Tensor& bias) {
+    return FrozenMatrix(PackedType(blocks.type), blocks.rows, blocks.columns, bias, options_.dtype);
+  };
   // One product of all its modules, as rows below each other.
   const auto read_product = [&](const std::vector<ModulePart>& parts) -> StatusOr<FrozenMatrix> {
+    std::vector<std::string> names_of_weights;
+    for (const ModulePart& part : parts) names_of_weights.push_back(part.path + ".weight");
+    ASSIGN_OR_RETURN(const std::optional<BlockRows> blocks, read_blocks(names_of_weights));
     std::vector<at::Tensor> weights, biases;
     for (const ModulePart& part : parts) {
-      ASSIGN_OR_RETURN(at::Tensor weight, read(part.path + ".weight"));
-      weights.push_back(IsConv1D(config_, part.path + ".weight") ? weight.t() : weight);
+      if (!blocks) {
+        ASSIGN_OR_RETURN(at::Tensor weight, read(part.path + ".weight"));
+        weights.push_back(IsConv1D(config_, part.path + ".weight") ? weight.t() : weight);
+      }
       if (source.Has(part.path + ".bias")) {
         ASSIGN_OR_RETURN(at::Tensor bias, read(part.path + ".bias"));
         biases.push_back(bias);
       }
     }
-    GFN_CHECK(biases.empty() || biases.size() == weights.size()) << parts[0].path << ": some modules of a product have a bias, some not";
-    return FrozenMatrix(at::cat(weights, 0), biases.empty() ? at::Tensor() : at::cat(biases, 0), options_.dtype, device);
+    GFN_CHECK(biases.empty() || biases.size() == parts.size()) << parts[0].path << ": some modules of a product have a bias, some not";
+    const at::Tensor bias = biases.empty() ? at::Tensor() : at::cat(biases, 0);
+    if (blocks) return from_blocks(*blocks, bias);
+    return FrozenMatrix(at::cat(weights, 0), bias, options_.dtype, device);
   };
 
-  ASSIGN_OR_RETURN(at::Tensor embedding, read(names.embedding));
-  embedding_ = FrozenMatrix(embedding, at::Tensor(), options_.dtype, device);
+  const auto read_matrix = [&](const std::string& name) -> StatusOr<FrozenMatrix> {
+    ASSIGN_OR_RETURN(const std::optional<BlockRows> blocks, read_blocks({name}));
+    if (blocks) return from_blocks(*blocks, at::Tensor());
+    ASSIGN_OR_RETURN(const at::Tensor weight, read(name));
+    return FrozenMatrix(weight, at::Tensor(), options_.dtype, device);
+  };
+  const std::string head_name = config_.tie_embeddings ? names.embedding : "lm_head.weight";
+  ASSIGN_OR_RETURN(embedding_, read_matrix(names.embedding));
   tied_head_ = config_.tie_embeddings && !config_.lm_head_bias;
-  if (!tied_head_) {
-    at::Tensor head = embedding;
-    if (!config_.tie_embeddings) {
-      ASSIGN_OR_RETURN(head, read("lm_head.weight"));
-    }
-    if (config_.lm_head_bias) {  // as one more input column: every kernel of the head then works as it is
-      ASSIGN_OR_RETURN(const at::Tensor bias, read("lm_head.bias"));
-      head = at::cat({head, bias.unsqueeze(1)}, 1);
-    }
+  if (!tied_head_ && !config_.lm_head_bias) {
+    ASSIGN_OR_RETURN(head_, read_matrix(head_name));
+  } else if (!tied_head_) {
+    ASSIGN_OR_RETURN(at::Tensor head, read(head_name));
+    // The bias as one more input column: every kernel of the head then works as it is.
+    ASSIGN_OR_RETURN(const at::Tensor bias, read("lm_head.bias"));
+    head = at::cat({head, bias.unsqueeze(1)}, 1);
     head_ = FrozenMatrix(head, at::Tensor(), options_.dtype, device);
   }
   if (source.Has("transformer.wpe.weight")) {

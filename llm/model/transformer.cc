@@ -9,10 +9,17 @@ namespace {
 // One product with the adapter's share, forward and backward, for a fixed layer.
 class LayerProducts {
  public:
-  LayerProducts(const LanguageModel& model, const Adapter* adapter, const std::optional<RngKey>& dropout_key, int64_t layer)
-      : model_(model), adapter_(adapter), dropout_key_(dropout_key), layer_(layer) {}
+  LayerProducts(const LanguageModel& model, const StackAdapter& adapter, int64_t layer)
+      : model_(model), adapter_(adapter.adapter), packed_(adapter.packed), dropout_key_(adapter.dropout_key), layer_(layer) {}
 
   at::Tensor Forward(Slot slot, const at::Tensor& x_NI, LayerTape* tape) const {
+    const bool drops = adapter_ != nullptr && adapter_->dropout > 0 && dropout_key_;
+    if (packed_ != nullptr && !drops) {
+      if (const LowRank* group = packed_->Group(layer_, slot)) {
+        return model_.Matrix(layer_, slot).Apply(x_NI, *group, tape != nullptr ? &tape->lora_NP[static_cast<int>(slot)] : nullptr);
+      }
+      return model_.Matrix(layer_, slot).Apply(x_NI);
+    }
     at::Tensor y_NO = model_.Matrix(layer_, slot).Apply(x_NI);
     if (adapter_ != nullptr) {
       const at::Tensor mask = DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI);
@@ -38,6 +45,7 @@ class LayerProducts {
 
   const LanguageModel& model_;
   const Adapter* adapter_;
+  const PackedAdapter* packed_;
   const std::optional<RngKey>& dropout_key_;
   int64_t layer_;
 };
@@ -60,14 +68,14 @@ at::Tensor Attend(const LanguageModel& model, const AttentionPlan& plan, const a
 
 }  // namespace
 
-at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan, const Adapter* adapter,
-                        const std::optional<RngKey>& dropout_key, KvCache* cache, StackTape* tape) {
+at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan,
+                        const StackAdapter& adapter, KvCache* cache, StackTape* tape) {
   GFN_CHECK(tape == nullptr || cache == nullptr) << "a cached pass is not differentiable";
   const AttentionDims dims = model.attention_dims();
   at::Tensor x_NC = model.Embed(forest);
   for (int64_t l = 0; l < model.config().num_layers; ++l) {
     const LanguageModel::Layer& layer = model.layer(l);
-    const LayerProducts products(model, adapter, dropout_key, l);
+    const LayerProducts products(model, adapter, l);
     LayerTape* layer_tape = tape != nullptr ? &tape->layers.emplace_back() : nullptr;
 
     const at::Tensor normed = NormForward(layer.attention_norm, x_NC);
@@ -97,11 +105,12 @@ std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter&
                                       StackTape& tape, at::Tensor d_last_NC) {
   const AttentionDims dims = model.attention_dims();
   const int64_t num_layers = model.config().num_layers;
+  const StackAdapter stack_adapter{&adapter, nullptr, dropout_key};
   std::vector<std::array<std::vector<at::Tensor>, kNumSlots>> gradients(num_layers);
   at::Tensor d_out = std::move(d_last_NC);
   for (int64_t l = num_layers - 1; l >= 0; --l) {
     const LanguageModel::Layer& layer = model.layer(l);
-    const LayerProducts products(model, &adapter, dropout_key, l);
+    const LayerProducts products(model, stack_adapter, l);
     LayerTape& t = tape.layers[l];
     const bool parallel = !layer.mlp_norm.weight_C.defined();
     // The embedding is frozen: nothing below layer 0 wants a gradient.

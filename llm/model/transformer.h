@@ -9,6 +9,7 @@
 
 #include "llm/model/kv_cache.h"
 #include "llm/model/language_model.h"
+#include "llm/model/packed_adapter.h"
 
 namespace gfn {
 
@@ -28,9 +29,16 @@ struct StackTape {
   at::Tensor last_NC;  // input of the final norm
 };
 
+// The adapter of a pass, all of it optional; `packed` are the same factors where the products are packed.
+struct StackAdapter {
+  const Adapter* adapter = nullptr;
+  const PackedAdapter* packed = nullptr;
+  std::optional<RngKey> dropout_key;
+};
+
 // Hidden states behind the last layer, before the final norm, [N, C]. tape and cache may be null, not both given.
-at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan, const Adapter* adapter,
-                        const std::optional<RngKey>& dropout_key, KvCache* cache, StackTape* tape);
+at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan,
+                        const StackAdapter& adapter, KvCache* cache, StackTape* tape);
 
 // Gradients of adapter.Tensors(), in that order, given the gradient of the last layer's output. Frees the tape as it goes.
 std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter, const std::optional<RngKey>& dropout_key,
