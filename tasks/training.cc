@@ -19,9 +19,8 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
     training.with_log_z = std::make_unique<LogZPolicy>(*policy, *sampler.conditions, *sampler.parameters, at::Tensor());
     policy = training.with_log_z.get();
   }
-  const EnvironmentSpec spec = sampler.environment->Spec();
   const bool has_dropout = settings.lora.has_value() && settings.lora->dropout > 0;
-  if (spec.action == EnvironmentSpec::Action::kDiscrete && !spec.is_stochastic && !has_dropout) {
+  if (settings.model.has_value() && !has_dropout) {
     training.checked_policy = std::make_unique<CheckedPolicy>(*policy, *sampler.environment);
     policy = training.checked_policy.get();
   }

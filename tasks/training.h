@@ -19,7 +19,8 @@ struct TrainingParts {
   std::unique_ptr<LogZPolicy> with_log_z;  // only where the objective asks for log Z and the task's policy does not know it
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
-  // Sampler = scorer, watched at every step; absent where Score is random on purpose (dropout) or rows are not known by their actions.
+  // Sampler = scorer, watched at every step of a language model, whose sampling and scoring are code of their own (a cache, an adapter,
+  // a fused head); absent with dropout, where Score is random on purpose, and for worlds, where it would cost as much as the step.
   std::unique_ptr<CheckedPolicy> checked_policy;
   std::unique_ptr<CheckedLoop> checked_loop;
 
