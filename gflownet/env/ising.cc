@@ -74,7 +74,7 @@ at::Tensor IsingReward::LogRewardOf(const State& objects) const {
 StatusOr<double> IsingLogZ(const IsingConfig& config) {
   const IsingRewardConfig& energy = config.reward;
   if (config.side > kMaxTransferSide || energy.coupling_spread != 0) {
-    return InvalidArgument("ising: log Z is exact for equal bonds and side <= " + std::to_string(kMaxTransferSide) +
+    return InvalidArgument(std::string("ising: log Z is exact for equal bonds and side <= ") + std::to_string(kMaxTransferSide) +
                            "; side is " + std::to_string(config.side) + ", coupling_spread " +
                            FormatReal(energy.coupling_spread));
   }
