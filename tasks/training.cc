@@ -43,7 +43,8 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   trainer.seed = static_cast<uint64_t>(settings.seed);
   ASSIGN_OR_RETURN(training.trainer, Trainer::Create(settings.train.trainer, trainer));
   if (training.checked_policy != nullptr) {
-    training.checked_loop = std::make_unique<CheckedLoop>(*training.trainer, *training.checked_policy, settings.train.max_drift);
+    const double rounding = settings.model->dtype == ModelDtype::kBFloat16 ? 4 : 1;
+    training.checked_loop = std::make_unique<CheckedLoop>(*training.trainer, *training.checked_policy, rounding * settings.train.max_drift);
   }
   return training;
 }
