@@ -3,14 +3,14 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# Every library of gflownet/.
+# Every library of gflownet/, and the objects that are compiled once for each instruction set.
 set(_gfn_objects)
 file(GLOB _gfn_folders LIST_DIRECTORIES true "${CMAKE_SOURCE_DIR}/gflownet/*")
 foreach(folder ${_gfn_folders})
   get_property(targets DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
-    if(type STREQUAL STATIC_LIBRARY)
+    if(type MATCHES "^(STATIC|OBJECT)_LIBRARY$")
       list(APPEND _gfn_objects $<TARGET_OBJECTS:${target}>)
     endif()
   endforeach()
