@@ -14,6 +14,7 @@ namespace gfn {
 Status Train(const TrainCommand& command);
 Status Sample(const SampleCommand& command);
 Status Eval(const EvalCommand& command);
+Status Estimate(const EstimateCommand& command);
 Status Doctor(const DoctorCommand& command);
 Status Describe(const DescribeCommand& command);
 Status DescribeRun(const std::string& path);

@@ -37,6 +37,19 @@ struct EvalCommand {
   int64_t show = 0;                 // samples of so many examples, side by side
 };
 
+struct EstimateCommand {
+  std::string run;
+  std::vector<std::string> what = {"log_z"};
+  std::vector<int64_t> after;   // actions that lead to the state asked about
+  std::vector<int64_t> places;  // of mutual_information
+  int64_t condition = 0;
+  int64_t samples = 4000;
+  int64_t backward = 16;
+  double confidence = 0.95;
+  int64_t seed = 1;
+  std::string json;
+};
+
 struct DoctorCommand {
   std::string target;  // a run folder or a YAML file
   std::vector<std::string> overrides;
@@ -78,7 +91,7 @@ struct MergeCommand {
 
 struct VersionCommand {};
 
-using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, DoctorCommand, DescribeCommand, BenchCommand, ReportCommand,
+using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand, BenchCommand, ReportCommand,
                              MergeCommand, VersionCommand>;
 
 }  // namespace gfn

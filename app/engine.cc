@@ -13,6 +13,7 @@ Status Run(const Command& command) {
         if constexpr (std::is_same_v<T, TrainCommand>) return Train(c);
         if constexpr (std::is_same_v<T, SampleCommand>) return Sample(c);
         if constexpr (std::is_same_v<T, EvalCommand>) return Eval(c);
+        if constexpr (std::is_same_v<T, EstimateCommand>) return Estimate(c);
         if constexpr (std::is_same_v<T, DoctorCommand>) return Doctor(c);
         if constexpr (std::is_same_v<T, DescribeCommand>) return Describe(c);
         if constexpr (std::is_same_v<T, BenchCommand>) return Bench(c);

@@ -101,6 +101,8 @@ class TrainingRun {
     return worst;
   }
   bool UsesLogZ() const { return objective_->needs().Has(Need::kLogZ); }
+  // The policy that is measured.
+  const StatePolicy& table() const { return *table_; }
   double LearnedLogZ(int64_t index) const { return parameters_.Get("log_z")[index].item<double>(); }
 
  private:

@@ -4,7 +4,7 @@
 
 #include "gflownet/base/interval.h"
 #include "gflownet/core/rollout.h"
-#include "gflownet/tensor/categorical.h"
+#include "gflownet/estimate/importance.h"
 #include "llm/gfn/trajectory_tokens.h"
 
 namespace gfn {
@@ -46,16 +46,11 @@ StatusOr<std::vector<SampledText>> Evaluate(const Policy& policy, const Reward& 
 }  // namespace
 
 double ConditionSamples::Elbo() const { return MeanOf(samples, [](const SampledText& s) { return s.LogWeight(); }); }
-double ConditionSamples::IwBound() const { return LogMeanExp(LogWeights(samples)); }
+double ConditionSamples::IwBound() const { return LogMeanWeight(LogWeights(samples)).mean; }
 double ConditionSamples::MeanLogReward() const { return MeanOf(samples, [](const SampledText& s) { return s.log_reward; }); }
 double ConditionSamples::MeanLength() const { return MeanOf(samples, [](const SampledText& s) { return static_cast<double>(s.tokens.size()); }); }
 
-double ConditionSamples::Ess() const {
-  std::vector<double> log_w = LogWeights(samples), twice;
-  for (const double w : log_w) twice.push_back(2 * w);
-  return std::exp(2 * LogSumExp(log_w) - LogSumExp(twice));
-}
-
+double ConditionSamples::Ess() const { return EffectiveSampleSize(LogWeights(samples)); }
 double ConditionSamples::Spread() const { return samples.size() < 2 ? 0.0 : std::sqrt(SampleVariance(LogWeights(samples))); }
 
 StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,

@@ -71,6 +71,21 @@ case $part in
     "$gfn" eval "$work/a" --checkpoint last --max-conditions 1 --samples 2 >"$work/out" 2>&1
     grep -q "skipping.*$last" "$work/out" || fail "a damaged checkpoint is not skipped"
     ;;
+  estimate)
+    "$gfn" train configs/hypergrid/tb.yaml --out "$work/grid" --set train.max_steps=5 --set task.policy.width=16 --set evaluation.samples=64 >/dev/null
+    "$gfn" estimate "$work/grid" --what log_z,flow,free_energy,entropy,marginal --after 0,1 --samples 200 --json "$work/estimate.json" >"$work/table"
+    for name in log_z_eubo log_flow free_energy entropy_upper marginal_by_flow; do
+      grep -q "$name" "$work/table" || fail "the table lacks $name"
+      grep -q "\"$name\"" "$work/estimate.json" || fail "the file lacks $name"
+    done
+    grep -q '"exact"' "$work/estimate.json" || fail "a world that can be listed has no exact values"
+    expect_exit 2 "$gfn" estimate "$work/grid" --what entrpy
+    grep -q "entropy" "$work/err" || fail "an unknown quantity is not answered with the known ones"
+    expect_exit 2 "$gfn" estimate "$work/grid" --what flow --after 0,2
+    grep -q "finishes the object" "$work/err" || fail "a finished object is taken for a state"
+    expect_exit 2 "$gfn" estimate "$work/grid" --what mutual_information
+    grep -q "not a tree" "$work/err" || fail "mutual information of places in a DAG is not refused"
+    ;;
   doctor)
     need_model
     "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 | tee "$work/doctor"

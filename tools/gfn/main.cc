@@ -69,6 +69,22 @@ int main(int argc, char** argv) {
   sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")->capture_default_str();
   sub->callback([&] { chosen = eval; });
 
+  gfn::EstimateCommand estimate;
+  sub = app.add_subcommand("estimate", "Answer questions about a trained sampler, with intervals: log Z, flows, entropies, marginals");
+  sub->add_option("run", estimate.run, "Run folder, or a checkpoint in one")->required();
+  sub->add_option("--what", estimate.what, "log_z, flow, free_energy, entropy, marginal, mutual_information, condition_information")
+      ->delimiter(',')
+      ->capture_default_str();
+  sub->add_option("--after", estimate.after, "The state asked about: the actions that lead to it, e.g. 0,1 (default: the initial state)")->delimiter(',');
+  sub->add_option("--places", estimate.places, "The two places of the object for mutual_information (default 0,1)")->delimiter(',')->expected(2);
+  sub->add_option("--condition", estimate.condition, "Number of the condition")->capture_default_str();
+  sub->add_option("--samples", estimate.samples, "Samples of each quantity")->capture_default_str();
+  sub->add_option("--backward", estimate.backward, "Trajectories drawn back from each sample, for entropies in a DAG")->capture_default_str();
+  sub->add_option("--confidence", estimate.confidence, "Of the intervals")->capture_default_str();
+  sub->add_option("--seed", estimate.seed, "Seed of the draws")->capture_default_str();
+  sub->add_option("--json", estimate.json, "Also write the numbers to this file");
+  sub->callback([&] { chosen = estimate; });
+
   gfn::DoctorCommand doctor;
   sub = app.add_subcommand("doctor", "Check on your own model and machine that the sampler is what it claims; green or red, with numbers");
   sub->add_option("target", doctor.target, "Run folder or YAML file")->required();

@@ -1,0 +1,93 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/app.h"
+#include "gflownet/base/json_util.h"
+#include "gflownet/estimate/quantities.h"
+#include "report/table.h"
+
+namespace gfn {
+namespace {
+
+// A request as the C++ call takes it.
+StatusOr<EstimandRequest> ToRequest(const EstimateCommand& command, const TaskSampler& sampler) {
+  if (command.samples < 2) return InvalidArgument("--samples is " + std::to_string(command.samples) + ", expected at least 2");
+  if (command.backward < 1) return InvalidArgument("--backward is " + std::to_string(command.backward) + ", expected at least 1");
+  if (!(command.confidence > 0 && command.confidence < 1)) {
+    return InvalidArgument("--confidence is " + std::to_string(command.confidence) + ", expected a number between 0 and 1");
+  }
+  EstimandRequest request;
+  request.path = command.after;
+  if (!command.places.empty()) request.places = command.places;
+  request.conditions = sampler.conditions->ids();
+  request.num_backward = command.backward;
+  request.options.num_samples = command.samples;
+  request.options.confidence = command.confidence;
+  request.options.key = {static_cast<uint64_t>(command.seed), RngPurpose::kEval, 0};
+  return request;
+}
+
+nlohmann::json ToJson(const Quantity& quantity) {
+  nlohmann::json json = {{"name", quantity.name},
+                         {"mean", FiniteOrNull(quantity.estimate.mean)},
+                         {"interval", {FiniteOrNull(quantity.estimate.low), FiniteOrNull(quantity.estimate.high)}},
+                         {"num_samples", quantity.estimate.num_values}};
+  if (quantity.exact.has_value()) json["exact"] = FiniteOrNull(*quantity.exact);
+  if (quantity.ess.has_value()) json["ess"] = FiniteOrNull(*quantity.ess);
+  return json;
+}
+
+report::Table ToTable(const std::vector<Quantity>& quantities, const EstimateCommand& command) {
+  report::Table table;
+  table.columns = {{.name = "quantity"},
+                   {.name = "estimate", .decimals = 4},
+                   {.name = "exact", .decimals = 4},
+                   {.name = "ESS", .decimals = 0}};
+  for (const Quantity& quantity : quantities) {
+    std::vector<report::Cell> row = {quantity.name, quantity.estimate, std::monostate(), std::monostate()};
+    if (quantity.exact.has_value()) row[2] = *quantity.exact;
+    if (quantity.ess.has_value()) row[3] = *quantity.ess;
+    table.rows.push_back(std::move(row));
+  }
+  table.note =
+      std::to_string(command.samples) + " samples, intervals of " + report::FormatFixed(100 * command.confidence, 0) + " %, nats";
+  return table;
+}
+
+}  // namespace
+
+Status Estimate(const EstimateCommand& command) {
+  std::vector<Estimand> wanted;
+  for (const std::string& name : command.what) {
+    const auto what = ParseEnum<Estimand>(name);
+    if (!what.ok()) return Annotate(what.status(), "--what");
+    wanted.push_back(*what);
+  }
+  ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, WhichCheckpoint::kBest));
+  const TaskSampler parts = run.task->sampler();
+  ASSIGN_OR_RETURN(EstimandRequest request, ToRequest(command, parts));
+  if (command.condition < 0 || command.condition >= parts.conditions->size()) {
+    return InvalidArgument("--condition is " + std::to_string(command.condition) + ", expected one of 0 .. " +
+                           std::to_string(parts.conditions->size() - 1));
+  }
+  Sampler sampler{.environment = parts.environment, .policy = parts.policy, .reward = parts.reward};
+  sampler.condition = parts.conditions->ids()[static_cast<size_t>(command.condition)];
+  sampler.temperature = run.config.train.trainer.reward_temperature.end;
+  std::vector<Quantity> all;
+  for (const Estimand what : wanted) {
+    ASSIGN_OR_RETURN(const std::vector<Quantity> some, Estimate(what, sampler, request));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::cout << report::FormatTable(ToTable(all, command));
+  if (command.json.empty()) return OkStatus();
+  nlohmann::json json = {{"step", run.step},
+                         {"condition", sampler.condition.ToString()},
+                         {"after", command.after},
+                         {"temperature", sampler.temperature},
+                         {"confidence", command.confidence},
+                         {"quantities", nlohmann::json::array()}};
+  for (const Quantity& quantity : all) json["quantities"].push_back(ToJson(quantity));
+  return WriteJsonFile(command.json, json);
+}
+
+}  // namespace gfn

@@ -1,0 +1,46 @@
+// The estimators by name, as `gfn estimate` asks for them: each with its interval, and with the exact value beside it where the
+// world can be listed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gflownet/base/enum_table.h"
+#include "gflownet/base/interval.h"
+#include "gflownet/base/status.h"
+#include "gflownet/estimate/sample_from.h"
+
+namespace gfn {
+
+enum class Estimand { kLogZ, kFlow, kFreeEnergy, kEntropy, kMarginal, kMutualInformation, kConditionInformation };
+GFN_ENUM_TABLE(Estimand, {Estimand::kLogZ, "log_z", "log of the sum of R^(1/T), with elbo, eubo and effective sample size"},
+               {Estimand::kFlow, "flow", "log F(s): log of the sum of R(x)^(1/T) P_B(x passes s)"},
+               {Estimand::kFreeEnergy, "free_energy", "-log of the sum of R(x)^(1/T) over the x reachable from s"},
+               {Estimand::kEntropy, "entropy", "of the objects made from s on, in nats"},
+               {Estimand::kMarginal, "marginal", "probability that an object lies below s: of supersets, where objects are sets"},
+               {Estimand::kMutualInformation, "mutual_information", "of the actions at two places of the object; trees alone"},
+               {Estimand::kConditionInformation, "condition_information",
+                "of object and condition, every condition alike; trees alone"})
+
+struct EstimandRequest {
+  std::vector<int64_t> path{};              // s: the state after these actions; {}: the initial state
+  std::vector<int64_t> places = {0, 1};   // of mutual_information
+  std::vector<ConditionId> conditions{};    // of condition_information
+  int64_t num_backward = 16;              // trajectories drawn back from each sample, for entropies in a DAG
+  int64_t max_states = int64_t{1} << 18;  // worlds up to this size get their exact values too
+  EstimateOptions options{};
+};
+
+struct Quantity {
+  std::string name;
+  Interval estimate;
+  std::optional<double> exact;  // by enumeration
+  std::optional<double> ess;    // effective sample size, where samples are weighted
+};
+
+// InvalidArgument where the world has no such quantity, with the reason.
+StatusOr<std::vector<Quantity>> Estimate(Estimand what, const Sampler& sampler, const EstimandRequest& request);
+
+}  // namespace gfn
