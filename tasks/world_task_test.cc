@@ -91,6 +91,25 @@ TEST(WorldTask, MlpWithFlowsHasWhatTheObjectiveNeeds) {
   }
 }
 
+TEST(WorldTask, FlowsOfEdgesAndCountedTrajectories) {
+  const std::string grid = "threads: 1\ntask: {kind: hypergrid, side: 3, policy: {kind: tabular}, backward: max_entropy}\ntrain: {rollouts: 16}\n"
+                           "optimizer: {learning_rate: 0.1}\nevaluation: {samples: 64}\nobjective: {kind: ";
+  for (const char* objective : {"fm", "db", "vargrad"}) {
+    SCOPED_TRACE(objective);
+    const RunConfig config = Config(grid + objective + "}\n");
+    auto task = BuildTask(config, {});
+    ASSERT_TRUE(task.ok()) << task.status();
+    const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+    ASSERT_TRUE(training.ok()) << training.status();
+    for (int step = 0; step < 500; ++step) ASSERT_TRUE(training->trainer->Step().ok());
+    const auto evaluation = (*task)->Validate();
+    ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+    EXPECT_LT(*evaluation->metrics.Find("total_variation"), 0.15);
+  }
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, policy: {kind: tabular}}\n"), HasSubstr("task.policy"));
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, backward: max_entropy}\n"), HasSubstr("task.backward"));
+}
+
 TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}", "kind: box, dimensions: 1",

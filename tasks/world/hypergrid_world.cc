@@ -1,5 +1,6 @@
 #include "tasks/world/hypergrid_world.h"
 
+#include "gflownet/env/state_graph.h"
 #include "tasks/world/world.h"
 
 namespace gfn {
@@ -13,7 +14,11 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
   const int64_t dimensions = config.grid.dimensions, side = config.grid.side;
   world->features = FastFeatures{rules};
   world->num_features = dimensions * side;
-  world->enumerable = rules;
+  if (const Status listable = CheckListable(*rules); listable.ok()) {
+    world->enumerable = rules;
+  } else {
+    world->not_enumerable = Message(listable);
+  }
   if (dimensions == 2) world->picture_shape = {side, side};
   // A mode is a corner's ring: one for every choice of low or high along each coordinate.
   if (dimensions < 62 && config.reward.r2 > 0) {

@@ -35,15 +35,8 @@ StatusOr<std::unique_ptr<World>> FromConfig(const Config& config) {
 StatusOr<std::unique_ptr<World>> MakeWorld(const BayesNetConfig& config) { return FromConfig(config); }
 StatusOr<std::unique_ptr<World>> MakeWorld(const LayeredGraphConfig& config) { return FromConfig(config); }
 StatusOr<std::unique_ptr<World>> MakeWorld(const PhylogenyConfig& config) { return FromConfig(config); }
+StatusOr<std::unique_ptr<World>> MakeWorld(const PrefixTreeConfig& config) { return FromConfig(config); }
 StatusOr<std::unique_ptr<World>> MakeWorld(const SubsetConfig& config) { return FromConfig(config); }
-
-StatusOr<std::unique_ptr<World>> MakeWorld(const PrefixTreeConfig& config) {
-  ASSIGN_OR_RETURN(auto world, FromConfig(config));
-  // Its reward looks at trajectories, so the values of objects are named.
-  const auto* reward = dynamic_cast<const PrefixTreeReward*>(world->reward.get());
-  if (world->enumerable != nullptr) world->log_reward_of_objects = [reward](ConditionId condition) { return reward->LogRewardOfObjects(condition); };
-  return world;
-}
 
 StatusOr<std::unique_ptr<World>> MakeWorld(const WindyGridConfig& config) {
   ASSIGN_OR_RETURN(auto world, FromConfig(config));

@@ -30,10 +30,8 @@ struct World {
   // The same world as one that can be listed, or null and the reason ("2^120 objects").
   const EnumerableEnvironment* enumerable = nullptr;
   std::string not_enumerable{};
-  // log R of every object in the order of ObjectsAt, float64 [X]. May be empty for a StateReward, whose values follow.
-  std::function<at::Tensor(ConditionId)> log_reward_of_objects{};
 
-  // The mode of each finished object, int64 [B], -1 for none, and how many there are; empty: the best tenth of a percent is not named.
+  // The mode of each finished object, int64 [B], -1 for none, and how many there are; empty: modes are not known.
   std::function<at::Tensor(const State&)> mode_of{};
   int64_t num_modes = 0;
   // Objects as the cells of a picture, row-major; {}: they are shown as bars.

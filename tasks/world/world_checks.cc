@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "gflownet/core/rollout.h"
+#include "gflownet/core/state_policy.h"
 #include "gflownet/tensor/device.h"
 #include "gflownet/tensor/random.h"
-#include "tasks/world/world_metrics.h"
 
 namespace gfn {
 namespace {
@@ -86,7 +86,7 @@ StatusOr<double> GradientError(const Policy& policy, ParameterSet& parameters, c
 
 }  // namespace
 
-StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const WorldMetricsConfig& config) {
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const std::vector<ExactTruth>& truth) {
   const Environment& environment = *world.environment;
   Perturb(parameters);
   Examination examination;
@@ -109,11 +109,8 @@ StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, Par
   }
   ASSIGN_OR_RETURN(const double gradient, GradientError(policy, parameters, batch));
   add("gradient against finite differences (relative)", gradient, 2e-2);
-  ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(world, config));
-  if (exact) {
-    const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
-    if (state_policy == nullptr) return InvalidArgument("exact checks need a policy that is a function of the state");
-    const at::Tensor log_q_X = ExactLogTerminating(*world.enumerable, *state_policy, condition);
+  if (const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy); state_policy != nullptr && !truth.empty()) {
+    const at::Tensor log_q_X = truth[0].graph.LogTerminating(ExactLogPf(*world.enumerable, *state_policy, condition));
     add("probabilities of all objects sum to 1", std::abs(log_q_X.exp().sum().item<double>() - 1), 1e-5);
   }
   return examination;

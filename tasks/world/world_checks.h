@@ -5,10 +5,10 @@
 #include "gflownet/tensor/parameter_set.h"
 #include "tasks/task/task.h"
 #include "tasks/world/world.h"
-#include "tasks/world/world_config.h"
+#include "tasks/world/world_metrics.h"
 
 namespace gfn {
 
-StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const WorldMetricsConfig& config);
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const std::vector<ExactTruth>& truth);
 
 }  // namespace gfn

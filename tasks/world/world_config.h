@@ -29,8 +29,9 @@ struct TabularPolicyConfig {
   void Visit(V&) {}
 };
 
-enum class BackwardKind { kUniform, kLearned };
-GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"}, {BackwardKind::kLearned, "learned", "a head of the policy"})
+enum class BackwardKind { kUniform, kLearned, kMaxEntropy };
+GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"}, {BackwardKind::kLearned, "learned", "a head of the policy"},
+               {BackwardKind::kMaxEntropy, "max_entropy", "by the number of trajectories to each parent: all trajectories to an object alike"})
 
 enum class ExactMode { kAuto, kRequired, kOff };
 GFN_ENUM_TABLE(ExactMode, {ExactMode::kAuto, "auto", "where the world is small enough"},

@@ -3,18 +3,11 @@
 #include <cmath>
 #include <set>
 
-#include "gflownet/base/check.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/core/state_policy.h"
 
 namespace gfn {
 namespace {
-
-at::Tensor LogRewardOfObjects(const World& world, ConditionId condition) {
-  if (world.log_reward_of_objects) return world.log_reward_of_objects(condition).to(at::kDouble);
-  const auto* reward = dynamic_cast<const StateReward*>(world.reward.get());
-  GFN_CHECK(reward != nullptr) << "a world that is listed says what its objects are worth";
-  return reward->LogRewardOf(world.enumerable->ObjectsAt(at::arange(world.enumerable->NumObjects(), at::kLong), condition)).to(at::kDouble);
-}
 
 // Adds to every metric of its name; the means follow.
 class Means {
@@ -39,7 +32,7 @@ StatusOr<bool> UsesExactMetrics(const World& world, const WorldMetricsConfig& co
   if (world.enumerable == nullptr) {
     reason = world.environment->Spec().name + " cannot be listed: " + (world.not_enumerable.empty() ? "it has no numbering" : world.not_enumerable);
   } else if (const int64_t states = world.enumerable->NumStates(); states > config.max_states) {
-    reason = world.environment->Spec().name + " has " + std::to_string(states) + " states, more than task.metrics.max_states (" +
+    reason = world.environment->Spec().name + " has " + (states == EnumerableEnvironment::kTooManyStates ? "over 2^63" : std::to_string(states)) + " states, more than task.metrics.max_states (" +
              std::to_string(config.max_states) + ")";
   }
   if (reason.empty()) return true;
@@ -47,28 +40,40 @@ StatusOr<bool> UsesExactMetrics(const World& world, const WorldMetricsConfig& co
   return InvalidArgument("task.metrics.exact is required, but " + reason + "; with exact: auto it is measured from samples");
 }
 
-StatusOr<WorldMeasurement> MeasureWorld(const World& world, const Policy& policy, const WorldMetricsConfig& config, int64_t num_samples,
-                                        double temperature, const RngKey& key) {
-  const at::NoGradGuard no_grad;
-  WorldMeasurement measurement;
+StatusOr<std::vector<ExactTruth>> FindTruth(const World& world, const WorldMetricsConfig& config) {
+  std::vector<ExactTruth> truth;
   ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(world, config));
+  if (!exact) return truth;
   for (const ConditionId condition : world.conditions.ids()) {
-    if (exact) {
+    ASSIGN_OR_RETURN(StateGraph graph, StateGraph::Build(*world.enumerable, condition));
+    ASSIGN_OR_RETURN(at::Tensor log_reward_X, ExactLogReward(*world.enumerable, graph, *world.reward, condition));
+    truth.push_back({std::move(graph), std::move(log_reward_X)});
+  }
+  return truth;
+}
+
+StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options) {
+  const at::NoGradGuard no_grad;
+  const double temperature = options.temperature;
+  WorldMeasurement measurement;
+  for (size_t i = 0; i < world.conditions.ids().size(); ++i) {
+    const ConditionId condition = world.conditions.ids()[i];
+    if (!truth.empty()) {
       const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
       if (state_policy == nullptr) return InvalidArgument("exact metrics need a policy that is a function of the state");
       ExactResult& result = measurement.exact.emplace_back();
       result.condition = condition;
-      result.log_q_X = ExactLogTerminating(*world.enumerable, *state_policy, condition);
-      result.log_reward_X = LogRewardOfObjects(world, condition);
+      result.log_q_X = truth[i].graph.LogTerminating(ExactLogPf(*world.enumerable, *state_policy, condition));
+      result.log_reward_X = truth[i].log_reward_X;
       result.error = CompareWithTarget(result.log_q_X, result.log_reward_X, temperature);
       result.calibration = MeasureCalibration(result.log_q_X, result.log_reward_X, temperature);
     }
     SampledResult& result = measurement.sampled.emplace_back();
     result.condition = condition;
-    ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, num_samples, key));
+    ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples, options.key));
     result.error = MeasureSamples(result.samples, temperature);
     const State objects = FinalStates(*world.environment, result.samples.batch);
-    result.top = MeasureTop(objects, result.samples.batch.log_reward_B, config.top_k, world.features);
+    result.top = MeasureTop(objects, result.samples.batch.log_reward_B, options.top_k, world.features);
     if (world.mode_of) {
       const at::Tensor modes_B = world.mode_of(objects).contiguous();
       std::set<int64_t> found(modes_B.data_ptr<int64_t>(), modes_B.data_ptr<int64_t>() + modes_B.numel());

@@ -1,12 +1,11 @@
 #include "tasks/world/world_task.h"
 
 #include "gflownet/base/file_util.h"
-#include "gflownet/core/log_z.h"
 #include "gflownet/core/rollout.h"
-#include "gflownet/env/continuous_policy.h"
 #include "gflownet/tensor/device.h"
 #include "tasks/world/world_checks.h"
 #include "tasks/world/world_metrics.h"
+#include "tasks/world/world_policy.h"
 #include "tasks/world/world_report.h"
 
 namespace gfn {
@@ -17,44 +16,20 @@ StatusOr<Needs> ObjectiveNeeds(const RunSettings& settings) {
   return objective->needs();
 }
 
-StatusOr<std::unique_ptr<Policy>> MakePolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
-  StatePolicyOptions heads;
-  heads.learned_backward = config.backward == BackwardKind::kLearned;
-  heads.flow = needs.Has(Need::kLogFlow);
-  if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
-    const RngKey init{seed, RngPurpose::kInit, 0};
-    const MlpOptions options{heads, mlp->width, mlp->depth};
-    if (world.environment->Spec().action == EnvironmentSpec::Action::kContinuous) {
-      return std::unique_ptr<Policy>(
-          std::make_unique<ContinuousPolicy>(*world.environment, world.features, world.num_features, parameters,
-                                             ContinuousPolicyOptions{.mlp = options, .wraps = world.wraps}, init));
-    }
-    return std::unique_ptr<Policy>(
-        std::make_unique<MlpPolicy>(*world.environment, world.features, world.num_features, parameters, options, init));
-  }
-  if (world.enumerable == nullptr) {
-    return InvalidArgument("a tabular policy needs a world that can be listed, which " + world.environment->Spec().name + " is not: " + world.not_enumerable);
-  }
-  return std::unique_ptr<Policy>(std::make_unique<TabularPolicy>(*world.enumerable, world.conditions.ids(), parameters, heads));
-}
-
 class WorldTask : public Task {
  public:
   WorldTask(std::string kind, const WorldSettings& config, const RunSettings& settings, std::unique_ptr<World> world)
       : kind_(std::move(kind)), config_(config), settings_(settings), world_(std::move(world)) {}
 
   Status Init() {
-    RETURN_IF_ERROR(UsesExactMetrics(*world_, config_.metrics).status());
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
-    ASSIGN_OR_RETURN(policy_, MakePolicy(*world_, config_, needs, static_cast<uint64_t>(settings_.seed), parameters_));
-    if (needs.Has(Need::kLogZ)) with_log_z_ = std::make_unique<LogZPolicy>(*policy_, world_->conditions, parameters_, at::Tensor());
+    ASSIGN_OR_RETURN(policy_, MakeWorldPolicy(*world_, config_, needs, static_cast<uint64_t>(settings_.seed), parameters_));
+    ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));
     return OkStatus();
   }
 
   TaskSampler sampler() override {
-    const Policy* policy = policy_.get();
-    if (with_log_z_ != nullptr) policy = with_log_z_.get();
-    return {world_->environment.get(), policy, world_->reward.get(), &world_->conditions, &parameters_, at::kCPU};
+    return {world_->environment.get(), &policy_.trained(), world_->reward.get(), &world_->conditions, &parameters_, at::kCPU};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override { return TrainingData{world_->conditions.ids(), {}}; }
@@ -98,7 +73,7 @@ class WorldTask : public Task {
     for (const ConditionId condition : world_->conditions.ids()) {
       const RngKey key{request.seed, RngPurpose::kSample, static_cast<uint64_t>(world_->conditions.Index(condition))};
       ASSIGN_OR_RETURN(const ScoredSamples samples,
-                       DrawSamples(*world_->environment, *policy_, *world_->reward, condition, request.num, key, request.exploration));
+                       DrawSamples(*world_->environment, policy_.sampler(), *world_->reward, condition, request.num, key, request.exploration));
       const State objects = FinalStates(*world_->environment, samples.batch);
       for (int64_t row = 0; row < request.num; ++row) {
         nlohmann::json line = {{"text", world_->environment->Format(objects, row)},
@@ -112,19 +87,19 @@ class WorldTask : public Task {
     return OkStatus();
   }
 
-  StatusOr<Examination> Examine() override { return ExamineWorld(*world_, *policy_, parameters_, config_.metrics); }
+  StatusOr<Examination> Examine() override { return ExamineWorld(*world_, policy_.sampler(), parameters_, truth_); }
 
  private:
   double Temperature() const { return settings_.train.trainer.reward_temperature.end; }
 
   StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw) const {
     const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
-    return MeasureWorld(*world_, *policy_, config_.metrics, samples > 0 ? samples : settings_.evaluation.samples, Temperature(), key);
+    return MeasureWorld(*world_, truth_, policy_.sampler(), {samples > 0 ? samples : settings_.evaluation.samples, config_.metrics.top_k, Temperature(), key});
   }
 
   StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
     StepMetrics metrics = ToMetrics(measurement);
-    if (with_log_z_ == nullptr) return metrics;
+    if (policy_.with_log_z == nullptr) return metrics;
     const at::Tensor log_z_C = parameters_.Get("log_z").detach().to(at::kDouble);
     metrics.Set("learned_log_z", log_z_C.mean().item<double>());
     double error = 0;
@@ -138,8 +113,8 @@ class WorldTask : public Task {
   RunSettings settings_;
   std::unique_ptr<World> world_;
   ParameterSet parameters_;
-  std::unique_ptr<Policy> policy_;
-  std::unique_ptr<LogZPolicy> with_log_z_;
+  WorldPolicy policy_;
+  std::vector<ExactTruth> truth_;  // of each condition; empty where the world is not listed
 };
 
 class WorldPlan : public TaskPlan {
@@ -169,7 +144,7 @@ class WorldPlan : public TaskPlan {
     lines.push_back({"training", ""});
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
     ParameterSet parameters;
-    RETURN_IF_ERROR(MakePolicy(*world, config_, needs, static_cast<uint64_t>(settings_.seed), parameters).status());
+    RETURN_IF_ERROR(MakeWorldPolicy(*world, config_, needs, static_cast<uint64_t>(settings_.seed), parameters).status());
     lines.push_back({"policy", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, config_.policy)) + ", " +
                                    std::to_string(parameters.num_elements()) + " parameters"});
     lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.rollouts)});
@@ -180,7 +155,7 @@ class WorldPlan : public TaskPlan {
     ASSIGN_OR_RETURN(const std::unique_ptr<World> world, make_());
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
     ParameterSet parameters;
-    RETURN_IF_ERROR(MakePolicy(*world, config_, needs, 1, parameters).status());
+    RETURN_IF_ERROR(MakeWorldPolicy(*world, config_, needs, 1, parameters).status());
     const EnvironmentSpec& spec = world->environment->Spec();
     int64_t width = world->num_features + 2 * (spec.num_actions + spec.num_backward_actions);
     if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config_.policy)) width += 2 * mlp->width * mlp->depth;

@@ -86,6 +86,38 @@ case $part in
     expect_exit 2 "$gfn" estimate "$work/grid" --what mutual_information
     grep -q "not a tree" "$work/err" || fail "mutual information of places in a DAG is not refused"
     ;;
+  world)
+    # A world needs no model: the whole road, killed and resumed.
+    recipe=(configs/hypergrid/tb.yaml --set task.side=4 --set "task.policy={kind: tabular}" --set threads=1 --set train.rollouts=16
+            --set optimizer.learning_rate=0.05 --set train.max_steps=60 --set validation.every_steps=30 --set evaluation.samples=64
+            --set checkpoint.every_steps=5)
+    "$gfn" train "${recipe[@]}" --out "$work/a" >/dev/null
+    grep -q "Probability of every object" "$work/a/report.html" || fail "training does not end with the picture of the distribution"
+    "$gfn" train "${recipe[@]}" --out "$work/b" --set train.max_steps=100000 >/dev/null 2>&1 &
+    pid=$!
+    for _ in $(seq 600); do compgen -G "$work/b/checkpoints/step_*" >/dev/null && break; sleep 0.1; done
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    "$gfn" train "${recipe[@]}" --out "$work/c" --set train.max_steps=30 >/dev/null
+    "$gfn" train "${recipe[@]}" --out "$work/c" --resume >/dev/null
+    cmp "$work/a/metrics.jsonl" "$work/c/metrics.jsonl" || fail "a resumed run has other metrics"
+    "$gfn" describe "$work/b" >"$work/describe"
+    grep -q healthy "$work/describe" || fail "a killed run has no healthy checkpoint"
+    "$gfn" eval "$work/a" --json "$work/eval.json" >"$work/table"
+    grep -q "total variation" "$work/table" || fail "the table lacks the exact distance"
+    grep -q total_variation "$work/eval.json" || fail "the numbers lack the exact distance"
+    "$gfn" sample "$work/a" --num 3 >"$work/samples.jsonl"
+    [ "$(wc -l <"$work/samples.jsonl")" = 3 ] || fail "expected 3 samples"
+    "$gfn" doctor "$work/a" >"$work/doctor"
+    grep -q "all green" "$work/doctor" || fail "doctor is not green"
+    "$gfn" describe configs/hypergrid/tb.yaml >"$work/describe"
+    grep -q "64 states" "$work/describe" || fail "describe does not know the world"
+    expect_exit 2 "$gfn" train "${recipe[@]}" --out "$work/d" --set train.rollouts=0
+    expect_exit 2 "$gfn" train "${recipe[@]}" --out "$work/d" --set "objective={kind: subtb, lambda: 0}"
+    grep -q "objective.lambda" "$work/err" || fail "lambda outside (0, 1] is not named"
+    expect_exit 2 "$gfn" train "${recipe[@]}" --out "$work/d" --set task.metrics.exact=required --set task.metrics.max_states=10
+    grep -q "task.metrics.exact" "$work/err" || fail "exact metrics of a large world are not refused by their key"
+    ;;
   doctor)
     need_model
     "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 | tee "$work/doctor"
