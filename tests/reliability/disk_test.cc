@@ -71,9 +71,11 @@ TEST(Disk, AFullOneEndsTheRunWithAClearErrorAndTheLastCheckpointIntact) {
   EXPECT_TRUE(found->rejected.empty()) << found->rejected[0].reason;
   const int64_t last = found->manifest.step;
   EXPECT_GT(last, 1);
-  for (const CheckpointHealth& health : ListCheckpoints(tiny.checkpoints("small/run")).value())
+  const auto checkpoints = ListCheckpoints(tiny.checkpoints("small/run")).value();
+  for (const CheckpointHealth& health : checkpoints)
     EXPECT_TRUE(health.status.ok()) << health.status;
-  for (const std::string& name : ListFolder(tiny.checkpoints("small/run")).value())
+  const auto names = ListFolder(tiny.checkpoints("small/run")).value();
+  for (const std::string& name : names)
     EXPECT_THAT(name, testing::StartsWith("step_"));
 
   // With room made the run goes on, and its result is that of a run that always had room.

@@ -35,7 +35,8 @@ TEST(Kill, SixStepsStraightEqualThreeAndAKillAndThree) {
     ASSERT_EQ(process.Wait(), -SIGKILL);
   }
   // As if the kill had come at once: what it did after step 3 is gone.
-  for (const std::string& name : ListFolder(tiny.checkpoints("killed")).value()) {
+  const auto names = ListFolder(tiny.checkpoints("killed")).value();
+  for (const std::string& name : names) {
     if (name > "step_000003") {
       ASSERT_TRUE(RemoveAll(tiny.checkpoints("killed") + "/" + name).ok());
     }
@@ -65,7 +66,8 @@ TEST(Kill, TwentyKillsAtRandomMomentsChangeNothing) {
     usleep(static_cast<useconds_t>(UniformInt({7, RngPurpose::kTest, life}, 0, 0, life % 2 == 0 ? 50000 : 700000)));
     process.Signal(SIGKILL);
     ASSERT_EQ(process.Wait(), -SIGKILL) << process.Err();
-    for (const std::string& name : ListFolder(tiny.checkpoints("killed")).value()) {
+    const auto names = ListFolder(tiny.checkpoints("killed")).value();
+    for (const std::string& name : names) {
       in_the_middle_of_writing += name.starts_with("unfinished_") ? 1 : 0;
     }
     const auto found = LatestValidCheckpoint(tiny.checkpoints("killed"));
