@@ -56,7 +56,7 @@ TEST_F(BadInput, KeysAreNamedWithLineColumnAndTheKnownOnes) {
   Edit("prompt: \"{Y} {X}\"", "prompt: \"{X}\"");
   const std::string message = Refused({"optimizer.learning_rate=-1"}, 2);
   EXPECT_THAT(message,
-              AllOf(HasSubstr("unknown key 'rnk'; did you mean 'rank'?"), HasSubstr("known keys: "), HasSubstr("[lora.rank]")));
+              AllOf(HasSubstr("unknown key 'rnk'; did you mean 'rank'?"), HasSubstr("known keys here: "), HasSubstr("[lora.rank]")));
   EXPECT_THAT(message,
               AllOf(HasSubstr("[evaluation.samples]"), HasSubstr("unknown key 'warm_strat'; did you mean 'warm_start'?")));
   EXPECT_THAT(message, HasSubstr("--set optimizer.learning_rate=-1: [optimizer.learning_rate]"));

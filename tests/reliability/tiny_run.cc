@@ -22,8 +22,8 @@ task:
   kind: infill
   prompt: "{Y} {X}"
   data: {train: stories.jsonl, validation: stories.jsonl, test: stories.jsonl}
-  support: {min_len: 1, max_len: 5}
-  simulation: {attempts: 288}
+  support: {min_len: 1, max_len: 5, stop: [".", "!", "?", ","]}
+  simulation: {attempts: 1920}
 lora: {rank: 2}
 objective: {kind: modified_subtb}
 warm_start: {kind: maximum_likelihood}
