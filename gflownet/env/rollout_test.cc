@@ -124,8 +124,9 @@ class GridWithATrap : public Hypergrid {
   using Hypergrid::Hypergrid;
   Support ForwardSupport(const State& state) const override {
     Support support = Hypergrid::ForwardSupport(state);
-    const at::Tensor trapped_B = Position(state).eq(config().side - 1).all(1);
-    support.mask_BA = support.mask_BA.logical_and(trapped_B.logical_not().unsqueeze(1));
+    const at::Tensor free_B = Position(state).eq(config().side - 1).all(1).logical_not();
+    support.mask_BA = support.mask_BA.logical_and(free_B.unsqueeze(1));
+    support.stop_legal_B = support.stop_legal_B.defined() ? support.stop_legal_B.logical_and(free_B) : free_B;
     return support;
   }
 };
