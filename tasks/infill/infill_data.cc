@@ -141,7 +141,9 @@ std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceS
 std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop) {
   std::vector<int32_t> tokens = inner;
   tokens.push_back(static_cast<int32_t>(stop));
-  const std::string text = tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
+  std::string text = tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
+  // Tokens of single bytes need not make characters; JSON and people get U+FFFD in their place.
+  while (const auto at = FindInvalidUtf8(text)) text.replace(*at, 1, "\uFFFD");
   return text.starts_with(' ') ? text.substr(1) : text;
 }
 
