@@ -41,7 +41,7 @@ TEST(Entropy, OfADagIsEnclosed) {
   const Sampler sampler{.environment = &grid, .policy = &table.policy(), .reward = &reward};
   const double truth = ExactEntropy(ExactLogTerminating(grid, table.policy(), Unconditional()));
   double last_gap = INFINITY;
-  for (const int64_t num_backward : {1, 16}) {
+  for (const int64_t num_backward : {1, 64}) {
     const auto estimate = EstimateEntropy(sampler, {}, {}, num_backward, {.num_samples = 1000});
     ASSERT_TRUE(estimate.ok()) << Message(estimate.status());
     const double gap = estimate->high.mean - estimate->low.mean;
