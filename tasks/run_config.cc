@@ -10,6 +10,7 @@ bool UsesLanguageModel(const TaskConfig& task) {
   return std::visit([]<class T>(const T&) { return T::kUsesLanguageModel; }, task);
 }
 
+// Fills in the defaults that depend on the task.
 RunConfig Completed(RunConfig config) {
   if (UsesLanguageModel(config.task) && !config.lora) config.lora.emplace();
   return config;

@@ -35,6 +35,16 @@ TEST(RunConfig, AllMistakesAtOnceWithTheirPlaces) {
   EXPECT_NE(message.find("unknown key 'rnk'; did you mean 'rank'?"), std::string::npos) << message;
 }
 
+TEST(RunConfig, DefaultsThatDependOnTheTaskAreFilledIn) {
+  const auto infill = ReadRunConfigText("model: {path: m.gguf}\ntask: {kind: infill, data: {train: t.jsonl}}\n", "a.yaml");
+  ASSERT_TRUE(infill.ok()) << infill.status();
+  EXPECT_TRUE(infill->lora.has_value());
+  const auto world = ReadRunConfigText("task: {kind: subset}\n", "b.yaml");
+  ASSERT_TRUE(world.ok()) << world.status();
+  EXPECT_FALSE(world->model.has_value() || world->lora.has_value());
+  EXPECT_EQ(TaskKind(*world), "subset");
+}
+
 TEST(RunConfig, TheReferenceIsCurrent) {
   const auto text = ReadFile(JoinPath(GFN_SOURCE_DIR, "docs/config.md"));
   ASSERT_TRUE(text.ok()) << text.status();

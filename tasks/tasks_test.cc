@@ -1,15 +1,13 @@
-// The composition root: every recipe of the project parses, and a sampler goes out as a folder and comes in again.
+// A sampler on a language model goes out as a folder and comes in again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "gflownet/base/config_reader.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/test_folder.h"
 #include "tasks/infill/infill_parts.h"
-#include "tasks/run_config.h"
 
 namespace gfn {
 namespace {
@@ -17,17 +15,6 @@ namespace {
 using testing::HasSubstr;
 
 const std::string kStories = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/";
-
-TEST(Recipes, EveryOneParses) {
-  int64_t num_recipes = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GFN_SOURCE_DIR) + "/configs")) {
-    if (entry.path().extension() != ".yaml") continue;
-    const auto config = ReadConfigFile<RunConfig>(entry.path().string());
-    EXPECT_TRUE(config.ok()) << config.status();
-    ++num_recipes;
-  }
-  EXPECT_GE(num_recipes, 1);
-}
 
 class OnStories : public testing::Test {
  protected:
