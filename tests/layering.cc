@@ -143,7 +143,8 @@ const std::vector<Layer>& Layers() {
   static const std::vector<Layer> layers = [] {
     const Names base = {"gflownet/base"}, tensor = base + Names{"gflownet/kernels", "gflownet/tensor"},
                 train = tensor + Names{"gflownet/train"}, core = train + Names{"gflownet/core"},
-                files = tensor + Names{"llm/format"}, model = files + Names{"llm/kernels"},
+                tensor_only = base + Names{"gflownet/tensor"},  // what the language model's engine needs of gflownet
+                files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"},
                 lora = model + Names{"llm/model"}, generate = lora + Names{"llm/lora", "llm/tokenizer"},
                 engine = generate + Names{"llm/generate", "llm/metrics"};
     const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn", "report"};
@@ -158,7 +159,7 @@ const std::vector<Layer>& Layers() {
         {"gflownet/estimate", core + Names{"gflownet/env"}},
         {"report", base, false},
         {"llm/metrics", base, false},
-        {"llm/format", tensor},
+        {"llm/format", tensor_only},
         {"llm/tokenizer", base + Names{"llm/format"}, false},
         {"llm/kernels", base},
         {"llm/model", model},
