@@ -24,7 +24,7 @@ class FastMlp::Session : public RolloutSession, public WholeRollout {
   void Keep(const at::Tensor& rows_M) override { steps_->Keep(rows_M); }
   std::optional<StatusOr<TrajectoryBatch>> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
     for (const RolloutRow& row : rows_B) {
-      if (!row.exploration.IsOnPolicy()) return std::nullopt;
+      if (!row.exploration.IsOnPolicy() || !row.prefix.empty()) return std::nullopt;
     }
     return mlp_.Sample(rows_B, key);
   }

@@ -150,6 +150,16 @@ TEST(FastMlp, ExplorationGoesStepByStep) {
   EXPECT_TRUE(fast->actions_BT.equal(slow->actions_BT));
 }
 
+TEST(FastMlp, ATrajectoryBeginsWithItsPrefix) {
+  const Hypergrid world({.dimensions = 2, .side = 5});
+  const Twins twins(world, {.dtype = at::kFloat});
+  std::vector<RolloutRow> rows = RolloutRows({ConditionId{1}}, 16);
+  for (RolloutRow& row : rows) row.prefix = {1, 0, 1};
+  const auto batch = Rollout(world, *twins.fast, rows, kKey);
+  ASSERT_TRUE(batch.ok());
+  EXPECT_TRUE(batch->actions_BT.slice(1, 0, 3).equal(at::tensor({1, 0, 1}, at::kLong).expand({16, 3})));
+}
+
 TEST(FastMlp, AGraphGoesBackOnce) {
   const Hypergrid grid({.dimensions = 2, .side = 4});
   const Twins twins(grid, {.learned_backward = true, .flow = false, .dtype = at::kFloat});
