@@ -53,6 +53,14 @@ TEST(LinePlot, NothingToDrawIsSaid) {
   Checked(Draw(BarChart{}, {}));
 }
 
+TEST(LinePlot, LessThanADecadeOnALogarithmicAxis) {
+  for (const auto& [low, high] : {std::pair{0.148, 0.861}, {0.02, 0.19}, {1.0, 1.5}, {3e-9, 8e-9}}) {
+    SCOPED_TRACE(low);
+    Checked(Draw(LineChart{.y = {"", true}, .series = {{.x = {0, 600}, .y = {high, low}}}}, {}));
+    Checked(Draw(LineChart{.y = {"", true}, .series = {{.x = {0, 600}, .y = {high, low}}}}, {404, 300}));
+  }
+}
+
 TEST(LinePlot, DegenerateData) {
   Checked(Draw(LineChart{.series = {{.x = {5}, .y = {3}, .low = {2}, .high = {4}}}}, {}));
   Checked(Draw(LineChart{.series = {{.x = {1, 2, 3}, .y = {7, 7, 7}}}}, {}));

@@ -90,8 +90,9 @@ std::vector<std::pair<int, int>> LogTicks(const Range& range, int max_ticks) {
 void PlaceLogTicks(const ScaleOptions& options, Scale* scale) {
   const auto ticks = LogTicks(scale->range, options.max_ticks);
   if (ticks.size() < 3 && scale->range.high < 10 * scale->range.low) {  // less than a decade: 1, 2, 5 are too few
-    PlaceLinearTicks(StepAtLeast((scale->range.high - scale->range.low) / std::max(1, options.max_ticks)), options,
-                     scale);
+    ScaleOptions inside = options;
+    inside.round_ends = false;  // a rounded end may be 0
+    PlaceLinearTicks(StepAtLeast((scale->range.high - scale->range.low) / std::max(1, options.max_ticks)), inside, scale);
     return;
   }
   const bool plain = scale->range.low > 0.9e-3 && scale->range.high < 1.1e5;
