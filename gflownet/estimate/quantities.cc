@@ -9,16 +9,29 @@
 namespace gfn {
 namespace {
 
-// What enumeration adds, for a listed world and a policy of its states.
+// Trajectories up to which log q is summed over all of them, for policies that are not plain functions of the state.
+constexpr int64_t kMaxTrajectories = int64_t{1} << 16;
+
+// What enumeration adds, for a listed world.
 struct Truth {
   const EnumerableEnvironment* environment = nullptr;
-  const StatePolicy* policy = nullptr;  // may be null: then nothing of the policy is exact
+  const Policy* policy = nullptr;
   StateGraph graph;
   at::Tensor log_r_X;  // log R / T
   int64_t state = 0;   // of the path
   BelowFunction below;
 
-  at::Tensor LogQ(ConditionId condition) const { return graph.LogTerminating(ExactLogPf(*environment, *policy, condition)); }
+  // log q of every object; nothing where only trajectories could tell (the policy is a decorator, as of a learned log Z) and
+  // there are too many.
+  std::optional<at::Tensor> LogQ(ConditionId condition) const {
+    if (const auto* of_states = dynamic_cast<const StatePolicy*>(policy)) {
+      return graph.LogTerminating(ExactLogPf(*environment, *of_states, condition));
+    }
+    const auto all = EnumerateTrajectories(*environment, condition, kMaxTrajectories);
+    if (!all.ok()) return std::nullopt;
+    const at::Tensor object_B = environment->ObjectIndex(FinalStates(*environment, *all));
+    return at::zeros({graph.num_objects()}, at::kDouble).index_add(0, object_B, LogProbOfTrajectories(*policy, *all).exp()).log();
+  }
 };
 
 StatusOr<std::optional<Truth>> FindTruth(const Sampler& sampler, const EstimandRequest& request) {
@@ -31,8 +44,8 @@ StatusOr<std::optional<Truth>> FindTruth(const Sampler& sampler, const EstimandR
   for (const int64_t action : request.path) state = environment->Step(state, at::tensor(std::vector<int64_t>{action}, at::kLong));
   const int64_t index = environment->StateIndex(state).item<int64_t>();
   BelowFunction below = BelowState(*environment, ReachedFrom(graph, index));
-  return std::optional<Truth>(Truth{environment, dynamic_cast<const StatePolicy*>(sampler.policy), std::move(graph),
-                                    log_reward_X / sampler.temperature, index, std::move(below)});
+  return std::optional<Truth>(
+      Truth{environment, sampler.policy, std::move(graph), log_reward_X / sampler.temperature, index, std::move(below)});
 }
 
 Interval Negated(const Interval& interval) {
@@ -55,7 +68,7 @@ StatusOr<std::vector<Quantity>> Flow(const std::string& name, const Sampler& sam
                                      const std::optional<Truth>& truth) {
   ASSIGN_OR_RETURN(const LogZEstimate estimate, EstimateLogFlow(sampler, request.path, request.options));
   std::optional<double> exact;
-  if (truth && truth->policy != nullptr) {
+  if (truth) {
     const at::Tensor log_pb_E = ExactLogPb(*truth->environment, *truth->policy, truth->graph, sampler.condition);
     exact = ExactLogFlow(truth->graph, log_pb_E, truth->log_r_X)[truth->state].item<double>();
   }
@@ -78,7 +91,9 @@ StatusOr<std::vector<Quantity>> Entropy(const Sampler& sampler, const EstimandRe
   ASSIGN_OR_RETURN(const EntropyEstimate estimate, EstimateEntropy(sampler, request.path, truth ? truth->below : BelowFunction(),
                                                                    request.num_backward, request.options));
   std::optional<double> exact;
-  if (truth && truth->policy != nullptr && request.path.empty()) exact = ExactEntropy(truth->LogQ(sampler.condition));
+  if (truth && request.path.empty()) {
+    if (const auto log_q_X = truth->LogQ(sampler.condition)) exact = ExactEntropy(*log_q_X);
+  }
   if (sampler.environment->Spec().is_tree) return std::vector<Quantity>{{"entropy", estimate.low, exact, {}}};
   return std::vector<Quantity>{{"entropy_lower", estimate.low, exact, {}}, {"entropy_upper", estimate.high, exact, {}}};
 }
@@ -90,7 +105,7 @@ StatusOr<std::vector<Quantity>> Marginal(const Sampler& sampler, const EstimandR
   const at::Tensor below_X = ReachedFrom(truth->graph, truth->state).slice(0, truth->graph.num_states()).to(at::kDouble);
   const double of_target = (truth->log_r_X.softmax(0) * below_X).sum().item<double>();
   std::optional<double> of_sampler;
-  if (truth->policy != nullptr) of_sampler = (truth->LogQ(sampler.condition).exp() * below_X).sum().item<double>();
+  if (const auto log_q_X = truth->LogQ(sampler.condition)) of_sampler = (log_q_X->exp() * below_X).sum().item<double>();
   return std::vector<Quantity>{{"marginal_counted", estimate.counted, of_sampler, {}},
                                {"marginal_weighted", estimate.weighted, of_target, {}},
                                {"marginal_by_flow", estimate.by_flow, of_target, estimate.ess}};
@@ -123,9 +138,11 @@ StatusOr<std::vector<Quantity>> MutualInformation(const Sampler& sampler, const 
   const Interval estimate =
       EstimateMutualInformation(values(request.places[0]), values(request.places[1]), request.options.confidence);
   std::optional<double> exact;
-  if (truth && truth->policy != nullptr && request.path.empty()) {
+  if (truth && request.path.empty()) {
     ASSIGN_OR_RETURN(const TrajectoryBatch all, truth->graph.OneTrajectoryEach(*truth->environment));
-    exact = ExactMutualInformation(truth->LogQ(sampler.condition), part(all, request.places[0]), part(all, request.places[1]));
+    if (const auto log_q_X = truth->LogQ(sampler.condition)) {
+      exact = ExactMutualInformation(*log_q_X, part(all, request.places[0]), part(all, request.places[1]));
+    }
   }
   return std::vector<Quantity>{{"mutual_information", estimate, exact, {}}};
 }
@@ -134,15 +151,18 @@ StatusOr<std::vector<Quantity>> ConditionInformation(const Sampler& sampler, con
                                                      const std::optional<Truth>& truth) {
   ASSIGN_OR_RETURN(const Interval estimate, EstimateConditionInformation(sampler, request.conditions, request.options));
   std::optional<double> exact;
-  if (truth && truth->policy != nullptr) {
+  if (truth) {
     at::Tensor mixture_X = at::zeros({truth->graph.num_objects()}, at::kDouble);
     double conditional = 0;
+    bool is_known = true;
     for (const ConditionId condition : request.conditions) {
-      const at::Tensor log_q_X = truth->LogQ(condition);
-      mixture_X += log_q_X.exp();
-      conditional += ExactEntropy(log_q_X) / static_cast<double>(request.conditions.size());
+      const auto log_q_X = truth->LogQ(condition);
+      is_known = is_known && log_q_X.has_value();
+      if (!is_known) break;
+      mixture_X += log_q_X->exp();
+      conditional += ExactEntropy(*log_q_X) / static_cast<double>(request.conditions.size());
     }
-    exact = ExactEntropy(mixture_X.log()) - conditional;
+    if (is_known) exact = ExactEntropy(mixture_X.log()) - conditional;
   }
   return std::vector<Quantity>{{"condition_information", estimate, exact, {}}};
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "gflownet/core/log_z.h"
 #include "gflownet/env/hypergrid.h"
 #include "gflownet/env/prefix_tree.h"
 #include "gflownet/estimate/estimate_test_worlds.h"
@@ -66,6 +67,21 @@ TEST(Quantities, OnATree) {
   request.places = {0, 9};
   EXPECT_NE(Message(Estimate(Estimand::kMutualInformation, sampler, request).status()).find("place 9 is not one of 0 .. 3"),
             std::string::npos);
+}
+
+// A learned log Z around the policy of states, as runs have it, hides nothing.
+TEST(Quantities, OfADecoratedPolicy) {
+  const Hypergrid grid({.dimensions = 2, .side = 4});
+  const HypergridReward reward(grid, {.r0 = 0.3});
+  const RandomTable table(grid, kNone, 1);
+  ConditionTable conditions;
+  ASSERT_TRUE(conditions.Insert("").ok());
+  ParameterSet parameters;
+  const LogZPolicy policy(table.policy(), conditions, parameters, at::Tensor());
+  const Sampler sampler{.environment = &grid, .policy = &policy, .reward = &reward};
+  const EstimandRequest request{.path = {1, 0}, .options = {.num_samples = 3000}};
+  ExpectExact(Estimand::kFlow, sampler, request, 1);
+  ExpectExact(Estimand::kMarginal, sampler, request, 3);
 }
 
 TEST(Quantities, BelowIsRefusedInADagThatIsNotListed) {

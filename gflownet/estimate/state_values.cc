@@ -6,7 +6,7 @@
 
 namespace gfn {
 
-at::Tensor ExactLogPb(const EnumerableEnvironment& environment, const StatePolicy& policy, const StateGraph& graph,
+at::Tensor ExactLogPb(const EnumerableEnvironment& environment, const Policy& policy, const StateGraph& graph,
                       ConditionId condition) {
   const at::NoGradGuard no_grad;
   GFN_CHECK(!environment.Spec().is_stochastic) << environment.Spec().name << " is stochastic";
@@ -14,8 +14,8 @@ at::Tensor ExactLogPb(const EnumerableEnvironment& environment, const StatePolic
   const int64_t num_states = graph.num_states();
   auto log_probs = [&](const State& state) {
     const Support support = environment.BackwardSupport(state);
-    const at::Tensor logits = policy.HasLearnedBackward() ? policy.Evaluate(state).backward_logits_BA
-                                                          : at::zeros({state.batch_size(), support.num_actions}, at::kDouble);
+    at::Tensor logits = policy.BackwardLogits(state);
+    if (!logits.defined()) logits = at::zeros({state.batch_size(), support.num_actions}, at::kDouble);
     return support.LogProbs(logits).to(at::kDouble);
   };
   const at::Tensor log_pb = at::cat({log_probs(environment.StatesAt(at::arange(num_states, at::kLong), condition)),

@@ -14,13 +14,13 @@
 
 #include <cstdint>
 
-#include "gflownet/core/state_policy.h"
+#include "gflownet/core/policy.h"
 #include "gflownet/env/state_graph.h"
 
 namespace gfn {
 
 // log P_B of every edge: the policy's, or uniform over the parents where it learns none. float64 [E]; for deterministic worlds.
-at::Tensor ExactLogPb(const EnumerableEnvironment& environment, const StatePolicy& policy, const StateGraph& graph,
+at::Tensor ExactLogPb(const EnumerableEnvironment& environment, const Policy& policy, const StateGraph& graph,
                       ConditionId condition);
 
 // log F of every node, given log R / T of the objects. float64 [N + X]
