@@ -18,6 +18,7 @@ Status Estimate(const EstimateCommand& command);
 Status Doctor(const DoctorCommand& command);
 Status Describe(const DescribeCommand& command);
 Status DescribeRun(const std::string& path);
+void PrintField(const std::string& key, const std::string& value);  // a line of a description, on standard output
 Status Bench(const BenchCommand& command);
 Status BenchCore(const BenchCommand& command);  // its part for the small worlds
 Status MakeReport(const ReportCommand& command);

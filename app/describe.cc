@@ -13,16 +13,12 @@
 namespace gfn {
 namespace {
 
-void Line(const std::string& key, const std::string& value) {
-  std::cout << "  " << key << std::string(key.size() < 24 ? 24 - key.size() : 1, ' ') << value << "\n";
-}
-
 Status DescribeModel(const std::string& path) {
   ASSIGN_OR_RETURN(const auto source, OpenModel(path));
   std::cout << "model " << path << " (" << source->format() << ", " << source->stored_type() << ")\n";
-  for (const auto& [key, value] : DescribeModelConfig(source->config())) Line(key, value);
+  for (const auto& [key, value] : DescribeModelConfig(source->config())) PrintField(key, value);
   ASSIGN_OR_RETURN(const uint64_t hash, source->weight_hash());
-  Line("weight hash", DigestToHex(hash));
+  PrintField("weight hash", DigestToHex(hash));
   return OkStatus();
 }
 
@@ -35,18 +31,22 @@ Status DescribeConfig(const DescribeCommand& command) {
     if (value.empty()) {
       std::cout << key << "\n";
     } else {
-      Line(key, value);
+      PrintField(key, value);
     }
   }
   if (const auto memory = plan->EstimateMemory(); memory.ok()) {
-    Line("memory, estimated", MemoryText(*memory));
-    Line("memory here", FormatBytes(ReadMemoryLimits().Available()) + " available");
+    PrintField("memory, estimated", MemoryText(*memory));
+    PrintField("memory here", FormatBytes(ReadMemoryLimits().Available()) + " available");
   }
   std::cout << "every key\n" << WriteConfig(config);
   return OkStatus();
 }
 
 }  // namespace
+
+void PrintField(const std::string& key, const std::string& value) {
+  std::cout << "  " << key << std::string(key.size() < 24 ? 24 - key.size() : 1, ' ') << value << "\n";
+}
 
 Status Describe(const DescribeCommand& command) {
   if (command.keys) {

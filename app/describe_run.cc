@@ -13,10 +13,6 @@
 namespace gfn {
 namespace {
 
-void Line(const std::string& key, const std::string& value) {
-  std::cout << "  " << key << std::string(key.size() < 24 ? 24 - key.size() : 1, ' ') << value << "\n";
-}
-
 std::string MetricsText(const StepMetrics& metrics) {
   std::string text;
   for (const auto& [name, value] : metrics.values()) text += name + " " + FormatShort(value) + "  ";
@@ -25,14 +21,14 @@ std::string MetricsText(const StepMetrics& metrics) {
 
 // The last line of each kind. A line that a killed process left half-written, or a damaged file, ends the list with the reason.
 void DescribeMetrics(const std::string& path) {
-  if (!FileExists(path)) return Line("metrics", "none yet");
+  if (!FileExists(path)) return PrintField("metrics", "none yet");
   const StatusOr<std::vector<MetricsLine>> lines = ReadMetrics(path);
-  if (!lines.ok()) return Line("metrics", Message(lines.status()) + " (a resumed run writes it again from its checkpoint on)");
-  Line("steps", lines->empty() ? "0" : std::to_string(lines->back().step));
+  if (!lines.ok()) return PrintField("metrics", Message(lines.status()) + " (a resumed run writes it again from its checkpoint on)");
+  PrintField("steps", lines->empty() ? "0" : std::to_string(lines->back().step));
   for (const char* kind : {"train", "eval"}) {
     for (auto line = lines->rbegin(); line != lines->rend(); ++line) {
       if (line->kind != kind) continue;
-      Line(kind == std::string("eval") ? "last evaluation" : "last step",
+      PrintField(kind == std::string("eval") ? "last evaluation" : "last step",
            "step " + std::to_string(line->step) + ": " + MetricsText(line->metrics));
       break;
     }
@@ -73,17 +69,17 @@ Status DescribeCheckpoints(const std::string& path) {
   ASSIGN_OR_RETURN(const std::vector<CheckpointHealth> checkpoints, ListCheckpoints(path));
   std::cout << "checkpoints\n";
   for (const CheckpointHealth& health : checkpoints) {
-    Line("step " + std::to_string(health.step), FormatBytes(health.bytes) + (health.is_best ? ", best" : "") + ", " +
+    PrintField("step " + std::to_string(health.step), FormatBytes(health.bytes) + (health.is_best ? ", best" : "") + ", " +
                                                     (health.status.ok() ? "healthy" : Message(health.status)));
   }
-  if (checkpoints.empty()) Line("none", "");
+  if (checkpoints.empty()) PrintField("none", "");
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path));
   for (const std::string& name : names) {
-    if (name.starts_with("rejected_")) Line(name, "found damaged by a resumed run");
-    if (name.starts_with("unfinished_")) Line(name, "being written, or left by a process that was killed");
+    if (name.starts_with("rejected_")) PrintField(name, "found damaged by a resumed run");
+    if (name.starts_with("unfinished_")) PrintField(name, "being written, or left by a process that was killed");
   }
   if (const auto latest = LatestValidCheckpoint(path); latest.ok()) {
-    for (const auto& [name, value] : latest->manifest.identity) Line("trained on, " + name, value);
+    for (const auto& [name, value] : latest->manifest.identity) PrintField("trained on, " + name, value);
   }
   return OkStatus();
 }
@@ -93,12 +89,12 @@ Status DescribeCheckpoints(const std::string& path) {
 Status DescribeRun(const std::string& path) {
   const RunPaths paths{path};
   std::cout << "run " << path << "\n";
-  Line("lock", DescribeLock(paths.lock()));
+  PrintField("lock", DescribeLock(paths.lock()));
   DescribeMetrics(paths.metrics());
   if (FolderExists(paths.checkpoints())) RETURN_IF_ERROR(DescribeCheckpoints(paths.checkpoints()));
   DescribeHistory(paths.history());
   std::cout << "adapter\n";
-  Line("exported", FolderExists(paths.adapter()) ? paths.adapter() : "not yet");
+  PrintField("exported", FolderExists(paths.adapter()) ? paths.adapter() : "not yet");
   ASSIGN_OR_RETURN(const std::string config, ReadFile(paths.config()));
   std::cout << "every key\n" << config;
   return OkStatus();

@@ -1,12 +1,19 @@
 # gfn_library(NAME SRCS a.cc b.cc [DEPS x y] [TORCH])   a static library, alias gfn::NAME
-# gfn_test(NAME SRCS a_test.cc [DEPS x y] [TORCH] [LABELS unit] [TIMEOUT s])   one binary; every TEST in it becomes a ctest entry
+# gfn_test(NAME SRCS a_test.cc [DEPS x y] [TORCH] [LABELS unit] [TIMEOUT s])   one binary; every test suite in it becomes a ctest entry
+#
+# GFN_UNITY compiles the files of a library several at a time: a file that sees LibTorch costs four seconds before its first own line,
+# most of them for templates that the precompiled header left to be instantiated again in every compilation. So names in the anonymous
+# namespaces of one library differ from each other. The dev preset has it off: a change then rebuilds one file.
 #
 # TORCH: the sources see LibTorch through the one shared precompiled header. Libraries without it must not include any
 # torch or ATen header (gflownet/base, report, the command line): tests/layering_test checks it.
 
+option(GFN_UNITY "Compile the files of a library several at a time" ON)
+
 function(_gfn_flags target torch)
   target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_compile_options(${target} PRIVATE -Wall -Wextra -Werror)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${GFN_UNITY} UNITY_BUILD_BATCH_SIZE 7)
   if(torch)
     target_link_libraries(${target} PUBLIC LibTorch::cpu)
     if(NOT target STREQUAL "gfn_pch")
@@ -43,6 +50,15 @@ function(gfn_test name)
   target_compile_definitions(${name} PRIVATE
     GFN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" GFN_SHARED_DIR="${CMAKE_SOURCE_DIR}/../shared" GFN_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_dependencies(gfn_tests ${name})
-  # Discovery runs when ctest does, so that a build never has to start the binaries.
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+  # ctest starts the long ones first.
+  set(cost 1)
+  if("exact" IN_LIST A_LABELS OR "reliability" IN_LIST A_LABELS)
+    set(cost 100)
+  endif()
+  # ctest asks the binaries for their tests, so that a build never has to start them.
+  set(entries "${CMAKE_CURRENT_BINARY_DIR}/${name}_entries.cmake")
+  file(GENERATE OUTPUT "${entries}" CONTENT "include([==[${CMAKE_SOURCE_DIR}/cmake/add_suites.cmake]==])
+gfn_add_suites([==[$<TARGET_FILE:${name}>]==] [==[${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake]==] [==[${A_LABELS}]==] ${A_TIMEOUT} ${cost})
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${entries}")
 endfunction()

@@ -1,9 +1,8 @@
-// The one precompiled header of every source file that uses LibTorch (torch/torch.h alone costs 12 s a file).
+// The one precompiled header of every source file that uses LibTorch (torch/torch.h alone costs 12 s a file). What few files need,
+// custom autograd functions above all, they include themselves: here it would cost every compilation two seconds of templates.
 #pragma once
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/grad_mode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

@@ -11,7 +11,7 @@
 namespace gfn::report {
 namespace {
 
-constexpr double kFont = 12, kBarHeight = 14, kBarGap = 3, kCategoryGap = 14;
+constexpr double kBarHeight = 14, kBarGap = 3, kCategoryGap = 14;
 constexpr double kTopRow = 20;  // labels of the marks
 constexpr double kBottom = 40;  // ticks and axis label
 
@@ -43,7 +43,7 @@ ValueFormat ChooseFormat(const BarChart& chart, int exponent) {
 }
 
 // Where everything of one chart stands.
-struct Layout {
+struct BarLayout {
   Scale scale;
   ValueFormat values;
   double left, width, category_height, label_row, first_row, bottom;
@@ -51,16 +51,16 @@ struct Layout {
   double X(double value) const { return left + std::clamp(scale.Fraction(value), 0.0, 1.0) * width; }
 };
 
-Layout LayOut(const BarChart& chart, const PlotSize& size, const Range& range) {
-  Layout layout;
+BarLayout LayOutBars(const BarChart& chart, const PlotSize& size, const Range& range) {
+  BarLayout layout;
   const bool bars = chart.style == BarChart::Style::kBar;
   ScaleOptions options = {.round_ends = true, .padding = bars ? 0 : 0.03};
   layout.values = ChooseFormat(chart, MakeScale(range, options).exponent);
   double label_width = 0, value_width = 0;
-  for (const std::string& category : chart.categories) label_width = std::max(label_width, TextPixels(category, kFont));
+  for (const std::string& category : chart.categories) label_width = std::max(label_width, TextPixels(category, kFontPixels));
   for (const BarGroup& group : chart.groups) {
     for (const Interval& value : group.values) {
-      value_width = std::max(value_width, TextPixels(layout.values.Text(value), kFont));
+      value_width = std::max(value_width, TextPixels(layout.values.Text(value), kFontPixels));
     }
   }
   const bool labels_beside = label_width <= 0.3 * size.width;  // else each on a row of its own above its bars
@@ -98,7 +98,7 @@ Range MeasureBars(const BarChart& chart, Drawing* drawing) {
   return x.Result();
 }
 
-void DrawAxis(const BarChart& chart, const Layout& layout, Markup* svg) {
+void DrawAxis(const BarChart& chart, const BarLayout& layout, Markup* svg) {
   for (const Tick& tick : layout.scale.ticks) {
     const std::string x = Px(layout.X(tick.value));
     svg->Leaf("line",
@@ -112,7 +112,7 @@ void DrawAxis(const BarChart& chart, const Layout& layout, Markup* svg) {
   double free_from = -1e9;  // labels that would cover their neighbour's are left out, their lines stay
   for (const Mark& mark : chart.x_marks) {
     if (!IsDrawable(mark.value, false)) continue;
-    const double x = layout.X(mark.value), half = TextPixels(mark.label, kFont) / 2;
+    const double x = layout.X(mark.value), half = TextPixels(mark.label, kFontPixels) / 2;
     svg->Leaf("line",
               {{"x1", Px(x)}, {"y1", Px(kTopRow - 4)}, {"x2", Px(x)}, {"y2", Px(layout.bottom)}, {"class", "mark"}});
     if (x - half < free_from) continue;
@@ -121,7 +121,7 @@ void DrawAxis(const BarChart& chart, const Layout& layout, Markup* svg) {
   }
 }
 
-void DrawValue(const Interval& value, double y, BarChart::Style style, const Layout& layout, const std::string& hue,
+void DrawValue(const Interval& value, double y, BarChart::Style style, const BarLayout& layout, const std::string& hue,
                Markup* svg) {
   const double middle = y + kBarHeight / 2, x = layout.X(value.mean);
   if (style == BarChart::Style::kBar) {
@@ -151,7 +151,7 @@ void DrawValue(const Interval& value, double y, BarChart::Style style, const Lay
 Drawing Draw(const BarChart& chart, const PlotSize& size) {
   GFN_CHECK(!chart.x.log_scale) << "bars start at zero: give a linear axis";
   Drawing drawing;
-  const Layout layout = LayOut(chart, size, MeasureBars(chart, &drawing));
+  const BarLayout layout = LayOutBars(chart, size, MeasureBars(chart, &drawing));
   Markup* svg = &drawing.svg;
   svg->Open("svg", {{"viewBox", "0 0 " + Px(size.width) + " " + Px(layout.bottom + kBottom)},
                     {"class", "plot"},

@@ -7,7 +7,7 @@
 namespace gfn::report {
 namespace {
 
-constexpr PlotSize kWide = {820, 340}, kNarrow = {360, 270}, kHalf = {404, 300};
+constexpr PlotSize kWideSize = {820, 340}, kNarrow = {360, 270}, kHalf = {404, 300};
 
 void AppendLegend(const std::vector<LegendEntry>& legend, Markup* html) {
   using Swatch = LegendEntry::Swatch;
@@ -64,7 +64,7 @@ Markup RenderFigure(const Figure& figure) {
   const auto draw = [&](const PlotSize& size) {
     return std::visit([&](const auto& chart) { return Draw(chart, size); }, figure.chart);
   };
-  const Drawing drawing = draw(figure.half_width ? kHalf : kWide);
+  const Drawing drawing = draw(figure.half_width ? kHalf : kWideSize);
   Markup html;
   html.Open("figure", {{"class", figure.half_width ? "half" : "full"}});
   if (!figure.title.empty()) html.Element("p", {{"class", "title"}}, figure.title);

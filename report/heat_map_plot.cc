@@ -18,13 +18,13 @@ constexpr double kScaleLabels = 58;    // and its numbers
 constexpr double kLargestCell = 40, kLargestPanel = 340;
 constexpr int64_t kMostTitles = 1200;  // cells with a text of their own when the pointer rests on them
 
-struct Layout {
+struct MapLayout {
   double left = 0, cell_width = 0, cell_height = 0, panel_width = 0, panel_height = 0, bottom = 0;
   double PanelLeft(size_t panel) const { return left + static_cast<double>(panel) * (panel_width + kGap); }
 };
 
-Layout LayOut(const HeatMap& map, const PlotSize& size) {
-  Layout layout;
+MapLayout LayOutMap(const HeatMap& map, const PlotSize& size) {
+  MapLayout layout;
   layout.left = map.y.label.empty() ? 22 : 40;
   const double panels = static_cast<double>(map.panels.size()), columns = static_cast<double>(map.num_columns), rows = static_cast<double>(map.num_rows);
   const double room = size.width - layout.left - kScaleLabels - kScaleWidth - panels * kGap;
@@ -51,7 +51,7 @@ void DrawCell(double x, double y, double width, double height, int shade, const 
 }
 
 // Cells of one shade that stand beside each other are one rectangle, unless each has a text of its own.
-void DrawCells(const HeatMap& map, size_t p, const Layout& layout, const Range& range, Markup* svg) {
+void DrawCells(const HeatMap& map, size_t p, const MapLayout& layout, const Range& range, Markup* svg) {
   const HeatPanel& panel = map.panels[p];
   const bool has_titles = map.num_rows * map.num_columns <= kMostTitles;
   svg->Open("g", {{"class", "cells " + HueClass(map.hue, 0)}});
@@ -73,7 +73,7 @@ void DrawCells(const HeatMap& map, size_t p, const Layout& layout, const Range& 
   svg->Close();
 }
 
-void DrawPanelFrame(const HeatMap& map, size_t p, const Layout& layout, Markup* svg) {
+void DrawPanelFrame(const HeatMap& map, size_t p, const MapLayout& layout, Markup* svg) {
   const double left = layout.PanelLeft(p), middle = left + layout.panel_width / 2, bottom = kTop + layout.panel_height;
   svg->Element("text", {{"x", Px(middle)}, {"y", Px(kTop - 9)}, {"class", "marklabel mid"}}, map.panels[p].name);
   svg->Leaf("rect", {{"x", Px(left)}, {"y", Px(kTop)}, {"width", Px(layout.panel_width)}, {"height", Px(layout.panel_height)}, {"class", "frame"}});
@@ -92,7 +92,7 @@ void DrawPanelFrame(const HeatMap& map, size_t p, const Layout& layout, Markup* 
   svg->Element("text", {{"x", x}, {"y", y}, {"transform", "rotate(-90 " + x + " " + y + ")"}, {"class", "axis mid"}}, map.y.label);
 }
 
-void DrawScale(const HeatMap& map, const Layout& layout, const Range& range, Markup* svg) {
+void DrawScale(const HeatMap& map, const MapLayout& layout, const Range& range, Markup* svg) {
   const double left = layout.PanelLeft(map.panels.size()) - kGap + 16, step = layout.panel_height / kShades;
   svg->Open("g", {{"class", "cells " + HueClass(map.hue, 0)}});
   for (int shade = 0; shade < kShades; ++shade) {
@@ -131,7 +131,7 @@ Drawing Draw(const HeatMap& map, const PlotSize& size) {
     }
   }
   if (range.high <= range.low) range.high = range.low + 1;
-  const Layout layout = LayOut(map, size);
+  const MapLayout layout = LayOutMap(map, size);
   Markup* svg = &drawing.svg;
   svg->Open("svg", {{"viewBox", "0 0 " + Px(size.width) + " " + Px(layout.bottom)},
                     {"class", "plot"},

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 14> kBlocks = {"article", "details", "div
                                                       "style",   "svg",     "table",  "tr"};
 
 template <size_t N>
-bool Contains(const std::array<std::string_view, N>& names, std::string_view name) {
+bool IsOneOf(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -85,14 +85,14 @@ Markup& Markup::Open(std::string_view tag, std::initializer_list<Attribute> attr
 Markup& Markup::Close() {
   GFN_CHECK(!open_.empty()) << "nothing is open after " << text_.substr(text_.size() > 80 ? text_.size() - 80 : 0);
   text_.append("</").append(open_.back()).append(">");
-  if (Contains(kBlocks, open_.back())) text_ += "\n";
+  if (IsOneOf(kBlocks, open_.back())) text_ += "\n";
   open_.pop_back();
   return *this;
 }
 
 Markup& Markup::Leaf(std::string_view tag, std::initializer_list<Attribute> attributes) {
   Start(tag, attributes);
-  text_ += Contains(kVoidElements, tag) ? ">" : "/>";
+  text_ += IsOneOf(kVoidElements, tag) ? ">" : "/>";
   return *this;
 }
 

@@ -10,7 +10,6 @@
 namespace gfn::report {
 namespace {
 
-constexpr double kFont = 12;          // of tick labels and marks
 constexpr double kTickGap = 8;        // between tick label and plot
 constexpr double kRowHeight = 15;     // of labels above the plot
 constexpr double kOverhang = 5;       // so that markers on the frame are whole
@@ -24,7 +23,7 @@ std::string AxisLabel(const FrameAxis& axis, const Scale& scale) {
 
 double WidestLabel(const Scale& scale) {
   double widest = 0;
-  for (const Tick& tick : scale.ticks) widest = std::max(widest, TextPixels(tick.label, kFont));
+  for (const Tick& tick : scale.ticks) widest = std::max(widest, TextPixels(tick.label, kFontPixels));
   return widest;
 }
 
@@ -97,7 +96,7 @@ PlotFrame::PlotFrame(const PlotSize& size, FrameAxis x, FrameAxis y)
   left_ = std::ceil(WidestLabel(y_)) + kTickGap;
   x_ = FittingXScale(x_axis_, size.width - left_ - 20);
   // The last label is centred on its tick and may stand out to the right; the first to the left of narrow y labels.
-  const auto half_width = [](const Tick& tick) { return TextPixels(tick.label, kFont) / 2; };
+  const auto half_width = [](const Tick& tick) { return TextPixels(tick.label, kFontPixels) / 2; };
   double right = 8;
   if (!x_.ticks.empty()) {
     right = std::max(right, half_width(x_.ticks.back()) * x_.Fraction(x_.ticks.back().value));
@@ -121,7 +120,7 @@ void PlotFrame::PlaceXMarks() {
     if (!IsDrawable(mark.value, x_.log_scale)) continue;
     const double fraction = x_.Fraction(mark.value);
     if (fraction < 0 || fraction > 1) continue;
-    const double x = left_ + fraction * plot_width_, width = TextPixels(mark.label, kFont) + 4;
+    const double x = left_ + fraction * plot_width_, width = TextPixels(mark.label, kFontPixels) + 4;
     const bool ends_at_x = x + width > size_.width && x - width > 0;
     const double begin = ends_at_x ? x - width : x;
     const auto row =
@@ -166,7 +165,7 @@ void PlotFrame::DrawYAxis(Markup* svg) const {
     Label(left_ - kTickGap + 2, y + 4, "tick end", WithMinusSigns(tick.label), svg);
   }
   const std::string label = AxisLabel(y_axis_, y_);
-  if (!label.empty()) Label(0, kFont, "axis", label, svg);
+  if (!label.empty()) Label(0, kFontPixels, "axis", label, svg);
 }
 
 void PlotFrame::DrawXAxis(Markup* svg) const {
@@ -201,7 +200,7 @@ void PlotFrame::DrawYMarks(Markup* svg) const {
     labels.emplace_back(Y(mark.value), mark.label);
   }
   std::sort(labels.begin(), labels.end());
-  double lowest = top_ + kFont;  // no label above the plot, none on another
+  double lowest = top_ + kFontPixels;  // no label above the plot, none on another
   for (const auto& [y, text] : labels) {
     const double baseline = std::max(lowest, y - 4);
     Label(left_ + plot_width_ - 4, baseline, "marklabel end", WithMinusSigns(text), svg);

@@ -11,7 +11,7 @@ namespace {
 std::string Number(double value) { return WithMinusSigns(FormatFixed(value, 1)); }
 
 // One scale of log R - log q for all columns.
-GlyphScale ScaleOf(const SampleCard& card) {
+GlyphScale GlyphScaleOf(const SampleCard& card) {
   GlyphScale scale = {.low = kLargestDrawable, .high = -kLargestDrawable};
   for (const SampleColumn& column : card.columns) {
     for (const Sample& sample : column.samples) {
@@ -42,7 +42,7 @@ void AppendGiven(const std::string& name, const std::string& text, const std::st
 }  // namespace
 
 Markup RenderSampleCard(const SampleCard& card) {
-  const GlyphScale scale = ScaleOf(card);
+  const GlyphScale scale = GlyphScaleOf(card);
   Markup html;
   html.Open("article", {{"class", "card"}});
   if (!card.title.empty()) html.Element("p", {{"class", "title"}}, card.title);

@@ -11,6 +11,8 @@
 
 namespace gfn::report {
 
+inline constexpr double kFontPixels = 12;  // of tick labels and marks
+
 struct PlotSize {
   double width = 820;  // in pixels at 100 %
   double height = 340;

@@ -32,10 +32,6 @@ CellText TextOf(const Cell& cell, const Column& column) {
   return {};
 }
 
-bool IsNumeric(const Cell& cell) {
-  return std::holds_alternative<double>(cell) || std::holds_alternative<Interval>(cell);
-}
-
 std::string Spaces(int count) { return std::string(static_cast<size_t>(std::max(0, count)), ' '); }
 
 // A column's cells padded to one width; rows[0] is the header.
@@ -82,6 +78,10 @@ void AppendLine(std::string line, std::string* out) {
 }
 
 }  // namespace
+
+bool IsNumeric(const Cell& cell) {
+  return std::holds_alternative<double>(cell) || std::holds_alternative<Interval>(cell);
+}
 
 std::string FormatFixed(double value, int decimals, bool show_sign) {
   if (std::isnan(value)) return "nan";

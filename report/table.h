@@ -16,6 +16,7 @@ namespace gfn::report {
 // Nothing, a text, a number, or a mean with its confidence interval. An interval whose low and high are not finite (one
 // value only) is shown as its mean with "± ?". NaN is shown as "nan", never hidden.
 using Cell = std::variant<std::monostate, std::string, double, Interval>;
+bool IsNumeric(const Cell& cell);  // a number or an interval
 
 struct Column {
   std::string name = {};

@@ -10,10 +10,6 @@
 namespace gfn::report {
 namespace {
 
-bool IsNumeric(const Cell& cell) {
-  return std::holds_alternative<double>(cell) || std::holds_alternative<Interval>(cell);
-}
-
 // What a column shows: text, numbers, or intervals with glyphs on one scale.
 struct ColumnLook {
   bool numeric = false;

@@ -20,10 +20,10 @@ void ForEachParent(const Environment& environment, const State& state, Function 
   }
 }
 
-// Columns [B, A_back] from (rows, values) of each action; zero elsewhere. Differentiable.
-class Columns {
+// BackwardColumns [B, A_back] from (rows, values) of each action; zero elsewhere. Differentiable.
+class BackwardColumns {
  public:
-  Columns(int64_t num_rows, int64_t num_actions) : num_rows_(num_rows), columns_(num_actions) {}
+  BackwardColumns(int64_t num_rows, int64_t num_actions) : num_rows_(num_rows), columns_(num_actions) {}
   void Set(const at::Tensor& rows_M, int64_t action, const at::Tensor& values_M) {
     columns_[action] = at::zeros({num_rows_}, values_M.options()).index_copy(0, rows_M, values_M);
   }
@@ -51,7 +51,7 @@ StateValues EdgeFlowPolicy::Evaluate(const State& state) const {
 
 at::Tensor EdgeFlowPolicy::LogInEdges(const State& state) const {
   const int64_t num_back = environment().BackwardSupport(state).num_actions;
-  Columns columns(state.batch_size(), num_back);
+  BackwardColumns columns(state.batch_size(), num_back);
   at::TensorOptions options = at::TensorOptions().dtype(at::kFloat);
   ForEachParent(environment(), state, [&](const at::Tensor& rows_M, const State& child, const State& parent, int64_t action) {
     const at::Tensor logits_MA = policy_.Evaluate(parent).forward_logits_BA;
@@ -96,7 +96,7 @@ StateValues MaxEntropyBackwardPolicy::Evaluate(const State& state) const {
 }
 
 at::Tensor MaxEntropyBackwardPolicy::BackwardLogits(const State& state) const {
-  Columns columns(state.batch_size(), enumerable_.BackwardSupport(state).num_actions);
+  BackwardColumns columns(state.batch_size(), enumerable_.BackwardSupport(state).num_actions);
   ForEachParent(enumerable_, state, [&](const at::Tensor& rows_M, const State&, const State& parent, int64_t action) {
     columns.Set(rows_M, action, log_paths_N_.index_select(0, enumerable_.StateIndex(parent)));
   });

@@ -8,10 +8,10 @@ namespace gfn {
 namespace {
 
 // Element (row, k) of a float [B, T], or nowhere.
-class Matrix {
+class MatrixView {
  public:
-  Matrix() = default;
-  explicit Matrix(at::Tensor& tensor) {
+  MatrixView() = default;
+  explicit MatrixView(at::Tensor& tensor) {
     if (!tensor.defined()) return;
     tensor = tensor.to(at::kFloat).contiguous();
     data_ = tensor.mutable_data_ptr<float>();
@@ -28,7 +28,7 @@ class Matrix {
 struct Matrices {
   explicit Matrices(TrajectoryScores& scores)
       : log_pf(scores.log_pf_BT), log_pb(scores.log_pb_BT), log_stop(scores.log_stop_BT), log_flow(scores.log_flow_BT) {}
-  Matrix log_pf, log_pb, log_stop, log_flow;
+  MatrixView log_pf, log_pb, log_stop, log_flow;
 };
 
 }  // namespace

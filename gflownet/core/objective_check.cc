@@ -6,10 +6,9 @@
 namespace gfn {
 namespace {
 
-std::string Text(int64_t number) { return std::to_string(number); }
 
 std::string NumStops(const EnvironmentSpec& spec) {
-  return spec.name + " has " + (spec.stop_actions.empty() ? std::string("none") : Text(static_cast<int64_t>(spec.stop_actions.size())));
+  return spec.name + " has " + (spec.stop_actions.empty() ? std::string("none") : std::to_string(static_cast<int64_t>(spec.stop_actions.size())));
 }
 
 // What is missing, as the rest of a sentence that begins with the objective's name; "" if it fits.
@@ -49,13 +48,13 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
            objective.needs().Without(setting.offered).ToString();
   }
   if (setting.rollouts < objective.MinRollouts()) {
-    return "needs at least " + Text(objective.MinRollouts()) + " rollouts of a condition, found rollouts = " + Text(setting.rollouts);
+    return "needs at least " + std::to_string(objective.MinRollouts()) + " rollouts of a condition, found rollouts = " + std::to_string(setting.rollouts);
   }
   if (objective.NeedsOnPolicy() && !setting.on_policy) {
     return "is right for the policy's own rollouts only, but behaviour.on_policy is below 1";
   }
   if (!objective.AllowsSeveralUpdates() && setting.updates_per_batch > 1) {
-    return "is right for one step on a batch only, found updates_per_batch = " + Text(setting.updates_per_batch);
+    return "is right for one step on a batch only, found updates_per_batch = " + std::to_string(setting.updates_per_batch);
   }
   if (objective.NeedsGivenObjects() && !setting.has_given) return "needs given objects, found none";
   return "";

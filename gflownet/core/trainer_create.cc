@@ -12,7 +12,6 @@
 namespace gfn {
 namespace {
 
-std::string Text(int64_t number) { return std::to_string(number); }
 
 // The setting of the objectives of this run.
 ObjectiveSetting SettingOfRun(const TrainerConfig& config, const TrainerParts& parts) {
@@ -76,15 +75,15 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainerConfig& config, 
 
   const int64_t num_conditions = static_cast<int64_t>(parts.conditions.size());
   if (std::set<ConditionId>(parts.conditions.begin(), parts.conditions.end()).size() != parts.conditions.size()) {
-    return InvalidArgument("trainer: a condition is listed twice among the " + Text(num_conditions) + " to train on");
+    return InvalidArgument("trainer: a condition is listed twice among the " + std::to_string(num_conditions) + " to train on");
   }
   if (config.conditions_per_step > num_conditions) {
-    return InvalidArgument("trainer: conditions_per_step is " + Text(config.conditions_per_step) + ", but there are only " +
-                           Text(num_conditions) + " conditions to train on");
+    return InvalidArgument("trainer: conditions_per_step is " + std::to_string(config.conditions_per_step) + ", but there are only " +
+                           std::to_string(num_conditions) + " conditions to train on");
   }
   RETURN_IF_ERROR(CheckData(config, parts));
   if (config.warm_start_steps > 0 && parts.warm_start == nullptr) {
-    return InvalidArgument("trainer: warm_start_steps is " + Text(config.warm_start_steps) + ", but there is no warm-start objective");
+    return InvalidArgument("trainer: warm_start_steps is " + std::to_string(config.warm_start_steps) + ", but there is no warm-start objective");
   }
   if (parts.given.size() > 0) {
     if (const Status status = CompleteBatch(*parts.environment, parts.given); !status.ok()) return Annotate(status, "given objects");

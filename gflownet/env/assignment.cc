@@ -7,12 +7,7 @@
 namespace gfn {
 namespace {
 
-State MakeState(at::Tensor values_BN, at::Tensor done_B) { return State(std::move(done_B)).Set("values", std::move(values_BN)); }
-
-// True at one site of each row. bool [B, N]
-at::Tensor At(const at::Tensor& site_B, int64_t num_sites) {
-  return at::arange(num_sites, at::kLong).unsqueeze(0).eq(site_B.unsqueeze(1));
-}
+State MakeAssignment(at::Tensor values_BN, at::Tensor done_B) { return State(std::move(done_B)).Set("values", std::move(values_BN)); }
 
 at::Tensor NumAssigned(const State& state) { return AssignmentWorld::Values(state).ge(0).sum(1); }
 
@@ -30,7 +25,7 @@ AssignmentWorld::AssignmentWorld(const std::string& name, int64_t num_sites, int
 
 State AssignmentWorld::Initial(const std::vector<ConditionId>& conditions_B) const {
   const int64_t rows = static_cast<int64_t>(conditions_B.size());
-  return MakeState(at::full({rows, num_sites_}, -1, at::kLong), at::zeros({rows}, at::kBool));
+  return MakeAssignment(at::full({rows, num_sites_}, -1, at::kLong), at::zeros({rows}, at::kBool));
 }
 
 at::Tensor AssignmentWorld::SiteOf(const State& state, const at::Tensor& actions_B) const {
@@ -39,15 +34,15 @@ at::Tensor AssignmentWorld::SiteOf(const State& state, const at::Tensor& actions
 
 State AssignmentWorld::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const at::Tensor value_B = spec_.is_tree ? actions_B : actions_B.remainder(num_values_);
-  const at::Tensor here_BN = At(SiteOf(state, actions_B), num_sites_).logical_and(state.done_B().logical_not().unsqueeze(1));
+  const at::Tensor here_BN = OneAt(SiteOf(state, actions_B), num_sites_).logical_and(state.done_B().logical_not().unsqueeze(1));
   at::Tensor values_BN = at::where(here_BN, value_B.unsqueeze(1), Values(state));
   at::Tensor done_B = values_BN.ge(0).all(1);
-  return MakeState(std::move(values_BN), std::move(done_B));
+  return MakeAssignment(std::move(values_BN), std::move(done_B));
 }
 
 State AssignmentWorld::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   const at::Tensor site_B = spec_.is_tree ? NumAssigned(state) - 1 : backward_actions_B;
-  return MakeState(Values(state).masked_fill(At(site_B, num_sites_), -1), at::zeros_like(state.done_B()));
+  return MakeAssignment(Values(state).masked_fill(OneAt(site_B, num_sites_), -1), at::zeros_like(state.done_B()));
 }
 
 at::Tensor AssignmentWorld::BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
@@ -102,7 +97,7 @@ int64_t AssignmentWorld::NumObjects() const { return CountPower(num_values_, num
 
 State AssignmentWorld::ObjectsAt(const at::Tensor& index_B, ConditionId) const {
   const MixedRadix numbers(std::vector<int64_t>(num_sites_, num_values_));
-  return MakeState(numbers.Digits(index_B), at::ones({index_B.size(0)}, at::kBool));
+  return MakeAssignment(numbers.Digits(index_B), at::ones({index_B.size(0)}, at::kBool));
 }
 
 at::Tensor AssignmentWorld::ObjectIndex(const State& state) const {

@@ -10,11 +10,7 @@
 namespace gfn {
 namespace {
 
-State MakeState(at::Tensor edges_BE, at::Tensor done_B) { return State(std::move(done_B)).Set("edges", std::move(edges_BE)); }
-
-at::Tensor At(const at::Tensor& edge_B, int64_t num_edges) {
-  return at::arange(num_edges, at::kLong).unsqueeze(0).eq(edge_B.unsqueeze(1));
-}
+State MakeEdges(at::Tensor edges_BE, at::Tensor done_B) { return State(std::move(done_B)).Set("edges", std::move(edges_BE)); }
 
 // bool [B, d, d]: is there a way from i to j; every node reaches itself. Squaring (I + A) doubles the length of the ways.
 at::Tensor Reaches(const at::Tensor& edges_BE, int64_t num_nodes) {
@@ -56,17 +52,17 @@ BayesNet::BayesNet(const BayesNetConfig& config) : num_nodes_(config.num_nodes) 
 
 State BayesNet::Initial(const std::vector<ConditionId>& conditions_B) const {
   const int64_t rows = static_cast<int64_t>(conditions_B.size());
-  return MakeState(at::zeros({rows, num_nodes_ * num_nodes_}, at::kBool), at::zeros({rows}, at::kBool));
+  return MakeEdges(at::zeros({rows, num_nodes_ * num_nodes_}, at::kBool), at::zeros({rows}, at::kBool));
 }
 
 State BayesNet::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const int64_t stop = num_nodes_ * num_nodes_;
-  const at::Tensor added_BE = At(actions_B, stop).logical_and(state.done_B().logical_not().unsqueeze(1));
-  return MakeState(Edges(state).logical_or(added_BE), state.done_B().logical_or(actions_B.eq(stop)));
+  const at::Tensor added_BE = OneAt(actions_B, stop).logical_and(state.done_B().logical_not().unsqueeze(1));
+  return MakeEdges(Edges(state).logical_or(added_BE), state.done_B().logical_or(actions_B.eq(stop)));
 }
 
 State BayesNet::Undo(const State& state, const at::Tensor& backward_actions_B) const {
-  return MakeState(Edges(state).logical_and(At(backward_actions_B, num_nodes_ * num_nodes_).logical_not()),
+  return MakeEdges(Edges(state).logical_and(OneAt(backward_actions_B, num_nodes_ * num_nodes_).logical_not()),
                    at::zeros_like(state.done_B()));
 }
 

@@ -6,15 +6,8 @@
 namespace gfn {
 namespace {
 
-constexpr char kGroup[] = "policy";
 constexpr double kMinSigma = 0.01, kMaxSigma = 0.6;
 constexpr int64_t kWindings = 4;  // of a wrapped normal: images that are left out are 4 away, over 6 standard deviations
-
-std::vector<int64_t> HiddenSizes(int64_t num_features, const MlpOptions& options) {
-  std::vector<int64_t> sizes = {num_features};
-  sizes.insert(sizes.end(), options.depth, options.width);
-  return sizes;
-}
 
 at::Tensor NormalCdf(const at::Tensor& z) { return 0.5 * (1 + at::erf(z * M_SQRT1_2)); }
 at::Tensor LogNormalDensity(const at::Tensor& z) { return -0.5 * z.square() - 0.5 * std::log(2 * M_PI); }
@@ -103,14 +96,14 @@ ContinuousPolicy::ContinuousPolicy(const Environment& environment, FeatureFuncti
     : environment_(environment),
       features_(std::move(features)),
       options_(options),
-      trunk_(&parameters, "mlp", kGroup, HiddenSizes(num_features, options.mlp), MlpActivation::kRelu, init,
+      trunk_(&parameters, "mlp", kPolicyGroup, options.mlp.HiddenSizes(num_features), MlpActivation::kRelu, init,
              options.mlp.heads.dtype) {
   GFN_CHECK(environment.Spec().action == EnvironmentSpec::Action::kContinuous)
       << environment.Spec().name << " has discrete actions";
   const int64_t outputs = options.num_components * (1 + 2 * environment.Spec().action_width);
   auto head = [&](const std::string& name, int64_t out, uint64_t number) {
     const RngKey key{init.seed, init.purpose, init.step + number};
-    return std::make_unique<Linear>(&parameters, name, kGroup, options.mlp.width, out, key, options.mlp.heads.dtype);
+    return std::make_unique<Linear>(&parameters, name, kPolicyGroup, options.mlp.width, out, key, options.mlp.heads.dtype);
   };
   forward_ = head("forward", outputs, 1);
   if (options.mlp.heads.learned_backward) backward_ = head("backward", outputs, 2);

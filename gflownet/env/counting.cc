@@ -52,4 +52,8 @@ at::Tensor MixedRadix::Number(const at::Tensor& digits_BD) const {
   return number_B;
 }
 
+at::Tensor OneAt(const at::Tensor& place_B, int64_t count) {
+  return at::arange(count, at::kLong).unsqueeze(0).eq(place_B.unsqueeze(1));
+}
+
 }  // namespace gfn

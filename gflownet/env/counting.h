@@ -1,4 +1,4 @@
-// Counts of states that may be astronomically large, and numbers whose digits have different sizes.
+// Counts of states that may be astronomically large, numbers whose digits have different sizes, and rows of marks.
 // Shapes: B batch, D digits.
 #pragma once
 
@@ -28,5 +28,8 @@ class MixedRadix {
   std::vector<int64_t> sizes_;
   int64_t count_ = 1;
 };
+
+// bool [B, count]: true at one place of each row, and nowhere where the place is `count` (a stop, say). place_B int64 [B].
+at::Tensor OneAt(const at::Tensor& place_B, int64_t count);
 
 }  // namespace gfn

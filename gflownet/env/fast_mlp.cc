@@ -1,5 +1,7 @@
 #include "gflownet/env/fast_mlp.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "gflownet/base/check.h"
 #include "gflownet/core/whole_rollout.h"
 

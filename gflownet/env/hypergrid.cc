@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kMaxSteps = 65536;
 
-State MakeState(at::Tensor position_BD, at::Tensor done_B) {
+State MakeGridState(at::Tensor position_BD, at::Tensor done_B) {
   return State(std::move(done_B)).Set("position", std::move(position_BD));
 }
 
@@ -42,19 +42,19 @@ Hypergrid::Hypergrid(const HypergridConfig& config)
 
 State Hypergrid::Initial(const std::vector<ConditionId>& conditions_B) const {
   const int64_t rows = static_cast<int64_t>(conditions_B.size());
-  return MakeState(at::zeros({rows, config_.dimensions}, at::kLong), at::zeros({rows}, at::kBool));
+  return MakeGridState(at::zeros({rows, config_.dimensions}, at::kLong), at::zeros({rows}, at::kBool));
 }
 
 State Hypergrid::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const at::Tensor moves_B = state.done_B().logical_not();
-  return MakeState(Position(state) + Move(actions_B, moves_B, config_.dimensions),
+  return MakeGridState(Position(state) + Move(actions_B, moves_B, config_.dimensions),
                    state.done_B().logical_or(actions_B.eq(config_.dimensions)));
 }
 
 State Hypergrid::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   const at::Tensor moves_B = state.done_B().logical_not();
   const at::Tensor back_BD = Move(backward_actions_B, moves_B, config_.dimensions);
-  return MakeState((Position(state) - back_BD).clamp_min(0),
+  return MakeGridState((Position(state) - back_BD).clamp_min(0),
                    state.done_B().logical_and(backward_actions_B.ne(config_.dimensions)));
 }
 
@@ -97,7 +97,7 @@ std::string Hypergrid::SupportDigest() const {
 }
 
 State Hypergrid::StatesAt(const at::Tensor& index_B, ConditionId) const {
-  return MakeState(cells_.Digits(index_B), at::zeros({index_B.size(0)}, at::kBool));
+  return MakeGridState(cells_.Digits(index_B), at::zeros({index_B.size(0)}, at::kBool));
 }
 
 State Hypergrid::ObjectsAt(const at::Tensor& index_B, ConditionId condition) const {

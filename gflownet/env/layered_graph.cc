@@ -7,7 +7,7 @@
 namespace gfn {
 namespace {
 
-State MakeState(at::Tensor layer_B, at::Tensor node_B, int64_t num_layers) {
+State MakeNode(at::Tensor layer_B, at::Tensor node_B, int64_t num_layers) {
   State state(layer_B.eq(num_layers));
   return state.Set("layer", std::move(layer_B)).Set("node", std::move(node_B));
 }
@@ -30,17 +30,17 @@ LayeredGraph::LayeredGraph(const LayeredGraphConfig& config) : config_(config) {
 
 State LayeredGraph::Initial(const std::vector<ConditionId>& conditions_B) const {
   const at::Tensor zeros_B = at::zeros({static_cast<int64_t>(conditions_B.size())}, at::kLong);
-  return MakeState(zeros_B, zeros_B, config_.num_layers);
+  return MakeNode(zeros_B, zeros_B, config_.num_layers);
 }
 
 State LayeredGraph::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
-  return MakeState((Layer(state) + 1).clamp_max(config_.num_layers), at::where(state.done_B(), Node(state), actions_B),
+  return MakeNode((Layer(state) + 1).clamp_max(config_.num_layers), at::where(state.done_B(), Node(state), actions_B),
                    config_.num_layers);
 }
 
 State LayeredGraph::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   const at::Tensor layer_B = (Layer(state) - 1).clamp_min(0);
-  return MakeState(layer_B, at::where(layer_B.eq(0), 0, backward_actions_B), config_.num_layers);
+  return MakeNode(layer_B, at::where(layer_B.eq(0), 0, backward_actions_B), config_.num_layers);
 }
 
 at::Tensor LayeredGraph::BackwardAction(const State& state, const at::Tensor&, const at::Tensor&) const { return Node(state); }
@@ -75,12 +75,12 @@ std::string LayeredGraph::SupportDigest() const {
 
 State LayeredGraph::StatesAt(const at::Tensor& index_B, ConditionId) const {
   const at::Tensor below_B = index_B - 1;
-  return MakeState(below_B.div(config_.width, "floor") + 1, at::where(index_B.eq(0), 0, below_B.remainder(config_.width)),
+  return MakeNode(below_B.div(config_.width, "floor") + 1, at::where(index_B.eq(0), 0, below_B.remainder(config_.width)),
                    config_.num_layers);
 }
 
 State LayeredGraph::ObjectsAt(const at::Tensor& index_B, ConditionId) const {
-  return MakeState(at::full_like(index_B, config_.num_layers), index_B, config_.num_layers);
+  return MakeNode(at::full_like(index_B, config_.num_layers), index_B, config_.num_layers);
 }
 
 at::Tensor LayeredGraph::StateIndex(const State& state) const {

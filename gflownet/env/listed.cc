@@ -7,25 +7,6 @@
 namespace gfn {
 namespace {
 
-// States with their numbers by key.
-class Catalogue {
- public:
-  Catalogue(State items, const at::Tensor& keys_N) : items_(std::move(items)) {
-    const auto [sorted, order] = keys_N.sort();
-    sorted_keys_N_ = sorted;
-    numbers_N_ = order;
-  }
-  State At(const at::Tensor& index_B) const { return items_.Gather(index_B); }
-  // Rows with a key that is not here get any number.
-  at::Tensor IndexOf(const at::Tensor& keys_B) const {
-    return numbers_N_.index_select(0, at::searchsorted(sorted_keys_N_, keys_B).clamp_max(numbers_N_.numel() - 1));
-  }
-
- private:
-  State items_;
-  at::Tensor sorted_keys_N_, numbers_N_;
-};
-
 struct Found {
   std::vector<State> parts;
   std::vector<at::Tensor> keys;
@@ -45,12 +26,29 @@ struct Found {
     count += first_F.numel();
     return distinct;
   }
-  Catalogue Finish() const { return Catalogue(State::Concatenate(parts), at::cat(keys)); }
 };
 
 }  // namespace
 
 struct ListedEnvironment::Listing {
+  // States with their numbers by key.
+  class Catalogue {
+   public:
+    explicit Catalogue(const Found& found) : items_(State::Concatenate(found.parts)) {
+      const auto [sorted, order] = at::cat(found.keys).sort();
+      sorted_keys_N_ = sorted;
+      numbers_N_ = order;
+    }
+    State At(const at::Tensor& index_B) const { return items_.Gather(index_B); }
+    // Rows with a key that is not here get any number.
+    at::Tensor IndexOf(const at::Tensor& keys_B) const {
+      return numbers_N_.index_select(0, at::searchsorted(sorted_keys_N_, keys_B).clamp_max(numbers_N_.numel() - 1));
+    }
+
+   private:
+    State items_;
+    at::Tensor sorted_keys_N_, numbers_N_;
+  };
   Catalogue states, objects;
 };
 
@@ -75,7 +73,7 @@ const ListedEnvironment::Listing& ListedEnvironment::GetListing() const {
     }
     GFN_CHECK_EQ(states.count, NumStates()) << name << ": states found, states declared";
     GFN_CHECK_EQ(objects.count, NumObjects()) << name << ": objects found, objects declared";
-    listing_ = std::make_unique<const Listing>(Listing{states.Finish(), objects.Finish()});
+    listing_ = std::make_unique<const Listing>(Listing{Listing::Catalogue(states), Listing::Catalogue(objects)});
   });
   return *listing_;
 }

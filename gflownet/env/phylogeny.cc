@@ -10,7 +10,7 @@
 namespace gfn {
 namespace {
 
-State MakeState(const at::Tensor& clades_BC) {
+State MakeClades(const at::Tensor& clades_BC) {
   const at::Tensor sorted_BC = std::get<0>(clades_BC.sort(1));
   return State(sorted_BC.ne(0).all(1)).Set("clades", sorted_BC);
 }
@@ -70,7 +70,7 @@ Phylogeny::Phylogeny(const PhylogenyConfig& config) : num_species_(config.num_sp
 }
 
 State Phylogeny::Initial(const std::vector<ConditionId>& conditions_B) const {
-  return MakeState(at::zeros({static_cast<int64_t>(conditions_B.size()), num_species_ - 1}, at::kLong));
+  return MakeClades(at::zeros({static_cast<int64_t>(conditions_B.size()), num_species_ - 1}, at::kLong));
 }
 
 at::Tensor Phylogeny::Trees(const State& state) const {
@@ -95,12 +95,12 @@ State Phylogeny::Step(const State& state, const at::Tensor& actions_B, const at:
   const at::Tensor right_B = trees_Bn.gather(1, second_A_.index_select(0, actions_B).unsqueeze(1)).squeeze(1);
   at::Tensor clades_BC = Clades(state).clone();  // ascending: a free place comes first
   clades_BC.select(1, 0).copy_(at::where(state.done_B(), clades_BC.select(1, 0), left_B.bitwise_or(right_B)));
-  return MakeState(clades_BC);
+  return MakeClades(clades_BC);
 }
 
 State Phylogeny::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   const at::Tensor tree_B1 = Trees(state).gather(1, backward_actions_B.unsqueeze(1));
-  return MakeState(Clades(state).masked_fill(Clades(state).eq(tree_B1), 0));
+  return MakeClades(Clades(state).masked_fill(Clades(state).eq(tree_B1), 0));
 }
 
 at::Tensor Phylogeny::BackwardAction(const State&, const at::Tensor& actions_B, const at::Tensor&) const {

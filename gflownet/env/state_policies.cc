@@ -6,17 +6,12 @@
 #include "gflownet/env/fast_mlp.h"
 
 namespace gfn {
-namespace {
 
-constexpr char kGroup[] = "policy";
-
-std::vector<int64_t> HiddenSizes(int64_t num_features, const MlpOptions& options) {
+std::vector<int64_t> MlpOptions::HiddenSizes(int64_t num_features) const {
   std::vector<int64_t> sizes = {num_features};
-  sizes.insert(sizes.end(), options.depth, options.width);
+  sizes.insert(sizes.end(), static_cast<size_t>(depth), width);
   return sizes;
 }
-
-}  // namespace
 
 TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vector<ConditionId> conditions,
                              ParameterSet& parameters, const StatePolicyOptions& options)
@@ -24,13 +19,13 @@ TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vect
   GFN_CHECK(!conditions_.empty());
   const EnvironmentSpec& spec = environment.Spec();
   const int64_t num_conditions = static_cast<int64_t>(conditions_.size()), num_states = environment.NumStates();
-  forward_ = parameters.Add("table.forward", kGroup, at::zeros({num_conditions, num_states, spec.num_actions}, options.dtype));
+  forward_ = parameters.Add("table.forward", kPolicyGroup, at::zeros({num_conditions, num_states, spec.num_actions}, options.dtype));
   if (options.learned_backward && !spec.is_tree) {
     const int64_t num_all = num_states + environment.NumObjects();
     backward_ =
-        parameters.Add("table.backward", kGroup, at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
+        parameters.Add("table.backward", kPolicyGroup, at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
   }
-  if (options.flow) flow_ = parameters.Add("table.flow", kGroup, at::zeros({num_conditions, num_states}, options.dtype));
+  if (options.flow) flow_ = parameters.Add("table.flow", kPolicyGroup, at::zeros({num_conditions, num_states}, options.dtype));
 }
 
 at::Tensor TabularPolicy::Rows(const State& state, const at::Tensor& index_B, const at::Tensor& table) const {
@@ -65,12 +60,12 @@ MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, i
     : StatePolicy(environment),
       features_(std::move(features)),
       dtype_(options.heads.dtype),
-      trunk_(&parameters, "mlp", kGroup, HiddenSizes(num_features, options), MlpActivation::kRelu, init, dtype_) {
+      trunk_(&parameters, "mlp", kPolicyGroup, options.HiddenSizes(num_features), MlpActivation::kRelu, init, dtype_) {
   const EnvironmentSpec& spec = environment.Spec();
   // Each head draws from a key of its own, beside the trunk's.
   auto head = [&](const std::string& name, int64_t out, uint64_t number) {
     const RngKey key{init.seed, init.purpose, init.step + number};
-    return std::make_unique<Linear>(&parameters, name, kGroup, options.width, out, key, dtype_);
+    return std::make_unique<Linear>(&parameters, name, kPolicyGroup, options.width, out, key, dtype_);
   };
   forward_ = head("forward", spec.num_actions, 1);
   if (options.heads.learned_backward && !spec.is_tree) backward_ = head("backward", spec.num_backward_actions, 2);

@@ -17,6 +17,8 @@
 
 namespace gfn {
 
+inline constexpr char kPolicyGroup[] = "policy";  // of the parameters
+
 struct StatePolicyOptions {
   bool learned_backward = false;  // else uniform over the parents; ignored on a tree
   bool flow = false;              // a head for log F(s)
@@ -46,6 +48,9 @@ struct MlpOptions {
   StatePolicyOptions heads;
   int64_t width = 256;
   int64_t depth = 2;  // hidden layers, at least 1
+
+  // num_features, then the width of every hidden layer.
+  std::vector<int64_t> HiddenSizes(int64_t num_features) const;
 };
 
 class FastMlp;

@@ -9,13 +9,8 @@
 namespace gfn {
 namespace {
 
-State MakeState(at::Tensor members_Bn, at::Tensor done_B) {
+State MakeSubset(at::Tensor members_Bn, at::Tensor done_B) {
   return State(std::move(done_B)).Set("members", std::move(members_Bn));
-}
-
-// True at one element of each row; nowhere for n, the stop. bool [B, n]
-at::Tensor At(const at::Tensor& element_B, int64_t num_elements) {
-  return at::arange(num_elements, at::kLong).unsqueeze(0).eq(element_B.unsqueeze(1));
 }
 
 int64_t CountSizes(int64_t num_elements, int64_t first, int64_t last) {
@@ -48,19 +43,19 @@ Subset::Subset(const SubsetConfig& config) : config_(config) {
 
 State Subset::Initial(const std::vector<ConditionId>& conditions_B) const {
   const int64_t rows = static_cast<int64_t>(conditions_B.size());
-  return MakeState(at::zeros({rows, config_.num_elements}, at::kBool), at::zeros({rows}, at::kBool));
+  return MakeSubset(at::zeros({rows, config_.num_elements}, at::kBool), at::zeros({rows}, at::kBool));
 }
 
 State Subset::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const at::Tensor open_B = state.done_B().logical_not();
-  const at::Tensor added_Bn = At(actions_B, config_.num_elements).logical_and(open_B.unsqueeze(1));
+  const at::Tensor added_Bn = OneAt(actions_B, config_.num_elements).logical_and(open_B.unsqueeze(1));
   at::Tensor members_Bn = Members(state).logical_or(added_Bn);
   const at::Tensor ends_B = HasStop() ? actions_B.eq(config_.num_elements) : members_Bn.sum(1).ge(config_.max_size);
-  return MakeState(std::move(members_Bn), state.done_B().logical_or(ends_B));
+  return MakeSubset(std::move(members_Bn), state.done_B().logical_or(ends_B));
 }
 
 State Subset::Undo(const State& state, const at::Tensor& backward_actions_B) const {
-  return MakeState(Members(state).logical_and(At(backward_actions_B, config_.num_elements).logical_not()),
+  return MakeSubset(Members(state).logical_and(OneAt(backward_actions_B, config_.num_elements).logical_not()),
                    at::zeros_like(state.done_B()));
 }
 

@@ -15,17 +15,17 @@
 namespace gfn {
 namespace {
 
-constexpr int64_t kBlock = 4096;  // elements summed at a time, whatever the number of threads
+constexpr int64_t kSumBlock = 4096;  // elements summed at a time, whatever the number of threads
 
 // Sum of squares in double, in an order that depends on the number of elements alone.
 template <class T>
 double SumOfSquares(const T* x, int64_t count) {
-  const int64_t num_blocks = (count + kBlock - 1) / kBlock;
+  const int64_t num_blocks = (count + kSumBlock - 1) / kSumBlock;
   std::vector<double> sums(num_blocks);
   at::parallel_for(0, num_blocks, 16, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      const int64_t begin = block * kBlock;
-      const int64_t end = std::min(count, begin + kBlock);
+      const int64_t begin = block * kSumBlock;
+      const int64_t end = std::min(count, begin + kSumBlock);
       double lanes[8] = {};
       int64_t i = begin;
       for (; i + 8 <= end; i += 8) {

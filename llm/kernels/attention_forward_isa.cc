@@ -8,7 +8,6 @@ namespace gfn::GFN_ISA {
 namespace {
 
 constexpr int kFewRows = 8;
-constexpr float kMinusInfinity = -__builtin_inff();
 
 // Running maximum and sum of exponentials of each row, [48].
 struct Softmax {

@@ -11,7 +11,7 @@ namespace gfn {
 namespace {
 
 constexpr int64_t kLanes = 16;
-constexpr int64_t kBlockRows = 64;
+constexpr int64_t kGemmBlockRows = 64;
 constexpr int64_t kColumnUnit = 32;
 // Steps of k summed in registers before they are added to C: the rows of B that they need stay in the second-level cache.
 constexpr int64_t kDepth = 384;
@@ -33,7 +33,7 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
   const int64_t ld_copy = CeilDiv(n, kLanes) * kLanes, slices = CeilDiv(k, kLanes);
   float* copied = copy ? ThreadScratch(ScratchSlot::kProduct, slices * kLanes * ld_copy) : nullptr;
   // Tall products are cut by rows, flat ones by columns.
-  const Split rows{m, 1, CeilDiv(m, kBlockRows)};
+  const Split rows{m, 1, CeilDiv(m, kGemmBlockRows)};
   const Split columns{n, kColumnUnit, std::min(CeilDiv(n, kColumnUnit), CeilDiv(4 * threads, rows.parts))};
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -56,11 +56,11 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
                        accumulate || begin > 0};
         if (transpose_a) {
           // A tile would read a few words of each of many far rows of A: copied, they lie together.
-          float* block = ThreadScratch(ScratchSlot::kRows, kDepth * kBlockRows);
-          kernels.copy_slice(false, a + begin * ld_a + row, ld_a, depth, count, block, kBlockRows);
+          float* block = ThreadScratch(ScratchSlot::kRows, kDepth * kGemmBlockRows);
+          kernels.copy_slice(false, a + begin * ld_a + row, ld_a, depth, count, block, kGemmBlockRows);
           job.a = block;
           job.row_stride = 1;
-          job.k_stride = kBlockRows;
+          job.k_stride = kGemmBlockRows;
         }
         kernels.gemm(job);
       }

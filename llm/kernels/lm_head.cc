@@ -14,7 +14,7 @@ namespace gfn {
 namespace {
 
 // Rows and vocabulary of a block of logits: 192 x 384 float32 are 288 KiB. The chunk is part of the result's definition.
-constexpr int64_t kBlockRows = 192;
+constexpr int64_t kHeadBlockRows = 192;
 constexpr int64_t kChunk = 8 * PackedMatrix::kPanelRows;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
@@ -38,8 +38,8 @@ std::vector<float> LegalBias(const LmHeadQuery& query, int64_t vocabulary) {
   return bias;
 }
 
-// Blocks of rows: at most kBlockRows each, and a whole number for each thread.
-Split RowBlocks(int64_t n, int threads) { return {n, 1, std::min(n, CeilDiv(CeilDiv(n, kBlockRows), threads) * threads)}; }
+// Blocks of rows: at most kHeadBlockRows each, and a whole number for each thread.
+Split RowBlocks(int64_t n, int threads) { return {n, 1, std::min(n, CeilDiv(CeilDiv(n, kHeadBlockRows), threads) * threads)}; }
 
 // Calls target(column) and stop(column, index in [N, S]) for what a row picks out of the chunk [begin, end).
 template <class Target, class Stop>
@@ -75,7 +75,7 @@ void LmHeadForward(const PackedMatrix& head, const float* hidden, int64_t n, int
   std::vector<ExponentialSum> parts(outputs.log_sum_exp == nullptr ? 0 : static_cast<size_t>(n * chunks));
   const int threads = UsefulThreads(num_threads, n * vocabulary * head.in());
   // A task is a block of rows and a range of chunks; few rows leave the vocabulary to be cut.
-  const Split rows = RowBlocks(n, n < kBlockRows ? 1 : threads);
+  const Split rows = RowBlocks(n, n < kHeadBlockRows ? 1 : threads);
   const Split ranges{chunks, 1, std::min(chunks, CeilDiv(4 * threads, rows.parts))};
   const KernelTable& kernels = Kernels();
 

@@ -6,8 +6,6 @@
 namespace gfn::GFN_ISA {
 namespace {
 
-constexpr float kMinusInfinity = -__builtin_inff();
-
 // Logits i..i+15 plus the mask's bias (0 or -infinity); -infinity beyond the end.
 GFN_INLINE Vec MaskedLogits(const float* logits, const float* bias, int64_t i, int64_t count) {
   const int64_t lanes = count - i < kLanes ? count - i : kLanes;

@@ -23,6 +23,7 @@ inline constexpr int kNativeLanes = 4;
 #endif
 inline constexpr int kLanes = 16;
 inline constexpr int kParts = kLanes / kNativeLanes;
+inline constexpr float kMinusInfinity = -__builtin_inff();
 
 typedef float Native __attribute__((vector_size(kNativeLanes * 4)));
 typedef int32_t NativeInt __attribute__((vector_size(kNativeLanes * 4)));

@@ -1,4 +1,6 @@
 // Attention over a forest: the fused kernels on the CPU in fp32, and a padded gather for every other device and dtype.
+#include <torch/csrc/autograd/autograd.h>
+
 #include "gflownet/base/check.h"
 #include "llm/kernels/attention.h"
 #include "llm/model/ops.h"

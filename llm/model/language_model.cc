@@ -1,5 +1,6 @@
 #include "llm/model/language_model.h"
 
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
 #include "gflownet/base/check.h"

@@ -1,5 +1,7 @@
 #include "llm/model/lm_head.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "gflownet/base/check.h"
 #include "llm/kernels/lm_head.h"
 
