@@ -8,8 +8,8 @@
 namespace gfn::report {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 TEST(Table, NumbersAreRightAlignedAndPlusMinusUnderEachOther) {
   const Table table = {.title = "Test stories",
@@ -28,7 +28,7 @@ TEST(Table, NumbersAreRightAlignedAndPlusMinusUnderEachOther) {
 
 TEST(Table, MissingAndUnknownAreVisible) {
   const Table table = {.columns = {{"metric"}, {"a", 2, 0.0, 0, true}, {"b"}},
-                       .rows = {{"x", Interval{1.5, -kInf, kInf, 1}, std::monostate{}}, {"y", kNan, "none"}}};
+                       .rows = {{"x", Interval{1.5, -kInfinity, kInfinity, 1}, std::monostate{}}, {"y", kNotANumber, "none"}}};
   EXPECT_EQ(FormatTable(table),
             "metric          a  b\n"
             "------  ---------  ----\n"
@@ -74,15 +74,15 @@ TEST(Table, FixedNumbers) {
   EXPECT_EQ(FormatFixed(0.0, 2, true), "0.00");
   EXPECT_EQ(FormatFixed(2.345, 1, true), "+2.3");
   EXPECT_EQ(FormatFixed(-2.0, 0), "-2");
-  EXPECT_EQ(FormatFixed(kInf, 2), "inf");
-  EXPECT_EQ(FormatFixed(-kInf, 2, true), "-inf");
+  EXPECT_EQ(FormatFixed(kInfinity, 2), "inf");
+  EXPECT_EQ(FormatFixed(-kInfinity, 2, true), "-inf");
   EXPECT_EQ(FormatFixed(1e308, 0).size(), 309u);
 }
 
 TEST(Table, Intervals) {
   EXPECT_EQ(FormatInterval({1.0, 0.5, 1.5, 10}, 2), "1.00 \xC2\xB1 0.50");
   EXPECT_EQ(FormatInterval({1.0, 0.9, 2.0, 10}, 2, true), "+1.00 [+0.90, +2.00]");
-  EXPECT_EQ(FormatInterval({kNan, kNan, kNan, 0}, 2), "nan \xC2\xB1 ?");
+  EXPECT_EQ(FormatInterval({kNotANumber, kNotANumber, kNotANumber, 0}, 2), "nan \xC2\xB1 ?");
 }
 
 }  // namespace

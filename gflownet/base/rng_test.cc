@@ -12,7 +12,7 @@
 namespace gfn {
 namespace {
 
-constexpr RngKey kKey = {.seed = 17, .purpose = RngPurpose::kTest, .step = 3};
+constexpr RngKey kRngKey = {.seed = 17, .purpose = RngPurpose::kTest, .step = 3};
 
 // Pearson's statistic of counts against equal expectation.
 double ChiSquare(const std::vector<int64_t>& counts) {
@@ -54,7 +54,7 @@ TEST(PhiloxTest, MultiplyHighIsTheUpperHalf) {
   for (const uint64_t a :
        {uint64_t{0}, uint64_t{1}, uint64_t{0xFFFFFFFF}, uint64_t{1} << 32, ~uint64_t{0}, uint64_t{0x123456789ABCDEF0}}) {
     for (uint64_t i = 0; i < 100; ++i) {
-      const uint64_t b = i == 0 ? ~uint64_t{0} : RandomBits(kKey, 0, i);
+      const uint64_t b = i == 0 ? ~uint64_t{0} : RandomBits(kRngKey, 0, i);
       EXPECT_EQ(MultiplyHigh(a, b), static_cast<uint64_t>((static_cast<unsigned __int128>(a) * b) >> 64));
     }
   }
@@ -92,8 +92,8 @@ TEST(RngTest, EveryPartOfTheAddressMatters) {
   }
   EXPECT_EQ(seen.size(), 6u * 3 * 6 * 6 * 6);
   // Words above the lower 32 bits too.
-  EXPECT_NE(RandomBits(kKey, 1, 0), RandomBits(kKey, 1 + (uint64_t{1} << 32), 0));
-  EXPECT_NE(RandomBits(kKey, 0, 1), RandomBits(kKey, 0, 1 + (uint64_t{1} << 32)));
+  EXPECT_NE(RandomBits(kRngKey, 1, 0), RandomBits(kRngKey, 1 + (uint64_t{1} << 32), 0));
+  EXPECT_NE(RandomBits(kRngKey, 0, 1), RandomBits(kRngKey, 0, 1 + (uint64_t{1} << 32)));
 }
 
 // Uniform along each coordinate of the address, not only along the position.
@@ -115,18 +115,18 @@ TEST(RngTest, UniformAlongEveryCoordinate) {
     EXPECT_NEAR(sum / kDraws, 0.5, 5 / std::sqrt(12.0 * kDraws)) << what;
     EXPECT_NEAR(product / kDraws * 12, 0, 5 / std::sqrt(kDraws)) << what << ": correlation of neighbours";
   };
-  check("position", [](uint64_t i) { return Uniform(kKey, 5, i); });
-  check("stream", [](uint64_t i) { return Uniform(kKey, i, 5); });
+  check("position", [](uint64_t i) { return Uniform(kRngKey, 5, i); });
+  check("stream", [](uint64_t i) { return Uniform(kRngKey, i, 5); });
   check("step", [](uint64_t i) { return Uniform({17, RngPurpose::kTest, i}, 2, 5); });
   check("seed", [](uint64_t i) { return Uniform({i, RngPurpose::kTest, 3}, 2, 5); });
-  check("stream and position", [](uint64_t i) { return Uniform(kKey, i, i); });
+  check("stream and position", [](uint64_t i) { return Uniform(kRngKey, i, i); });
 }
 
 TEST(RngTest, EveryBitIsFair) {
   constexpr int kDraws = 20000;
   std::array<int, 64> ones{};
   for (int i = 0; i < kDraws; ++i) {
-    const uint64_t bits = RandomBits(kKey, 1, i);
+    const uint64_t bits = RandomBits(kRngKey, 1, i);
     for (int b = 0; b < 64; ++b) ones[b] += (bits >> b) & 1;
   }
   for (int b = 0; b < 64; ++b) EXPECT_NEAR(ones[b], kDraws / 2, 5 * std::sqrt(kDraws) / 2) << "bit " << b;
@@ -136,8 +136,8 @@ TEST(RngTest, RangesAreAsPromisedAtTheirEnds) {
   EXPECT_EQ(OpenUnit(0), 0x1p-53);
   EXPECT_EQ(OpenUnit(~uint64_t{0}), 1 - 0x1p-53);
   for (uint64_t i = 0; i < 10000; ++i) {
-    const double u = Uniform(kKey, 0, i), open = UniformOpen(kKey, 0, i);
-    const float f = UniformFloat(kKey, 0, i), open_f = UniformFloatOpen(kKey, 0, i);
+    const double u = Uniform(kRngKey, 0, i), open = UniformOpen(kRngKey, 0, i);
+    const float f = UniformFloat(kRngKey, 0, i), open_f = UniformFloatOpen(kRngKey, 0, i);
     ASSERT_TRUE(u >= 0 && u < 1 && open > 0 && open < 1 && f >= 0 && f < 1 && open_f > 0 && open_f < 1);
     ASSERT_EQ(f, static_cast<float>(std::floor(u * 0x1p24) * 0x1p-24));
     ASSERT_NEAR(u, open, 0x1p-52);
@@ -147,7 +147,7 @@ TEST(RngTest, RangesAreAsPromisedAtTheirEnds) {
 
 TEST(RngTest, NormalHasTheNormalDistribution) {
   std::vector<double> values;
-  for (uint64_t i = 0; i < 20000; ++i) values.push_back(Normal(kKey, 9, i));
+  for (uint64_t i = 0; i < 20000; ++i) values.push_back(Normal(kRngKey, 9, i));
   const double n = static_cast<double>(values.size());
   double sum = 0, square = 0, fourth = 0;
   for (const double v : values) sum += v, square += v * v, fourth += v * v * v * v;
@@ -159,7 +159,7 @@ TEST(RngTest, NormalHasTheNormalDistribution) {
 
 TEST(RngTest, GumbelHasTheGumbelDistribution) {
   std::vector<double> values;
-  for (uint64_t i = 0; i < 20000; ++i) values.push_back(Gumbel(kKey, 9, i));
+  for (uint64_t i = 0; i < 20000; ++i) values.push_back(Gumbel(kRngKey, 9, i));
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / values.size();
   EXPECT_NEAR(mean, 0.5772156649, 5 * 1.2825 / std::sqrt(values.size()));
   EXPECT_LT(KolmogorovDistance(values, [](double v) { return std::exp(-std::exp(-v)); }), kKolmogorovLimit);
@@ -174,7 +174,7 @@ TEST(RngTest, GumbelMaximumDrawsFromTheSoftmax) {
     size_t best = 0;
     double best_score = -1e300;
     for (size_t a = 0; a < p.size(); ++a) {
-      const double score = std::log(p[a]) + Gumbel(kKey, i, a);
+      const double score = std::log(p[a]) + Gumbel(kRngKey, i, a);
       if (score > best_score) best_score = score, best = a;
     }
     ++counts[best];
@@ -186,13 +186,13 @@ TEST(RngTest, UniformIntIsUniformAndInRange) {
   for (const int64_t n : {1, 2, 3, 7, 100}) {
     std::vector<int64_t> counts(n);
     for (uint64_t i = 0; i < 20000; ++i) {
-      const int64_t value = UniformInt(kKey, static_cast<uint64_t>(n), i, n);
+      const int64_t value = UniformInt(kRngKey, static_cast<uint64_t>(n), i, n);
       ASSERT_TRUE(value >= 0 && value < n);
       ++counts[value];
     }
     EXPECT_LE(ChiSquare(counts), ChiSquareLimit(counts.size())) << n;  // 0 <= 0 for n = 1
   }
-  EXPECT_LT(UniformInt(kKey, 0, 0, INT64_MAX), INT64_MAX);
+  EXPECT_LT(UniformInt(kRngKey, 0, 0, INT64_MAX), INT64_MAX);
 }
 
 TEST(RngTest, PermutationsAreEquallyLikely) {
@@ -206,15 +206,15 @@ TEST(RngTest, PermutationsAreEquallyLikely) {
 }
 
 TEST(RngTest, PermutationHoldsEveryNumberOnce) {
-  EXPECT_TRUE(Permutation(kKey, 0).empty());
-  std::vector<int64_t> order = Permutation(kKey, 1000);
-  EXPECT_EQ(order, Permutation(kKey, 1000));
-  EXPECT_NE(order, Permutation(kKey, 1000, /*stream=*/1));
+  EXPECT_TRUE(Permutation(kRngKey, 0).empty());
+  std::vector<int64_t> order = Permutation(kRngKey, 1000);
+  EXPECT_EQ(order, Permutation(kRngKey, 1000));
+  EXPECT_NE(order, Permutation(kRngKey, 1000, /*stream=*/1));
   std::sort(order.begin(), order.end());
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(order[i], i);
 }
 
-TEST(RngDeathTest, PermutationOfNegativeLength) { EXPECT_DEATH(Permutation(kKey, -1), "check failed"); }
+TEST(RngDeathTest, PermutationOfNegativeLength) { EXPECT_DEATH(Permutation(kRngKey, -1), "check failed"); }
 
 }  // namespace
 }  // namespace gfn

@@ -35,7 +35,7 @@ StatusOr<SafetensorsFile> OpenRaw(const std::string& header, const std::string& 
   return SafetensorsFile::Open(folder / "x.safetensors");
 }
 
-std::string Error(const std::string& header, const std::string& data = std::string(16, '\0')) {
+std::string FileError(const std::string& header, const std::string& data = std::string(16, '\0')) {
   const Status status = OpenRaw(header, data).status();
   EXPECT_FALSE(status.ok()) << header;
   EXPECT_THAT(Message(status), HasSubstr("x.safetensors: ")) << header;
@@ -205,32 +205,32 @@ TEST(HostileSafetensorsTest, LengthOfTheHeader) {
 }
 
 TEST(HostileSafetensorsTest, Json) {
-  EXPECT_THAT(Error(" {}"), HasSubstr("does not begin with '{'"));
-  EXPECT_THAT(Error("[]"), HasSubstr("does not begin with '{'"));
-  EXPECT_THAT(Error("{"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(Error("{\"\xFF\":{}}"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(Error("{}{}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(FileError(" {}"), HasSubstr("does not begin with '{'"));
+  EXPECT_THAT(FileError("[]"), HasSubstr("does not begin with '{'"));
+  EXPECT_THAT(FileError("{"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(FileError("{\"\xFF\":{}}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(FileError("{}{}"), HasSubstr("not valid JSON"));
   const std::string a = R"("a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]})";
-  EXPECT_THAT(Error("{" + a + "," + a + "}"), HasSubstr("\"a\" is given twice"));
-  EXPECT_THAT(Error(R"({"__metadata__":[]})"), HasSubstr("__metadata__ should be an object"));
-  EXPECT_THAT(Error(R"({"__metadata__":{"a":1}})"), HasSubstr("'a' should be a string, found number"));
+  EXPECT_THAT(FileError("{" + a + "," + a + "}"), HasSubstr("\"a\" is given twice"));
+  EXPECT_THAT(FileError(R"({"__metadata__":[]})"), HasSubstr("__metadata__ should be an object"));
+  EXPECT_THAT(FileError(R"({"__metadata__":{"a":1}})"), HasSubstr("'a' should be a string, found number"));
 }
 
 TEST(HostileSafetensorsTest, Entries) {
-  EXPECT_THAT(Error(R"({"a":[]})"), HasSubstr("exactly dtype, shape and data_offsets"));
-  EXPECT_THAT(Error(R"({"a":{"dtype":"U8","shape":[16]}})"), HasSubstr("exactly dtype, shape and data_offsets"));
-  EXPECT_THAT(Error(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16],"x":1}})"), HasSubstr("exactly"));
-  EXPECT_THAT(Error(R"({"a":{"dtype":8,"shape":[16],"data_offsets":[0,16]}})"), HasSubstr("dtype should be a string"));
+  EXPECT_THAT(FileError(R"({"a":[]})"), HasSubstr("exactly dtype, shape and data_offsets"));
+  EXPECT_THAT(FileError(R"({"a":{"dtype":"U8","shape":[16]}})"), HasSubstr("exactly dtype, shape and data_offsets"));
+  EXPECT_THAT(FileError(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16],"x":1}})"), HasSubstr("exactly"));
+  EXPECT_THAT(FileError(R"({"a":{"dtype":8,"shape":[16],"data_offsets":[0,16]}})"), HasSubstr("dtype should be a string"));
   const Status status = OpenRaw(R"({"a":{"dtype":"F8_E4M3","shape":[16],"data_offsets":[0,16]}})", std::string(16, 'x')).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(Message(status), AllOf(HasSubstr("'F8_E4M3'"), HasSubstr("I64, F64")));
   for (const char* shape : {"16", "[-16]", "[16.0]", "[\"16\"]", "[9223372036854775808]", "[null]", "[[16]]", "[true]"}) {
-    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","data_offsets":[0,16],"shape":)") + shape + "}}"),
+    EXPECT_THAT(FileError(std::string(R"({"a":{"dtype":"U8","data_offsets":[0,16],"shape":)") + shape + "}}"),
                 HasSubstr("shape should be a list"))
         << shape;
   }
   for (const char* offsets : {"16", "[]", "[0]", "[0,16,16]", "[-1,16]", "[0,16.5]", "[0,18446744073709551615]"}) {
-    EXPECT_THAT(Error(std::string(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":)") + offsets + "}}"),
+    EXPECT_THAT(FileError(std::string(R"({"a":{"dtype":"U8","shape":[16],"data_offsets":)") + offsets + "}}"),
                 HasSubstr("two integers"))
         << offsets;
   }
@@ -241,22 +241,22 @@ TEST(HostileSafetensorsTest, SizesAndPlaces) {
     return std::string("\"") + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":[)" +
            std::to_string(begin) + "," + std::to_string(end) + "]}";
   };
-  EXPECT_THAT(Error("{" + entry("a", "F32", "[5]", 0, 16) + "}"), HasSubstr("needs 20 bytes, but data_offsets give 16"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[4294967296,4294967296]", 0, 16) + "}"), HasSubstr("more bytes than 64 bits"));
-  EXPECT_THAT(Error("{" + entry("a", "F64", "[1152921504606846977]", 0, 16) + "}"),
+  EXPECT_THAT(FileError("{" + entry("a", "F32", "[5]", 0, 16) + "}"), HasSubstr("needs 20 bytes, but data_offsets give 16"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[4294967296,4294967296]", 0, 16) + "}"), HasSubstr("more bytes than 64 bits"));
+  EXPECT_THAT(FileError("{" + entry("a", "F64", "[1152921504606846977]", 0, 16) + "}"),
               HasSubstr("more bytes than 64 bits"));  // wraps to 8 bytes
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[17]", 0, 17) + "}"), HasSubstr("outside of the 16 bytes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[8]", 16, 8) + "}"), HasSubstr("outside of the 16 bytes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[1]", INT64_MAX - 1, INT64_MAX) + "}"), HasSubstr("outside of the 16 bytes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[10]", 0, 10) + "," + entry("b", "U8", "[10]", 6, 16) + "}"),
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[17]", 0, 17) + "}"), HasSubstr("outside of the 16 bytes"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[8]", 16, 8) + "}"), HasSubstr("outside of the 16 bytes"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[1]", INT64_MAX - 1, INT64_MAX) + "}"), HasSubstr("outside of the 16 bytes"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[10]", 0, 10) + "," + entry("b", "U8", "[10]", 6, 16) + "}"),
               HasSubstr("neither overlap nor have holes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[16]", 0, 16) + "," + entry("b", "U8", "[16]", 0, 16) + "}"),
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[16]", 0, 16) + "," + entry("b", "U8", "[16]", 0, 16) + "}"),
               HasSubstr("neither overlap nor have holes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[4]", 0, 4) + "," + entry("b", "U8", "[4]", 12, 16) + "}"),
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[4]", 0, 4) + "," + entry("b", "U8", "[4]", 12, 16) + "}"),
               HasSubstr("neither overlap nor have holes"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[4]", 4, 8) + "}"), HasSubstr("begins at 4"));
-  EXPECT_THAT(Error("{" + entry("a", "U8", "[8]", 0, 8) + "}"), HasSubstr("the tensors end at 8, but there are 16 bytes"));
-  EXPECT_THAT(Error("{}"), HasSubstr("the tensors end at 0"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[4]", 4, 8) + "}"), HasSubstr("begins at 4"));
+  EXPECT_THAT(FileError("{" + entry("a", "U8", "[8]", 0, 8) + "}"), HasSubstr("the tensors end at 8, but there are 16 bytes"));
+  EXPECT_THAT(FileError("{}"), HasSubstr("the tensors end at 0"));
 }
 
 // Every cut and many damaged bytes of a good file: an error or a file whose views lie inside of it, never a crash.

@@ -16,7 +16,7 @@ YamlNode Parse(std::string_view text) {
   return node.ok() ? *node : YamlNode{};
 }
 
-std::string Error(std::string_view text) {
+std::string TreeError(std::string_view text) {
   const Status status = ParseYaml(text, "f.yaml").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
   EXPECT_THAT(Message(status), StartsWith("f.yaml:")) << text;
@@ -68,29 +68,29 @@ TEST(YamlTreeTest, ReadsJson) {
 }
 
 TEST(YamlTreeTest, BrokenSyntaxIsPlaced) {
-  EXPECT_THAT(Error("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("f.yaml:"));
-  EXPECT_EQ(Error("a: 1\nb: \"unclosed\nc: 2\n"), "f.yaml:2:4: this quote is never closed");
-  EXPECT_EQ(Error("\u00e9: '\u00e9'\r\nb: 'it''s\r\n"), "f.yaml:2:4: this quote is never closed");
+  EXPECT_THAT(TreeError("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("f.yaml:"));
+  EXPECT_EQ(TreeError("a: 1\nb: \"unclosed\nc: 2\n"), "f.yaml:2:4: this quote is never closed");
+  EXPECT_EQ(TreeError("\u00e9: '\u00e9'\r\nb: 'it''s\r\n"), "f.yaml:2:4: this quote is never closed");
   EXPECT_EQ(Parse("a: 'it''s'\nb: \"q\\\"\"").entries[1].second.text, "q\"");
-  EXPECT_THAT(Error("a: 1\n b: 2\n"), StartsWith("f.yaml:2:"));
-  EXPECT_THAT(Error("a:\n\t- 1\n"), StartsWith("f.yaml:2:"));
+  EXPECT_THAT(TreeError("a: 1\n b: 2\n"), StartsWith("f.yaml:2:"));
+  EXPECT_THAT(TreeError("a:\n\t- 1\n"), StartsWith("f.yaml:2:"));
 }
 
 TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
-  EXPECT_THAT(Error("a: &x 1\nb: *x\n"), HasSubstr("f.yaml:1:4: an anchor"));
-  EXPECT_THAT(Error("a: *x\n"), StartsWith("f.yaml:1:"));
-  EXPECT_THAT(Error("a: !!python/object 1\n"), HasSubstr("a tag"));
-  EXPECT_THAT(Error("a: !mine [1]\n"), HasSubstr("a tag (!mine)"));
-  EXPECT_THAT(Error("a: 1\n---\nb: 2\n"), HasSubstr("f.yaml:3:1: text after the end of the document"));
-  EXPECT_THAT(Error("a: 1\nb: \xFF\n"), HasSubstr("f.yaml:2:4: not valid UTF-8"));
-  EXPECT_THAT(Error("a: 1\n\x04"
+  EXPECT_THAT(TreeError("a: &x 1\nb: *x\n"), HasSubstr("f.yaml:1:4: an anchor"));
+  EXPECT_THAT(TreeError("a: *x\n"), StartsWith("f.yaml:1:"));
+  EXPECT_THAT(TreeError("a: !!python/object 1\n"), HasSubstr("a tag"));
+  EXPECT_THAT(TreeError("a: !mine [1]\n"), HasSubstr("a tag (!mine)"));
+  EXPECT_THAT(TreeError("a: 1\n---\nb: 2\n"), HasSubstr("f.yaml:3:1: text after the end of the document"));
+  EXPECT_THAT(TreeError("a: 1\nb: \xFF\n"), HasSubstr("f.yaml:2:4: not valid UTF-8"));
+  EXPECT_THAT(TreeError("a: 1\n\x04"
                     "b: 2\n"),
               HasSubstr("f.yaml:2:1: a control character"));
   EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].second.text, "x");  // a byte order mark is fine
   const std::string deep = std::string(100, '[') + std::string(100, ']');
-  EXPECT_THAT(Error(deep), HasSubstr("nested deeper than 64"));
+  EXPECT_THAT(TreeError(deep), HasSubstr("nested deeper than 64"));
   const std::string very_deep = std::string(100000, '[');
-  EXPECT_THAT(Error(very_deep), StartsWith("f.yaml:"));
+  EXPECT_THAT(TreeError(very_deep), StartsWith("f.yaml:"));
 }
 
 TEST(YamlTreeTest, DescribesWhatWasFound) {

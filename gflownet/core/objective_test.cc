@@ -15,13 +15,6 @@ double PrefixEstimate(const Example& e, int64_t row, int64_t k, double temperatu
   return value;
 }
 
-double Cost(double x, const ResidualConfig& residual) {
-  if (const auto* huber = std::get_if<HuberResidual>(&residual)) {
-    return std::abs(x) <= huber->delta ? x * x : huber->delta * (2 * std::abs(x) - huber->delta);
-  }
-  return x * x;
-}
-
 struct Node {
   double value, weight;
   int64_t position;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -16,6 +18,22 @@ constexpr int64_t kRows = 6, kSteps = 5, kGroups = 2;
 // Of contiguous float64 tensors.
 inline double At(const at::Tensor& tensor, int64_t row, int64_t step) { return tensor.data_ptr<double>()[row * tensor.size(1) + step]; }
 inline double At(const at::Tensor& tensor, int64_t index) { return tensor.data_ptr<double>()[index]; }
+
+// The cost of a difference, from the definitions.
+inline double Cost(double x, const ResidualConfig& residual) {
+  if (const auto* huber = std::get_if<HuberResidual>(&residual)) {
+    return std::abs(x) <= huber->delta ? x * x : huber->delta * (2 * std::abs(x) - huber->delta);
+  }
+  if (const auto* cosh = std::get_if<ShiftedCoshResidual>(&residual)) {
+    const double size = std::abs(x), low = std::min(size, cosh->limit);
+    return std::exp(low) + std::exp(-low) - 2 + (std::exp(cosh->limit) - std::exp(-cosh->limit)) * (size - low);
+  }
+  if (const auto* linex = std::get_if<LinexResidual>(&residual)) {
+    const double t = -linex->alpha * x, low = std::min(t, linex->limit);
+    return 2 / (linex->alpha * linex->alpha) * (std::exp(low) + std::exp(linex->limit) * (t - low) - t - 1);
+  }
+  return x * x;
+}
 
 // Rows have different lengths; stopping is legal from min_length on.
 struct Example {

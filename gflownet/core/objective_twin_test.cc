@@ -11,22 +11,6 @@ namespace {
 
 constexpr double kTemperature = 0.8;
 
-// Costs of a difference, from their definitions.
-double Cost(double x, const ResidualConfig& residual) {
-  if (const auto* huber = std::get_if<HuberResidual>(&residual)) {
-    return std::abs(x) <= huber->delta ? x * x : huber->delta * (2 * std::abs(x) - huber->delta);
-  }
-  if (const auto* cosh = std::get_if<ShiftedCoshResidual>(&residual)) {
-    const double size = std::abs(x), low = std::min(size, cosh->limit);
-    return std::exp(low) + std::exp(-low) - 2 + (std::exp(cosh->limit) - std::exp(-cosh->limit)) * (size - low);
-  }
-  if (const auto* linex = std::get_if<LinexResidual>(&residual)) {
-    const double t = -linex->alpha * x, low = std::min(t, linex->limit);
-    return 2 / (linex->alpha * linex->alpha) * (std::exp(low) + std::exp(linex->limit) * (t - low) - t - 1);
-  }
-  return x * x;
-}
-
 // The scores of one row, read as in the papers.
 struct Row {
   const Example& e;

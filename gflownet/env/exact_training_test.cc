@@ -9,13 +9,13 @@
 namespace gfn {
 namespace {
 
-struct Case {
+struct TrainingCase {
   std::string name;
   ObjectiveConfig objective;
 };
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const TrainingCase& c, std::ostream* out) { *out << c.name; }
 
-std::vector<Case> AllCases() {
+std::vector<TrainingCase> AllCases() {
   return {{"modified_subtb", ModifiedSubTbConfig{}},
           {"modified_subtb_root", ModifiedSubTbConfig{.root = true}},
           {"modified_subtb_lambda", ModifiedSubTbConfig{.lambda = 0.9, .root = true}},
@@ -26,11 +26,11 @@ std::vector<Case> AllCases() {
           {"db", DbConfig{}},
           {"subtb", SubTbConfig{}}};
 }
-std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+std::string NameOf(const testing::TestParamInfo<TrainingCase>& info) { return info.param.name; }
 
 // ---- a DAG ----
 
-class OnHypergrid : public testing::TestWithParam<Case> {
+class OnHypergrid : public testing::TestWithParam<TrainingCase> {
  protected:
   Hypergrid grid_{HypergridConfig{.dimensions = 2, .side = 8}};
   HypergridReward reward_{grid_, HypergridRewardConfig{}};
@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Exact, OnHypergrid, testing::ValuesIn(AllCases()), Name
 
 constexpr double kTemperature = 0.8;
 
-class OnPrefixTree : public testing::TestWithParam<Case> {
+class OnPrefixTree : public testing::TestWithParam<TrainingCase> {
  protected:
   PrefixTree tree_{PrefixTreeConfig{.num_symbols = 4, .num_stops = 2, .min_length = 2, .max_length = 3, .illegal_symbols = {1}}};
   PrefixTreeReward reward_{tree_, 5, 1.5};

@@ -11,7 +11,7 @@ namespace gfn {
 namespace {
 
 const std::vector<ConditionId> kNone = {Unconditional()};
-constexpr RngKey kKey{7, RngPurpose::kRollout, 3};
+constexpr RngKey kRolloutKey{7, RngPurpose::kRollout, 3};
 
 // A grid with a policy that is far from uniform.
 struct Grid {
@@ -26,7 +26,7 @@ struct Grid {
 };
 
 TrajectoryBatch Sample(const Environment& world, const Policy& policy, const std::vector<RolloutRow>& rows) {
-  auto batch = Rollout(world, policy, rows, kKey);
+  auto batch = Rollout(world, policy, rows, kRolloutKey);
   EXPECT_TRUE(batch.ok()) << Message(batch.status());
   return std::move(batch).value();
 }
@@ -113,7 +113,7 @@ TEST(Rollout, LogitsThatAreNotNumbersAreRefused) {
     const at::NoGradGuard no_grad;
     grid.parameters.Get("table.forward").fill_(NAN);
   }
-  const auto batch = Rollout(grid.world, grid.policy, RolloutRows(kNone, 2), kKey);
+  const auto batch = Rollout(grid.world, grid.policy, RolloutRows(kNone, 2), kRolloutKey);
   ASSERT_FALSE(batch.ok());
   EXPECT_NE(Message(batch.status()).find("action 0"), std::string::npos) << Message(batch.status());
 }
@@ -135,7 +135,7 @@ TEST(Rollout, AStateWithoutALegalActionIsNamed) {
   const GridWithATrap world(HypergridConfig{.dimensions = 2, .side = 2});
   ParameterSet parameters;
   const TabularPolicy policy(world, kNone, parameters, {});
-  const auto batch = Rollout(world, policy, RolloutRows(kNone, 64), kKey);
+  const auto batch = Rollout(world, policy, RolloutRows(kNone, 64), kRolloutKey);
   ASSERT_FALSE(batch.ok());
   for (const char* part : {"action 2", "no legal action", "hypergrid", "(1, 1)"}) {
     EXPECT_NE(Message(batch.status()).find(part), std::string::npos) << part << ": " << Message(batch.status());

@@ -10,8 +10,6 @@
 namespace gfn {
 namespace {
 
-const std::vector<ConditionId> kNone = {Unconditional()};
-
 at::Tensor Log(const std::vector<double>& p) { return at::tensor(p, at::kDouble).log(); }
 at::Tensor Labels(const std::vector<int64_t>& labels) { return at::tensor(labels, at::kLong); }
 

@@ -15,6 +15,8 @@
 
 namespace gfn {
 
+inline const std::vector<ConditionId> kNone = {Unconditional()};
+
 // A table of random logits, not too far from uniform, with a backward part of its own.
 class RandomTable {
  public:

@@ -11,8 +11,6 @@
 namespace gfn {
 namespace {
 
-const std::vector<ConditionId> kNone = {Unconditional()};
-
 // Quantities that have an exact value are within four standard errors of it; `num` of them have one.
 void ExpectExact(Estimand what, const Sampler& sampler, const EstimandRequest& request, int num) {
   SCOPED_TRACE(EnumName(what));

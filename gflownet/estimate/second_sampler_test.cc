@@ -12,8 +12,6 @@
 namespace gfn {
 namespace {
 
-const std::vector<ConditionId> kNone = {Unconditional()};
-
 TrainingSetup TableSetup(const EnumerableEnvironment& world, const Reward& reward) {
   TrainingSetup setup{.environment = &world, .reward = &reward, .objective = TbConfig{}};
   setup.trainer.rollouts = 64;

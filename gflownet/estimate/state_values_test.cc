@@ -13,8 +13,6 @@
 namespace gfn {
 namespace {
 
-const std::vector<ConditionId> kNone = {Unconditional()};
-
 class OnGrid : public testing::Test {
  protected:
   Hypergrid grid_{{.dimensions = 2, .side = 4}};

@@ -14,7 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 
 TEST(HfWriter, WritesWhatOpenModelReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {

@@ -1,4 +1,4 @@
-// A scratch folder that no other test, and no test of another build, writes into. For tests.
+// For tests: where the golden models are, and a scratch folder that no other test, and no test of another build, writes into.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,6 +8,8 @@
 #include "gflownet/base/file_util.h"
 
 namespace gfn {
+
+inline const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 
 // Emptied; it stays after the test, to be looked at.
 inline std::string TestFolder(const std::string& name) {

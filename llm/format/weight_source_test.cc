@@ -22,7 +22,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 const std::string kFormat = GFN_SOURCE_DIR "/tests/golden/format/";
 const std::string kSharedModels = GFN_SHARED_DIR "/data/models/";
 

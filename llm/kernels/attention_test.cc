@@ -18,7 +18,7 @@ namespace {
 using Doubles = std::vector<double>;
 
 // A forest and its tensors in float64; q [N, H D], k and v [M, Hkv D].
-struct Case {
+struct AttentionCase {
   std::string name;
   int heads, kv_heads, dim;
   int64_t num_queries = 0, num_keys = 0;
@@ -42,7 +42,7 @@ struct Tensors {
   Doubles q, k, v, out, lse, dout, dq, dk, dv;
 };
 
-void NaiveForward(const Case& c, Tensors* t) {
+void NaiveForward(const AttentionCase& c, Tensors* t) {
   t->out.assign(t->q.size(), 0);
   t->lse.assign(static_cast<size_t>(c.num_queries * c.heads), 0);
   const int64_t group = c.heads / c.kv_heads;
@@ -72,7 +72,7 @@ void NaiveForward(const Case& c, Tensors* t) {
   }
 }
 
-void NaiveBackward(const Case& c, Tensors* t) {
+void NaiveBackward(const AttentionCase& c, Tensors* t) {
   t->dq.assign(t->q.size(), 0);
   t->dk.assign(t->k.size(), 0);
   t->dv.assign(t->v.size(), 0);
@@ -105,9 +105,9 @@ void NaiveBackward(const Case& c, Tensors* t) {
 }
 
 // Lays blocks out one behind the other, each with its own keys after `first_key`.
-Case MakeCase(std::string name, int heads, int kv_heads, int dim, const std::vector<int32_t>& counts,
+AttentionCase MakeCase(std::string name, int heads, int kv_heads, int dim, const std::vector<int32_t>& counts,
               const std::vector<std::vector<KeyRange>>& ranges, int32_t first_key = 0) {
-  Case c{std::move(name), heads, kv_heads, dim, 0, first_key, {}, {}};
+  AttentionCase c{std::move(name), heads, kv_heads, dim, 0, first_key, {}, {}};
   for (size_t b = 0; b < counts.size(); ++b) {
     c.blocks.push_back({static_cast<int32_t>(c.num_queries), counts[b], static_cast<int32_t>(c.num_keys),
                         static_cast<int32_t>(c.ranges.size()), static_cast<int32_t>(ranges[b].size())});
@@ -118,8 +118,8 @@ Case MakeCase(std::string name, int heads, int kv_heads, int dim, const std::vec
   return c;
 }
 
-std::vector<Case> Cases() {
-  std::vector<Case> cases;
+std::vector<AttentionCase> Cases() {
+  std::vector<AttentionCase> cases;
   cases.push_back(MakeCase("one_token", 1, 1, 8, {1}, {{}}));
   cases.push_back(MakeCase("causal", 9, 3, 64, {67}, {{}}));
   cases.push_back(MakeCase("long_causal", 2, 2, 32, {600}, {{}}));
@@ -130,7 +130,7 @@ std::vector<Case> Cases() {
   cases.push_back(MakeCase("odd_width", 6, 2, 40, {5, 30}, {{}, {{1, 3}}}));
   cases.push_back(MakeCase("wide", 4, 1, 80, {20, 3}, {{}, {{2, 9}}}));
   cases.push_back(MakeCase("empty_block", 2, 1, 16, {0, 4}, {{}, {}}));
-  Case many = MakeCase("many_ranges", 2, 1, 16, {12, 300}, {{}, {}}, 400);
+  AttentionCase many = MakeCase("many_ranges", 2, 1, 16, {12, 300}, {{}, {}}, 400);
   many.blocks[1].range_begin = 0;
   for (int32_t r = 0; r < 150; ++r) many.ranges.push_back({r * 2, 1});
   many.blocks[1].range_count = 150;
@@ -156,7 +156,7 @@ struct Results {
   std::vector<float> out, lse, dq, dk, dv;
 };
 
-Results RunBoth(const Case& c, const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
+Results RunBoth(const AttentionCase& c, const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
             const std::vector<float>& dout, int threads) {
   const int64_t q_width = c.heads * c.dim, k_width = c.kv_heads * c.dim;
   Results r;
@@ -174,7 +174,7 @@ Results RunBoth(const Case& c, const std::vector<float>& q, const std::vector<fl
 }
 
 TEST_P(AttentionTest, EqualsNaiveForwardAndBackward) {
-  for (const Case& c : Cases()) {
+  for (const AttentionCase& c : Cases()) {
     SCOPED_TRACE(c.name);
     const std::vector<float> q = Values(c.num_queries * c.heads * c.dim, 1, 1.5), k = Values(c.num_keys * c.kv_heads * c.dim, 2, 1.5),
                              v = Values(c.num_keys * c.kv_heads * c.dim, 3), dout = Values(c.num_queries * c.heads * c.dim, 4);
@@ -201,7 +201,7 @@ TEST_P(AttentionTest, EqualsNaiveForwardAndBackward) {
 
 TEST_P(AttentionTest, SharedBufferAndAccumulation) {
   // q | k | v in one buffer with a row stride; dk and dv add to what is there.
-  const Case c = MakeCase("fused", 4, 2, 16, {9, 5}, {{}, {{0, 9}}});
+  const AttentionCase c = MakeCase("fused", 4, 2, 16, {9, 5}, {{}, {{0, 9}}});
   const int64_t stride = 4 * 16 + 2 * 2 * 16;
   std::vector<float> qkv = Values(14 * stride, 1), out(14 * 64), lse(14 * 4), grad(14 * stride, 1.0f);
   const std::vector<float> dout = Values(14 * 64, 2);
@@ -233,7 +233,7 @@ INSTANTIATE_TEST_SUITE_P(All, AttentionTest, testing::ValuesIn(SupportedIsas()),
 
 // The twin's own gradient against central differences.
 TEST(AttentionTwinTest, GradientEqualsFiniteDifferences) {
-  const Case c = MakeCase("small", 2, 1, 8, {3, 2}, {{}, {{0, 2}}});
+  const AttentionCase c = MakeCase("small", 2, 1, 8, {3, 2}, {{}, {{0, 2}}});
   Tensors t{ToDoubles(Values(5 * 16, 1)), ToDoubles(Values(5 * 8, 2)), ToDoubles(Values(5 * 8, 3)), {}, {}, {}, {}, {}, {}};
   t.dout = ToDoubles(Values(5 * 16, 4));
   NaiveForward(c, &t);

@@ -16,13 +16,13 @@
 namespace gfn {
 namespace {
 
-struct Case {
+struct HeadCase {
   int64_t n, vocabulary, width;
   std::vector<int64_t> stops;
   bool masked;
 };
 
-const Case kCases[] = {{0, 100, 8, {}, false},       {1, 1, 3, {0}, false},         {1, 1000, 64, {7, 999}, true},
+const HeadCase kCases[] = {{0, 100, 8, {}, false},       {1, 1, 3, {0}, false},         {1, 1000, 64, {7, 999}, true},
                        {17, 769, 40, {0, 768}, true}, {230, 1500, 33, {1, 5}, false}, {400, 500, 16, {499}, true}};
 
 struct Arrays {
@@ -41,7 +41,7 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
   }
 
   // A case's inputs; about half the vocabulary is illegal, and the last chunk (of a large one) wholly.
-  void Make(const Case& c) {
+  void Make(const HeadCase& c) {
     weight_ = Values(c.vocabulary * c.width, 1);
     hidden_ = Values(c.n * c.width, 2, 2 / std::sqrt(static_cast<double>(c.width)));
     seen_weight_ = Seen(weight_);
@@ -68,7 +68,7 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
     }
   }
 
-  Arrays Forward(const Case& c, int threads) const {
+  Arrays Forward(const HeadCase& c, int threads) const {
     Arrays a{std::vector<float>(targets_.size()), std::vector<float>(targets_.size() * c.stops.size()),
              std::vector<float>(targets_.size())};
     LmHeadForward(head_, hidden_.data(), c.n, c.width, query_, {a.target.data(), a.stop.data(), a.lse.data()}, threads);
@@ -86,7 +86,7 @@ class LmHeadTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
 };
 
 TEST_P(LmHeadTest, ForwardEqualsNaive) {
-  for (const Case& c : kCases) {
+  for (const HeadCase& c : kCases) {
     Make(c);
     const Arrays a = Forward(c, 2), one = Forward(c, 1);
     EXPECT_EQ(a.lse, one.lse);
@@ -105,7 +105,7 @@ TEST_P(LmHeadTest, ForwardEqualsNaive) {
 TEST_P(LmHeadTest, BackwardEqualsNaive) {
   // bfloat16: the slopes of the logits are rounded too, one part in 2^9 of each term.
   const double tolerance = type() == WeightType::kBFloat16 ? 4e-2 : 2e-5;
-  for (const Case& c : kCases) {
+  for (const HeadCase& c : kCases) {
     Make(c);
     const Arrays a = Forward(c, 2);
     const std::vector<float> d_target = Values(c.n, 5), d_lse = Values(c.n, 6),
@@ -138,7 +138,7 @@ TEST_P(LmHeadTest, BackwardEqualsNaive) {
 }
 
 TEST_P(LmHeadTest, ARowDoesNotDependOnTheBatch) {
-  const Case c = kCases[4];
+  const HeadCase c = kCases[4];
   Make(c);
   const Arrays all = Forward(c, 2);
   for (const int64_t i : {0, 100, 229}) {

@@ -31,6 +31,7 @@ struct InfillData {
   std::string train;
   std::string validation;
   std::string test;
+  int64_t train_limit = 0;
   InfillFields fields;
 
   template <class V>
@@ -38,6 +39,7 @@ struct InfillData {
     v("train", train, "JSON lines to train on", Required{}, NonEmpty{});
     v("validation", validation, "JSON lines for evaluations while training; empty: none");
     v("test", test, "JSON lines for `gfn eval --split test`; empty: none");
+    v("train_limit", train_limit, "train on the first so many lines only, each of them more often; 0: all", NonNegative());
     v("fields", fields, "where the texts stand in a line");
   }
 };

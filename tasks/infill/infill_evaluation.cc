@@ -76,12 +76,7 @@ const SamplerResult& EvaluationResult::BetterBaseline() const {
 StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions) {
   EvaluationResult result;
   result.num_samples = num_samples;
-  ASSIGN_OR_RETURN(result.split, LoadSplit(parts, data));
-  if (max_conditions > 0 && max_conditions < static_cast<int64_t>(result.split.examples.size())) {
-    result.split.examples.resize(max_conditions);
-    result.split.conditions.resize(max_conditions);
-    result.split.baseline_conditions.resize(max_conditions);
-  }
+  ASSIGN_OR_RETURN(result.split, LoadSplit(parts, data, max_conditions));
   SamplerEvaluationOptions options;
   options.num_samples = num_samples;
   options.batch_rows = parts.settings.evaluation.batch_rows;
@@ -204,7 +199,11 @@ nlohmann::json CardsToJson(const std::vector<report::SampleCard>& cards) {
 StatusOr<EvalResult> EvaluateInfill(InfillParts& parts, const EvalRequest& request) {
   ASSIGN_OR_RETURN(const std::string data, DataOf(request, parts.task.data));
   const int64_t samples = request.samples > 0 ? request.samples : parts.settings.evaluation.samples;
-  ASSIGN_OR_RETURN(const EvaluationResult evaluation, EvaluateSamplers(parts, data, samples, request.max_conditions));
+  // Of the training data only what was trained on.
+  int64_t max_conditions = request.max_conditions;
+  const int64_t limit = request.data.empty() && request.split == "train" ? parts.task.data.train_limit : 0;
+  if (limit > 0 && (max_conditions <= 0 || max_conditions > limit)) max_conditions = limit;
+  ASSIGN_OR_RETURN(const EvaluationResult evaluation, EvaluateSamplers(parts, data, samples, max_conditions));
   EvalResult result;
   result.name = request.data.empty() ? request.split : "data";
   result.table = EvaluationTable(evaluation);

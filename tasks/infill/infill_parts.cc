@@ -43,7 +43,12 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
 
   if (log) log("loading " + source.path);
   ASSIGN_OR_RETURN(parts->source, OpenModel(source.path));
-  ASSIGN_OR_RETURN(parts->tokenizer, LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer));
+  auto tokenizer_found = LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer);
+  if (!tokenizer_found.ok()) {
+    return Annotate(tokenizer_found.status(), source.tokenizer.empty() ? "model.tokenizer is empty, so it was looked for at model.path"
+                                                                       : "model.tokenizer");
+  }
+  parts->tokenizer = std::move(*tokenizer_found);
   RETURN_IF_ERROR(CheckTokenizer(*parts->tokenizer, source, parts->source->config()));
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
   ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
@@ -80,9 +85,10 @@ StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt
   return InsertCondition(parts.conditions, std::move(condition));
 }
 
-StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path) {
+StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path, int64_t limit) {
   InfillSplit split;
   ASSIGN_OR_RETURN(split.examples, ReadInfillExamples(path, parts.task.data.fields));
+  if (limit > 0 && static_cast<size_t>(limit) < split.examples.size()) split.examples.resize(static_cast<size_t>(limit));
   for (const InfillExample& example : split.examples) {
     ASSIGN_OR_RETURN(const ConditionId id, AddCondition(parts, parts.task.prompt, example));
     ASSIGN_OR_RETURN(const ConditionId baseline, AddCondition(parts, kBaselinePrompt, example));

@@ -50,7 +50,8 @@ struct InfillParts {
 StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log);
 
 // Reads examples and adds their conditions. Contexts that are too long for the model are refused by name.
-StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path);
+// `limit`: the first so many only; 0: all.
+StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path, int64_t limit = 0);
 StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example);
 
 // Stories simulated by the frozen model as given objects, for a warm start; empty without any. They are kept in the file `cache`,

@@ -55,7 +55,7 @@ class InfillTask : public Task {
 
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {
     const InfillData& data = parts_->task.data;
-    ASSIGN_OR_RETURN(const InfillSplit train, LoadSplit(*parts_, data.train));
+    ASSIGN_OR_RETURN(const InfillSplit train, LoadSplit(*parts_, data.train, data.train_limit));
     train_ = train.conditions;
     if (!data.validation.empty()) {
       ASSIGN_OR_RETURN(const InfillSplit validation, LoadSplit(*parts_, data.validation));
