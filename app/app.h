@@ -43,6 +43,9 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which);
 // Writes report.html of a run; returns its path.
 StatusOr<std::string> WriteRunReport(const RunPaths& paths);
 
+// An error if something printed did not arrive on standard output (a full disk).
+Status CheckOutput();
+
 // 0, 1 or 2 for a status; its message goes to standard error.
 int ExitCode(const Status& status);
 

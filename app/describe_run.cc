@@ -9,6 +9,7 @@
 #include "gflownet/train/checkpoint.h"
 #include "gflownet/train/lock.h"
 #include "gflownet/train/metrics.h"
+#include "tasks/run_config.h"
 
 namespace gfn {
 namespace {
@@ -96,6 +97,10 @@ Status DescribeRun(const std::string& path) {
   std::cout << "adapter\n";
   PrintField("exported", FolderExists(paths.adapter()) ? paths.adapter() : "not yet");
   ASSIGN_OR_RETURN(const std::string config, ReadFile(paths.config()));
+  if (const auto parsed = ReadRunConfigText(config, paths.config()); !parsed.ok()) {
+    PrintField("configuration", "damaged: " + Message(parsed.status()) + " (a copy stands in every checkpoint's manifest.json)");
+    return OkStatus();
+  }
   std::cout << "every key\n" << config;
   return OkStatus();
 }

@@ -28,6 +28,10 @@ Status Run(const Command& command) {
 
 void Log(std::string_view line) { std::cerr << line << std::endl; }
 
+Status CheckOutput() {
+  return std::cout.flush().good() ? OkStatus() : ResourceExhausted("standard output: cannot write all of it; is the disk full?");
+}
+
 int ExitCode(const Status& status) {
   if (status.ok()) return 0;
   Log("gfn: " + Message(status));
@@ -38,7 +42,8 @@ int ExitCode(const Status& status) {
 
 extern "C" int gfn_engine_run(const void* command) {
   try {
-    return gfn::ExitCode(gfn::Run(*static_cast<const gfn::Command*>(command)));
+    const gfn::Status status = gfn::Run(*static_cast<const gfn::Command*>(command));
+    return gfn::ExitCode(status.ok() ? gfn::CheckOutput() : status);
   } catch (const std::bad_alloc&) {
     gfn::Log("gfn: out of memory");
   } catch (const std::exception& e) {

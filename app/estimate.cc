@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/app.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/estimate/quantities.h"
 #include "report/table.h"
@@ -63,9 +64,13 @@ Status Estimate(const EstimateCommand& command) {
     if (!what.ok()) return Annotate(what.status(), "--what");
     wanted.push_back(*what);
   }
+  if (!command.json.empty()) RETURN_IF_ERROR(AtomicFile::Create(command.json).status());  // before the work, not after it
   ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, WhichCheckpoint::kBest));
   const TaskSampler parts = run.task->sampler();
   ASSIGN_OR_RETURN(EstimandRequest request, ToRequest(command, parts));
+  if (parts.conditions->size() == 0) {
+    return InvalidArgument(command.run + ": a task of kind " + TaskKind(run.config) + " has no conditions of its own to answer for");
+  }
   if (command.condition < 0 || command.condition >= parts.conditions->size()) {
     return InvalidArgument("--condition is " + std::to_string(command.condition) + ", expected one of 0 .. " +
                            std::to_string(parts.conditions->size() - 1));

@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
 
 namespace gfn {
@@ -9,6 +10,8 @@ Status Eval(const EvalCommand& command) {
   if (command.checkpoint != "best" && command.checkpoint != "last") {
     return InvalidArgument("unknown checkpoint '" + command.checkpoint + "'; known: best, last");
   }
+  // A place that cannot be written shows before the work, not after it.
+  if (!command.json.empty()) RETURN_IF_ERROR(AtomicFile::Create(command.json).status());
   ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, command.checkpoint == "best" ? WhichCheckpoint::kBest : WhichCheckpoint::kLast));
   EvalRequest request;
   request.split = command.split;

@@ -71,7 +71,11 @@ class Display {
   Display(int64_t max_steps, std::vector<std::string> highlights) : max_steps_(max_steps), highlights_(std::move(highlights)) {}
 
   void OnStep(const StepReport& report) {
-    if (progress_ == nullptr) progress_ = std::make_unique<Progress>("train", max_steps_, report.step - 1);
+    if (progress_ == nullptr) {
+      ProgressOptions options;
+      options.seconds_before = report.seconds;
+      progress_ = std::make_unique<Progress>("train", max_steps_, report.step - 1, options);
+    }
     NamedNumbers numbers;
     if (const double* loss = report.metrics->Find("loss"); loss != nullptr && std::isfinite(*loss)) numbers.push_back({"loss", *loss});
     for (const std::string& name : highlights_) {
@@ -145,6 +149,7 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
     return OkStatus();
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
+  if (!best.ok()) Log("the best checkpoint cannot be used, so the last step is exported: " + Message(best.status()));
   if (best.ok()) RETURN_IF_ERROR(LoadTrainedParameters(best->path, *task->sampler().parameters));
   ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));

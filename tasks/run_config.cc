@@ -23,6 +23,9 @@ std::string TaskKind(const RunConfig& config) {
 }
 
 void RunConfig::Validate(ConfigErrors& errors) const {
+  if (name.find('/') != name.npos || name.starts_with('.')) {
+    errors.Add("name", "names a folder in runs/, so it holds no '/' and does not begin with '.', found '" + name + "'");
+  }
   if (const auto parsed = ParseDevice(device); !parsed.ok()) errors.Add("device", Message(parsed.status()));
   if (train.trainer.warm_start_steps > 0 && std::get<0>(warm_start).importance && train.trainer.rollouts < 2) {
     errors.Add("train.rollouts", "importance weights need at least 2 rollouts of a condition");

@@ -29,7 +29,7 @@ struct RunConfig : RunSettings {
     v("name", name, "for people: titles of reports, the default run folder", NonEmpty{});
     v("seed", seed, "of every random draw", NonNegative());
     v("device", device, "cpu, cuda or cuda:N");
-    v("threads", threads, "CPU threads; 0: all cores", NonNegative());
+    v("threads", threads, "CPU threads; 0: all cores", Between(0, 1024));
     v("model", model, "the language model: base of the policy, and the reward; null for tasks without one");
     v("task", task, "what is sampled given what");
     v("lora", lora, "the adapter of the language model that is trained; null: its defaults, or none for tasks without a model");

@@ -40,7 +40,7 @@ class OnStories : public testing::Test {
     return std::move(*parts);
   }
   static double LogQ(InfillParts& parts) {
-    const InfillExample example{.id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big."};
+    const InfillExample example{.id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
     const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
     const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);
     return ScoreTexts(*parts.environment, *parts.policy, *parts.reward, {id}, {tokens}).value()[0].log_q;
@@ -80,11 +80,11 @@ TEST_F(OnStories, AdapterOfAnotherBaseIsRefused) {
 
 TEST_F(OnStories, ExamplesTooLongForTheModelAreRefusedByName) {
   const auto parts = MakeParts(1);
-  InfillExample example{.id = "long one", .x = "", .y = "She was happy.", .z = ""};
+  InfillExample example{.id = "long one", .x = "", .y = "She was happy.", .z = "", .where = "stories.jsonl:7"};
   for (int i = 0; i < 600; ++i) example.x += "dog ";
   const auto id = AddCondition(*parts, "{Y} {X}", example);
   ASSERT_FALSE(id.ok());
-  EXPECT_THAT(std::string(Message(id.status())), HasSubstr("long one"));
+  EXPECT_THAT(std::string(Message(id.status())), HasSubstr("stories.jsonl:7: example 'long one': "));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ Status SystemError(const std::string& path, std::string_view what, int error) {
   const std::string message = path + ": cannot " + std::string(what) + ": " + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR) return NotFound(message);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) return ResourceExhausted(message);
-  return InvalidArgument(message);
+  return FailedPrecondition(message);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Status FileError(const std::string& path, std::string_view what, const std::erro
   const std::string message = path + ": cannot " + std::string(what) + ": " + error.message();
   if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return NotFound(message);
   if (error == std::errc::no_space_on_device || error == std::errc::file_too_large) return ResourceExhausted(message);
-  return InvalidArgument(message);
+  return FailedPrecondition(message);  // no permission, a read-only file system: the command was right
 }
 
 std::string_view AsText(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }

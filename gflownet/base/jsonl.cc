@@ -65,12 +65,12 @@ StatusOr<JsonlWriter> JsonlWriter::Open(const std::string& path, int64_t keep_by
   if (keep_bytes > 0 || (keep_bytes == 0 && FileExists(path))) RETURN_IF_ERROR(TruncateFile(path, keep_bytes));
   if (keep_bytes < 0 && FileExists(path)) RETURN_IF_ERROR(CutHalfLine(path));
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) return InvalidArgument(path + ": cannot open for writing: " + std::strerror(errno));
+  if (fd < 0) return FailedPrecondition(path + ": cannot open for writing: " + std::strerror(errno));
   struct stat info;
   if (::fstat(fd, &info) != 0) {
     const int error = errno;
     ::close(fd);
-    return InvalidArgument(path + ": cannot stat: " + std::strerror(error));
+    return FailedPrecondition(path + ": cannot stat: " + std::strerror(error));
   }
   return JsonlWriter(path, fd, info.st_size);
 }

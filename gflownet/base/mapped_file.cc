@@ -14,7 +14,7 @@ namespace gfn {
 StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   const auto failure = [&](std::string_view what, int error) {
     const std::string message = path + ": " + std::string(what) + ": " + std::strerror(error);
-    return error == ENOENT || error == ENOTDIR ? NotFound(message) : InvalidArgument(message);
+    return error == ENOENT || error == ENOTDIR ? NotFound(message) : FailedPrecondition(message);
   };
   // Without O_NONBLOCK, opening a named pipe would wait for a writer before fstat can refuse it.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

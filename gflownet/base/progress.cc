@@ -65,7 +65,8 @@ Progress::Progress(std::string label, int64_t total, int64_t first_step, Progres
   state_.label = std::move(label);
   state_.total = total;
   state_.step = first_step;
-  start_ = last_drawn_ = Now();
+  last_drawn_ = Now();
+  start_ = last_drawn_ - options_.seconds_before;
 }
 
 Progress::~Progress() { Finish(); }

@@ -36,6 +36,7 @@ struct ProgressOptions {
   int terminal_columns = -1;    // 0: not a terminal; -1: ask the system about standard error
   double redraw_seconds = 0.1;  // on a terminal
   double line_seconds = 10;     // elsewhere
+  double seconds_before = 0;    // spent before the construction on what the first Update reports
   std::function<double()> now;  // seconds, for tests; the steady clock if empty
 };
 

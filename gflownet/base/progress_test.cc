@@ -62,6 +62,15 @@ struct Screen {
   }
 };
 
+TEST(ProgressTest, AStepThatWasTakenBeforeTheStartCounts) {
+  Screen screen;
+  ProgressOptions options = screen.Options(0);
+  options.seconds_before = 2;
+  Progress progress("train", 100, 6, options);
+  progress.Update(7, {}, 100);
+  EXPECT_EQ(screen.Take(), "train  7/100  50 tok/s  3:06 left\n");
+}
+
 TEST(ProgressTest, PlainLinesAtIntervals) {
   Screen screen;
   Progress progress("train", 100, 0, screen.Options(0));

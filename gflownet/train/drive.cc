@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/tensor/exceptions.h"
 #include "gflownet/train/environment.h"
@@ -78,7 +79,9 @@ StatusOr<DriveResult> Driver::Run() {
     // The error itself matters more than a history that cannot be written (a full disk).
     const Status recorded = run_.RecordEvent("failed", {{"step", loop_.num_steps()}, {"error", Message(reason.status())}});
     if (!recorded.ok()) Log(Message(recorded));
-    return Annotate(reason.status(), last);
+    // The configuration was checked before: an argument that is refused by now (NaN logits) is no mistake of usage.
+    const bool is_argument = reason.status().code() == absl::StatusCode::kInvalidArgument;
+    return Annotate(is_argument ? Internal(Message(reason.status())) : reason.status(), last);
   }
   RETURN_IF_ERROR(run_.RecordEvent("stopped", {{"step", loop_.num_steps()}, {"reason", EnumName(*reason)}}));
   return DriveResult{*reason, loop_.num_steps(), loop_.num_steps() - first_step_, checkpoint_, best_};
@@ -96,6 +99,9 @@ Status Driver::Start() {
   const StatusOr<FoundCheckpoint> found = LatestValidCheckpoint(checkpoints);
   if (!found.ok() && found.status().code() != absl::StatusCode::kNotFound) return found.status();
   if (found.ok()) RETURN_IF_ERROR(Resume(*found));
+  if (!found.ok() && FileSize(run_.paths().metrics()).value_or(0) > 0) {
+    Log("there is no checkpoint in " + checkpoints + ", so the run starts again at step 0");
+  }
   const int64_t metrics_bytes = found.ok() ? found->manifest.metrics_bytes : 0;
   ASSIGN_OR_RETURN(metrics_, MetricsWriter::Open(run_.paths().metrics(), run_.paths().timing(), metrics_bytes));
   first_step_ = loop_.num_steps();
@@ -151,7 +157,12 @@ Status Driver::Step() {
   StatusOr<StepMetrics> metrics = Internal("not stepped");
   {
     const PhaseRecording recording(&phases);
-    metrics = CatchExceptions("step " + std::to_string(step), [&] { return loop_.Step(); });
+    const std::string what = "step " + std::to_string(step);
+    metrics = CatchExceptions(what, [&]() -> StatusOr<StepMetrics> {
+      StatusOr<StepMetrics> stepped = loop_.Step();
+      if (!stepped.ok()) return Annotate(stepped.status(), what);
+      return stepped;
+    });
   }
   RETURN_IF_ERROR(metrics.status());
   GFN_CHECK_EQ(loop_.num_steps(), step) << "Step must count itself";

@@ -170,6 +170,31 @@ TEST(DriveTest, AnExceptionNamesTheStepThePhaseAndTheLastCheckpoint) {
   EXPECT_THAT(Message(Drive(torch_error, run, options).status()), HasSubstr("step 5: "));
 }
 
+TEST(DriveTest, WhatAStepRefusesIsNoMistakeOfUsage) {
+  class Diverged : public ToyLoop {
+    StatusOr<StepMetrics> Step() override { return InvalidArgument("a logit is NaN"); }
+  };
+  const RunFolder run = NewRun("run");
+  Diverged loop;
+  const Status status = Drive(loop, run, Steps(2)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(Message(status), HasSubstr("there is no checkpoint: step 1: a logit is NaN"));
+}
+
+TEST(DriveTest, ARunThatHasLostItsCheckpointsSaysThatItStartsAgain) {
+  const RunFolder run = NewRun("run");
+  ToyLoop loop, again;
+  std::string log;
+  DriveOptions options = Steps(2);
+  options.log = [&](std::string_view line) { log += std::string(line) + "\n"; };
+  ASSERT_TRUE(Drive(loop, run, options).ok());
+  EXPECT_EQ(log, "");
+  ASSERT_TRUE(RemoveAll(run.paths().checkpoints() + "/" + CheckpointName(2)).ok());
+  ASSERT_TRUE(Drive(again, run, options).ok());
+  EXPECT_THAT(log, HasSubstr("starts again at step 0"));
+  EXPECT_EQ(ReadMetrics(run.paths().metrics())->size(), 2u);
+}
+
 TEST(DriveTest, AnEvaluationMustGiveANumber) {
   const RunFolder run = NewRun("run");
   ToyLoop loop;

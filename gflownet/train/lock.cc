@@ -93,7 +93,7 @@ std::optional<LockHolder> PeekLock(const std::string& path) {
 
 StatusOr<RunLock> RunLock::Acquire(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) return InvalidArgument(path + ": cannot open for locking: " + std::strerror(errno));
+  if (fd < 0) return FailedPrecondition(path + ": cannot open for locking: " + std::strerror(errno));
   RunLock lock(fd, std::nullopt);  // closes the file on every way out
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;

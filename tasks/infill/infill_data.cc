@@ -74,6 +74,7 @@ StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path,
     ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
     if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
     if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
+    example.where = where;
     examples.push_back(std::move(example));
   }
   if (examples.empty()) return InvalidArgument(path + ": no examples");

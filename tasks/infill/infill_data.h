@@ -16,7 +16,8 @@ namespace gfn {
 struct InfillExample {
   std::string id;
   std::string x, y;
-  std::string z;  // the reference; empty if the data has none
+  std::string z;      // the reference; empty if the data has none
+  std::string where;  // file:line
 };
 
 // InvalidArgument with file and line for a line that is no JSON object, or lacks a text.

@@ -80,7 +80,7 @@ StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt
   const int64_t policy_positions = static_cast<int64_t>(condition.prompt.size()) + max_len;
   const int64_t reward_positions = static_cast<int64_t>(condition.x.size() + condition.y.size()) + max_len + 1;
   if (const Status fits = CheckContext(parts.model->config(), std::max(policy_positions, reward_positions)); !fits.ok()) {
-    return Annotate(fits, "example " + example.id);
+    return Annotate(fits, example.where + ": example '" + example.id + "'");
   }
   return InsertCondition(parts.conditions, std::move(condition));
 }

@@ -2,8 +2,10 @@
 // 1 for files that are missing or damaged; and no run folder that looks like a run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "gflownet/base/file_util.h"
@@ -68,6 +70,12 @@ TEST_F(BadInput, APromptWithoutTheEnding) {
 }
 
 TEST_F(BadInput, RankZero) { EXPECT_THAT(Refused({"lora.rank=0"}, 2), HasSubstr("[lora.rank]")); }
+
+TEST_F(BadInput, ANameThatIsAPath) {
+  EXPECT_THAT(Refused({"name=../../elsewhere"}, 2), AllOf(HasSubstr("[name]"), HasSubstr("../../elsewhere")));
+}
+
+TEST_F(BadInput, MoreThreadsThanAnyMachineHas) { EXPECT_THAT(Refused({"threads=100000"}, 2), HasSubstr("[threads]")); }
 
 TEST_F(BadInput, MissingFiles) {
   EXPECT_THAT(Refused({"model.path=nowhere.gguf"}), HasSubstr("nowhere.gguf"));
@@ -139,6 +147,56 @@ TEST_F(BadInput, ATokenizerThatIsNotTheModelsOwn) {
   tiny_.Write("tokenizer.json", tokenizer);
   EXPECT_THAT(Refused({"model.path=model", "model.tokenizer=tokenizer.json"}, 2),
               HasSubstr("is not the tokenizer that model brings along"));
+}
+
+TEST_F(BadInput, ARunThatDivergesNamesTheStepAndKeepsItsCheckpoint) {
+  const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", {"optimizer.learning_rate=1e30"}));
+  EXPECT_EQ(result.exit_code, 1) << "no mistake of usage";
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the last checkpoint is run/checkpoints/step_000000: step 2: "), HasSubstr("NaN")));
+}
+
+TEST_F(BadInput, WhatCannotBePrintedIsAnError) {
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"})).exit_code, 0);
+  const std::string gfn = GFN_BINARY;
+  for (const char* command : {" sample run --input stories.jsonl --num 1", " describe run", " eval run --samples 2"}) {
+    const std::string line = std::string("cd ") + tiny_.folder() + " && " + gfn + command + " >/dev/full 2>err";
+    EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1) << command;
+    EXPECT_THAT(tiny_.Read("err"), HasSubstr("standard output: cannot write")) << command;
+  }
+}
+
+TEST_F(BadInput, ArgumentsOutOfRangeAreRefusedBeforeAnythingIsDone) {
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"})).exit_code, 0);
+  const std::vector<std::string> sample = {"sample", "run", "--input", "stories.jsonl"}, eval = {"eval", "run"};
+  const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> wrong = {
+      {sample, {"--temperature", "inf"}}, {sample, {"--temperature", "nan"}}, {sample, {"--top-k", "-1"}}, {sample, {"--top-p", "0"}},
+      {sample, {"--num", "0"}},           {sample, {"--seed", "-1"}},         {eval, {"--samples", "-1"}}, {eval, {"--show", "-1"}},
+      {eval, {"--max-conditions", "-1"}}, {{"bench"}, {"--threads", "-1"}}};
+  for (auto [arguments, more] : wrong) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const GfnResult result = RunGfn(tiny_.folder(), arguments);
+    EXPECT_EQ(result.exit_code, 2) << more[0] << " " << more[1] << ": " << result.err;
+    EXPECT_THAT(result.err, HasSubstr(more[0]));
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_THAT(RunGfn(tiny_.folder(), {"merge", "run", "--out", "run"}).err, HasSubstr("run: is a run folder"));
+  const GfnResult nowhere = RunGfn(tiny_.folder(), {"eval", "run", "--json", "nowhere/numbers.json"});
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_THAT(nowhere.err, AllOf(HasSubstr("nowhere/numbers.json"), Not(HasSubstr("evaluating"))));
+}
+
+TEST_F(BadInput, DamageInARunFolderIsDescribed) {
+  ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=3"})).exit_code, 0);
+  tiny_.Write("run/resolved.yaml", "seed: 3\nseed: \xFF\n");
+  tiny_.Write("run/metrics.jsonl", "garbage\n");
+  tiny_.Write("run/checkpoints/step_000003/trainer.json", "{}");
+  const GfnResult described = RunGfn(tiny_.folder(), {"describe", "run"});
+  EXPECT_EQ(described.exit_code, 0) << described.err;
+  EXPECT_THAT(described.out, AllOf(HasSubstr("damaged: run/resolved.yaml:2:"), HasSubstr("metrics.jsonl:1: not valid JSON"),
+                                   HasSubstr("trainer.json: has 2 bytes, the manifest says")));
+  const GfnResult resumed = RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=4"}, true));
+  EXPECT_NE(resumed.exit_code, 0);
+  EXPECT_THAT(resumed.err, HasSubstr("run/resolved.yaml:2:"));
 }
 
 TEST_F(BadInput, ARunOfAnotherConfigurationIsNotResumed) {

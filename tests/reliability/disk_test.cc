@@ -113,10 +113,10 @@ TEST(Disk, AReadOnlyFolderIsRefusedAndItsRunStaysReadable) {
     if (!reason.empty()) GTEST_SKIP() << reason;
   }
   const GfnResult resumed = RunGfn(tiny.folder(), TinyRun::Train("run", {"train.max_steps=6"}, true));
-  EXPECT_NE(resumed.exit_code, 0);
+  EXPECT_EQ(resumed.exit_code, 1);
   EXPECT_THAT(resumed.err, AllOf(HasSubstr("run/"), HasSubstr("Read-only file system")));
   const GfnResult fresh = RunGfn(tiny.folder(), TinyRun::Train("empty/run"));
-  EXPECT_NE(fresh.exit_code, 0);
+  EXPECT_EQ(fresh.exit_code, 1);
   EXPECT_THAT(fresh.err, AllOf(HasSubstr("empty/run"), HasSubstr("Read-only file system")));
   EXPECT_EQ(RunState(tiny / "run", 3), before);
   EXPECT_EQ(RunGfn(tiny.folder(), {"describe", "run"}).exit_code, 0);

@@ -4,12 +4,21 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
 #include "app/commands.h"
 
 namespace {
+
+// A whole number from `least` on; CLI11 itself says whether it is a number.
+CLI::Validator AtLeast(int64_t least) {
+  const auto check = [least](const std::string& text) {
+    return std::strtoll(text.c_str(), nullptr, 10) >= least ? "" : "must be at least " + std::to_string(least) + ", found " + text;
+  };
+  return {check, ""};
+}
 
 // libgfn_engine.so stands beside the executable.
 int RunEngine(const gfn::Command& command) {
@@ -63,10 +72,13 @@ int main(int argc, char** argv) {
   sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
   sub->add_option("--data", eval.data, "A file of the task's format instead of a split");
   sub->add_option("--json", eval.json, "Also write the numbers to this file");
-  sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")->capture_default_str();
-  sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")->capture_default_str();
+  sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")
+      ->check(AtLeast(0))->capture_default_str();
+  sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")
+      ->check(AtLeast(0))->capture_default_str();
   sub->add_option("--checkpoint", eval.checkpoint, "best or last")->capture_default_str();
-  sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")->capture_default_str();
+  sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")
+      ->check(AtLeast(0))->capture_default_str();
   sub->callback([&] { chosen = eval; });
 
   gfn::EstimateCommand estimate;
@@ -104,14 +116,21 @@ int main(int argc, char** argv) {
   sub->add_option("--model", bench.model, "Model file or folder (default: the one tools/setup fetched)");
   sub->add_option("--dtype", bench.dtype, "fp32 or bf16")->capture_default_str();
   sub->add_option("--device", bench.device, "cpu or cuda")->capture_default_str();
-  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")->capture_default_str();
-  sub->add_option("--prompts", bench.prompts, "Prompts of a step")->capture_default_str();
-  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")->capture_default_str();
-  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")->capture_default_str();
-  sub->add_option("--suffix-tokens", bench.suffix_tokens, "Tokens of the suffix, its stop included")->capture_default_str();
-  sub->add_option("--max-len", bench.max_len, "Tokens generated")->capture_default_str();
+  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")
+      ->check(CLI::Range(0, 1024))->capture_default_str();
+  sub->add_option("--prompts", bench.prompts, "Prompts of a step")
+      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")
+      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")
+      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--suffix-tokens", bench.suffix_tokens, "Tokens of the suffix, its stop included")
+      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--max-len", bench.max_len, "Tokens generated")
+      ->check(AtLeast(1))->capture_default_str();
   sub->add_option("--rank", bench.rank, "LoRA rank, all projections")->capture_default_str();
-  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")->capture_default_str();
+  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")
+      ->check(AtLeast(1))->capture_default_str();
   sub->add_flag("--share-prefixes", bench.share_prefixes, "Compute what rollouts have in common once");
   sub->add_option("--cell", bench.cell, "Of core: only this cell, WORLD/BATCH, or convergence");
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
