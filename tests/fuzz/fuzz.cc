@@ -9,7 +9,23 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/text_util.h"
 
+// Of the sanitizers' runtime; null in other builds.
+extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
+
 namespace gfn {
+namespace {
+
+struct Current {
+  std::string test, path;
+  int64_t trial = -1;
+};
+// What a sanitizer's report ends with. Never destroyed: a report of leaks comes after the static objects are gone.
+Current& CurrentMutant() {
+  static Current& current = *new Current();
+  return current;
+}
+
+}  // namespace
 
 std::string Mutate(std::string bytes, const RngKey& key, uint64_t trial) {
   constexpr uint64_t kDrawsOfAChange = 4;
@@ -61,15 +77,26 @@ FuzzOutcome Fuzz(const std::string& path, const std::string& content, uint64_t s
   const Status good = read();
   EXPECT_TRUE(good.ok()) << good;
   const int64_t num_mutants = NumMutants();
+  const testing::TestInfo& info = *testing::UnitTest::GetInstance()->current_test_info();
+  CurrentMutant() = {std::string(info.test_suite_name()) + "." + info.name(), path, -1};
+  if (__sanitizer_set_death_callback != nullptr) {
+    __sanitizer_set_death_callback([] {
+      const Current& current = CurrentMutant();
+      std::fprintf(stderr, "%s: mutant %lld, left in %s\n", current.test.c_str(), static_cast<long long>(current.trial),
+                   current.path.c_str());
+    });
+  }
   for (int64_t trial = 0; trial < num_mutants; ++trial) {
     EXPECT_TRUE(RemoveAll(path).ok());  // some file systems flush a file that is written over, which takes milliseconds
     std::ofstream(path, std::ios::binary) << Mutate(content, {seed, RngPurpose::kTest, 0}, static_cast<uint64_t>(trial));
+    CurrentMutant().trial = trial;
     const Status status = read();
     ++(status.ok() ? outcome.num_read : outcome.num_refused);
     EXPECT_TRUE(status.ok() || Message(status).size() > 10) << "mutant " << trial << ": " << status;
   }
-  std::printf("%s: %lld mutants, %lld refused, %lld read\n", BaseName(path).c_str(), static_cast<long long>(num_mutants),
-              static_cast<long long>(outcome.num_refused), static_cast<long long>(outcome.num_read));
+  std::printf("%s %s: %lld mutants, %lld refused, %lld read\n", CurrentMutant().test.c_str(), BaseName(path).c_str(),
+              static_cast<long long>(num_mutants), static_cast<long long>(outcome.num_refused),
+              static_cast<long long>(outcome.num_read));
   EXPECT_GT(outcome.num_refused, num_mutants / 20);
   return outcome;
 }

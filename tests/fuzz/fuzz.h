@@ -23,8 +23,8 @@ struct FuzzOutcome {
   int64_t num_read = 0, num_refused = 0;
 };
 
-// Writes mutants of `content` to `path` and lets `read` read each; the good file must be readable. Prints what happened, and on a
-// crash the number of the mutant is the last line printed.
+// Writes mutants of `content` to `path` and lets `read` read each; the good file must be readable. Prints what happened in one
+// line, which tools/fuzz adds up. After a crash the mutant is still in `path`, and a sanitizer's report ends with its number.
 FuzzOutcome Fuzz(const std::string& path, const std::string& content, uint64_t seed, const std::function<Status()>& read);
 
 }  // namespace gfn
