@@ -64,7 +64,7 @@ void FastPass::Plan(int64_t num_rows) {
   }
 }
 
-int32_t FastPass::FindSlot(Shard& shard, const int32_t* row) {
+int32_t FastPass::FindSlot(Shard& shard, const int32_t* row, int64_t parent) {
   const int64_t words = world_.RowWords();
   const auto place_of = [&](const int32_t* state) {
     const size_t mask = shard.table.size() - 1;
@@ -85,7 +85,7 @@ int32_t FastPass::FindSlot(Shard& shard, const int32_t* row) {
   shard.table[place] = slot;
   shard.states.insert(shard.states.end(), row, row + words);
   const int64_t count = world_.FeaturesOfRow(row, shard.feature_index.data(), shard.feature_value.data());
-  shard.rows.Add(shard.feature_index.data(), shard.feature_value.data(), count);
+  shard.rows.Add(shard.feature_index.data(), shard.feature_value.data(), count, parent);
   return slot;
 }
 
@@ -124,6 +124,7 @@ void FastPass::Evaluate(Shard& shard) {
 }
 
 Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
+  const NetTable& kernels = NetKernels();
   const int64_t words = world_.RowWords(), num = shard.end - shard.begin;
   shard.rows.Clear(net_);
   shard.states.clear();
@@ -140,7 +141,7 @@ Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
   for (int64_t i = 0; i < num; ++i) {
     shard.tracks[i].Clear();
     world_.InitialRow(shard.current.data() + i * words);
-    shard.tracks[i].slots.push_back(FindSlot(shard, shard.current.data() + i * words));
+    shard.tracks[i].slots.push_back(FindSlot(shard, shard.current.data() + i * words, -1));
     shard.live.push_back(i);
   }
 
@@ -156,13 +157,14 @@ Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
       int64_t action;
       if (draws.rows != nullptr) {
         const double uniform = Uniform(draws.key, (*draws.rows)[row].stream, static_cast<uint64_t>(step));
-        const RowSample sample = DrawRow(shard.rows.Outputs(slot), nullptr, num_actions_, uniform);
-        if (sample.error != RowSample::Error::kNone) {
+        const float log_sum = shard.log_sum_forward[slot];
+        action = std::isfinite(log_sum) ? kernels.draw(shard.rows.Outputs(slot), num_actions_, log_sum, uniform) : -1;
+        if (action < 0) {
+          const RowSample sample = DrawRow(shard.rows.Outputs(slot), nullptr, num_actions_, uniform);
           return InvalidArgument(
               "rollout: action " + std::to_string(step) + ": row " + std::to_string(row) +
               (sample.error == RowSample::Error::kNotFinite ? ": a logit is not finite" : ": no legal action"));
         }
-        action = sample.action;
       } else {
         action = draws.actions[row * draws.stride + step];
       }
@@ -179,7 +181,7 @@ Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
       }
       const bool needs_network = !done || (heads_.backward && num_parents > 1);
       track.log_uniform.push_back(heads_.backward ? 0.0f : -std::log(static_cast<float>(num_parents)));
-      track.slots.push_back(needs_network ? FindSlot(shard, state) : -1);
+      track.slots.push_back(needs_network ? FindSlot(shard, state, slot) : -1);
       if (done && needs_network) ++shard.visits;
       if (!done) shard.live[left++] = i;
     }

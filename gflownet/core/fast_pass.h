@@ -59,7 +59,8 @@ class FastPass {
   Status Walk(const Draws& draws);
   Status WalkShard(Shard& shard, const Draws& draws);
   void Evaluate(Shard& shard);
-  int32_t FindSlot(Shard& shard, const int32_t* row);
+  // The slot of a state, made where it is new; `parent`: the slot it is reached from, or -1.
+  int32_t FindSlot(Shard& shard, const int32_t* row, int64_t parent);
   void Plan(int64_t num_rows);
   template <class Function>
   void ForEachShard(Function function) const;  // in parallel

@@ -11,8 +11,8 @@ namespace {
 
 // Every layout is made for the widest panel, so that it fits all instruction sets.
 constexpr int64_t kPad = 32;
-// Rows that go back through the layers at a time.
-constexpr int64_t kBackRows = 384;
+// Rows that go back through the layers at a time: their activations and gradients stay in the second-level cache.
+constexpr int64_t kBackRows = 192;
 
 int64_t Padded(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
 
@@ -119,9 +119,39 @@ void MlpRows::Clear(const MlpNet& net) {
   begin_.assign(1, 0);
   index_.clear();
   value_.clear();
+  parent_.clear();
+  change_begin_.assign(1, 0);
+  change_index_.clear();
+  change_value_.clear();
 }
 
-void MlpRows::Add(const int32_t* index, const float* value, int64_t count) {
+// Appends by what these features differ from the parent's, unless it saves little.
+bool MlpRows::FindChange(const int32_t* index, const float* value, int64_t count, int64_t parent) {
+  const int64_t most = count / 2 - 1, begin = static_cast<int64_t>(change_index_.size());
+  int64_t i = 0, j = begin_[parent];
+  const int64_t end = begin_[parent + 1];
+  while (i < count || j < end) {
+    const bool own = i < count && (j == end || index[i] <= index_[j]), other = j < end && (i == count || index_[j] <= index[i]);
+    const float change = (own ? value[i] : 0.0f) - (other ? value_[j] : 0.0f);
+    if (change != 0) {
+      change_index_.push_back(own ? index[i] : index_[j]);
+      change_value_.push_back(change);
+      if (static_cast<int64_t>(change_index_.size()) - begin > most) {
+        change_index_.resize(begin);
+        change_value_.resize(begin);
+        return false;
+      }
+    }
+    i += own;
+    j += other;
+  }
+  return true;
+}
+
+void MlpRows::Add(const int32_t* index, const float* value, int64_t count, int64_t parent) {
+  const bool has_parent = parent >= 0 && FindChange(index, value, count, parent);
+  parent_.push_back(has_parent ? parent : -1);
+  change_begin_.push_back(static_cast<int64_t>(change_index_.size()));
   index_.insert(index_.end(), index, index + count);
   value_.insert(value_.end(), value, value + count);
   begin_.push_back(static_cast<int64_t>(index_.size()));
@@ -185,11 +215,22 @@ void MlpRows::Backward(const MlpNet& net, MlpSums& sums) {
       std::swap(above, below);
     }
     kernels.add_rows(above, width_, count, width_, sums.biases_.data());
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t begin = begin_[first + i];
-      kernels.scatter(sums.first_.data(), width_, index_.data() + begin, value_.data() + begin, begin_[first + i + 1] - begin,
-                      above + i * width_);
-    }
+    std::memcpy(hidden_[0].data() + first * width_, above, static_cast<size_t>(count * width_) * sizeof(float));
+  }
+  FirstLayerGradient(sums);
+}
+
+// The gradient of a feature's weights is the sum over the rows that have it. A row that has all but a few of its parent's features
+// hands its gradient to the parent for these: children first, every row then stands for all that follow it.
+void MlpRows::FirstLayerGradient(MlpSums& sums) {
+  const NetTable& kernels = NetKernels();
+  for (int64_t i = size_ - 1; i >= 0; --i) {
+    const float* gradient = hidden_[0].data() + i * width_;
+    const bool changes = parent_[i] >= 0;
+    const int64_t begin = changes ? change_begin_[i] : begin_[i], end = changes ? change_begin_[i + 1] : begin_[i + 1];
+    kernels.scatter(sums.first_.data(), width_, (changes ? change_index_ : index_).data() + begin,
+                    (changes ? change_value_ : value_).data() + begin, end - begin, gradient);
+    if (changes) kernels.add_rows(gradient, width_, 1, width_, hidden_[0].data() + parent_[i] * width_);
   }
 }
 

@@ -88,8 +88,10 @@ class MlpRows {
  public:
   // Forgets the rows, keeps the memory.
   void Clear(const MlpNet& net);
-  // Adds a row with these features (value_f at index_f, 0 elsewhere); it is evaluated by the next Forward.
-  void Add(const int32_t* index, const float* value, int64_t count);
+  // Adds a row with these features (value_f at index_f, 0 elsewhere); it is evaluated by the next Forward. With `parent`, an earlier
+  // row, most of whose features are the same (both in ascending order), the way back passes this row's share of the gradient of
+  // those features on to the parent instead of adding it to each.
+  void Add(const int32_t* index, const float* value, int64_t count, int64_t parent = -1);
   // Evaluates the rows added since the last call.
   void Forward(const MlpNet& net);
   // `sums` becomes the gradient of all rows, where Outputs(i) has become dL/dy of row i.
@@ -102,12 +104,18 @@ class MlpRows {
 
  private:
   void Grow(int64_t rows);
+  bool FindChange(const int32_t* index, const float* value, int64_t count, int64_t parent);
+  void FirstLayerGradient(MlpSums& sums);
 
   int64_t size_ = 0, evaluated_ = 0, capacity_ = 0, width_ = 0, padded_outputs_ = 0;
   std::vector<int64_t> begin_ = {0};  // features of row i: [begin_[i], begin_[i + 1])
   std::vector<int32_t> index_;
   std::vector<float> value_;
-  std::vector<WordBuffer> hidden_;  // [capacity][padded width] each
+  // Of each row its parent, or -1, and by what its features differ from the parent's: [change_begin_[i], change_begin_[i + 1]).
+  std::vector<int64_t> parent_, change_begin_ = {0};
+  std::vector<int32_t> change_index_;
+  std::vector<float> change_value_;
+  std::vector<WordBuffer> hidden_;  // [capacity][padded width] each; after Backward, [0] is the gradient before its activation
   WordBuffer outputs_, scratch_;
 };
 

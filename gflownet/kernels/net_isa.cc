@@ -266,13 +266,52 @@ void NetSoftmaxGradient(float* x, int64_t count, float log_sum, float mass) {
 
 float NetLogSumExp(const float* x, int64_t count) {
   float largest = x[0];
-  for (int64_t i = 1; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  int64_t i = 0;
+  if (count >= kWidth) {
+    Floats lanes = Get(x);
+    for (i = kWidth; i + kWidth <= count; i += kWidth) {
+      const Floats v = Get(x + i);
+      lanes = v > lanes ? v : lanes;
+    }
+    for (int lane = 0; lane < kWidth; ++lane) largest = lanes[lane] > largest ? lanes[lane] : largest;
+  }
+  for (; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
   const Floats shift = All(largest);
   Floats sums = {};
-  int64_t i = 0;
+  i = 0;
   for (; i + kWidth <= count; i += kWidth) sums += ExpOf(Get(x + i) - shift);
   if (i < count) sums += ExpOf(GetFirst(x + i, count - i, -__builtin_inff()) - shift);
   return largest + static_cast<float>(__builtin_log(static_cast<double>(SumOf(sums))));
+}
+
+int64_t NetDraw(const float* x, int64_t count, float log_sum, double uniform) {
+  constexpr int kVectors = 4;  // whose weights are added up at once
+  const Floats shift = All(log_sum);
+  double before = 0;
+  for (int64_t begin = 0; begin < count; begin += kVectors * kWidth) {
+    Floats weights[kVectors], sums = {};
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t at = begin + v * kWidth, left = count - at;
+      weights[v] = left >= kWidth ? ExpOf(Get(x + at) - shift)
+                   : left > 0     ? ExpOf(GetFirst(x + at, left, -__builtin_inff()) - shift)
+                                  : Floats{};
+      sums += weights[v];
+    }
+    const double sum = static_cast<double>(SumOf(sums));
+    if (before + sum > uniform) {
+      for (int i = 0; i < kVectors * kWidth; ++i) {
+        const float weight = weights[i / kWidth][i % kWidth];
+        before += static_cast<double>(weight);
+        if (weight > 0 && before > uniform) return begin + i;
+      }
+    } else {
+      before += sum;
+    }
+  }
+  // Rounding carried the target past the end: the last that has a weight.
+  int64_t last = count - 1;
+  while (last >= 0 && !(ExpOf(All(x[last]) - shift)[0] > 0)) --last;
+  return last;
 }
 
 const NetTable kNetTable = {
@@ -286,6 +325,7 @@ const NetTable kNetTable = {
     .add_rows = NetAddRows,
     .softmax_gradient = NetSoftmaxGradient,
     .log_sum_exp = NetLogSumExp,
+    .draw = NetDraw,
 };
 
 }  // namespace gfn::GFN_ISA

@@ -17,6 +17,8 @@ std::vector<float> Values(int64_t count, uint64_t stream) {
   return values;
 }
 
+constexpr int kActive = 8;  // features of a row that are not 0
+
 // A network with two hidden layers and two heads, sizes that fill no vector, and a few rows of sparse features.
 struct Case {
   int64_t features, width, first_head, second_head, rows;
@@ -38,17 +40,18 @@ class Network {
           .push_back({parameters_[2 * i].data(), parameters_[2 * i + 1].data(), shapes[i][1], shapes[i][0]});
     }
     for (int64_t r = 0; r < c.rows; ++r) {
-      for (int f = 0; f < 3; ++f) {
-        index_.push_back(static_cast<int32_t>((r * 5 + f * 7) % c.features));
-        value_.push_back(0.5f * static_cast<float>(f + 1));
+      // Rows come in pairs that differ in their last two features.
+      for (int f = 0; f < kActive; ++f) {
+        index_.push_back(static_cast<int32_t>(f + (f < kActive - 2 ? 0 : r % (c.features - kActive + 1))));
+        value_.push_back(0.5f * static_cast<float>(f + 1 + r / 2 % 3));
       }
     }
     d_outputs_ = Values(c.rows * (c.first_head + c.second_head), 30);
   }
 
   const MlpLayers& layers() const { return layers_; }
-  const int32_t* index(int64_t row) const { return index_.data() + 3 * row; }
-  const float* value(int64_t row) const { return value_.data() + 3 * row; }
+  const int32_t* index(int64_t row) const { return index_.data() + kActive * row; }
+  const float* value(int64_t row) const { return value_.data() + kActive * row; }
   float d_output(int64_t row, int64_t j) const { return d_outputs_[row * num_outputs() + j]; }
   int64_t num_outputs() const { return c_.first_head + c_.second_head; }
 
@@ -61,7 +64,7 @@ class Network {
     };
     for (int64_t r = 0; r < c_.rows; ++r) {
       std::vector<double> x(f, 0), a(w), b(w), db(w, 0), da(w, 0);
-      for (int i = 0; i < 3; ++i) x[index(r)[i]] += value(r)[i];
+      for (int i = 0; i < kActive; ++i) x[index(r)[i]] += value(r)[i];
       for (int64_t i = 0; i < w; ++i) {
         double sum = parameters_[1][i];
         for (int64_t k = 0; k < f; ++k) sum += double{parameters_[0][i * f + k]} * x[k];
@@ -108,7 +111,7 @@ class Network {
 };
 
 // Rows are cut among `num_parts` threads' worth of rows and sums, and evaluated in two goes.
-void CheckAgainstTwin(const Case& c, int num_parts) {
+void CheckAgainstTwin(const Case& c, int num_parts, bool with_parents) {
   const Network network(c);
   const Twin twin = network.Slow();
   const double tolerance = 1e-5 * std::sqrt(static_cast<double>(c.rows * c.width));
@@ -122,7 +125,7 @@ void CheckAgainstTwin(const Case& c, int num_parts) {
     rows[part].Clear(net);
     pointers.push_back(&sums[part]);
     for (int64_t r = begin; r < end; ++r) {
-      rows[part].Add(network.index(r), network.value(r), 3);
+      rows[part].Add(network.index(r), network.value(r), kActive, with_parents && r > begin ? r - begin - 1 : -1);
       if (r == begin + 2) rows[part].Forward(net);
     }
     rows[part].Forward(net);
@@ -157,9 +160,9 @@ class Net : public testing::TestWithParam<size_t> {};
 TEST_P(Net, MatchesTheSlowTwin) {
   if (GetParam() >= AllNetKernels().size()) GTEST_SKIP() << "this processor has no such instruction set";
   const ScopedNetKernels kernels(*AllNetKernels()[GetParam()]);
-  for (const Case& c : {Case{5, 7, 3, 2, 9}, Case{20, 64, 4, 4, 31}, Case{9, 33, 70, 5, 150}, Case{16, 48, 400, 1, 405}}) {
-    CheckAgainstTwin(c, 1);
-    CheckAgainstTwin(c, 2);
+  for (const Case& c : {Case{13, 7, 3, 2, 9}, Case{20, 64, 4, 4, 31}, Case{14, 33, 70, 5, 150}, Case{16, 48, 400, 1, 405}}) {
+    CheckAgainstTwin(c, 1, false);
+    CheckAgainstTwin(c, 2, true);
   }
 }
 
@@ -178,6 +181,28 @@ TEST_P(Net, SoftmaxOfSparseLogits) {
     kernels.softmax_gradient(gradient.data(), count, log_sum, 2);
     for (int64_t i = 0; i < count; ++i) EXPECT_NEAR(gradient[i], -2 * std::exp(logits[i] - log_sum), 1e-5) << i;
   }
+}
+
+TEST_P(Net, DrawsByInverseCumulativeSums) {
+  if (GetParam() >= AllNetKernels().size()) GTEST_SKIP() << "this processor has no such instruction set";
+  const NetTable& kernels = *AllNetKernels()[GetParam()];
+  for (const int64_t count : {1, 5, 16, 64, 300}) {
+    std::vector<float> logits = Values(count, 4);
+    for (int64_t i = 0; i < count; i += 4) logits[i] = i == 0 && count == 1 ? logits[i] : -INFINITY;
+    const float log_sum = kernels.log_sum_exp(logits.data(), count);
+    double before = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const double weight = std::exp(double{logits[i]} - double{log_sum});
+      if (weight > 0) {
+        EXPECT_EQ(kernels.draw(logits.data(), count, log_sum, before + 1e-3 * weight), i);
+        EXPECT_EQ(kernels.draw(logits.data(), count, log_sum, before + 0.999 * weight), i);
+      }
+      before += weight;
+    }
+    EXPECT_EQ(kernels.draw(logits.data(), count, log_sum, 1.01), count % 4 == 1 && count > 1 ? count - 2 : count - 1);
+  }
+  const std::vector<float> none(20, -INFINITY);
+  EXPECT_EQ(kernels.draw(none.data(), 20, 0, 0.5), -1);
 }
 
 INSTANTIATE_TEST_SUITE_P(InstructionSets, Net, testing::Values(0, 1, 2));
