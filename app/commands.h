@@ -75,7 +75,10 @@ struct BenchCommand {
   int64_t rank = 64;
   int64_t repeats = 3;
   bool share_prefixes = false;
-  std::string cell;  // of core: only this one
+  std::string sweep;       // of infill: the size to vary
+  int64_t new_tokens = 64;  // of decode
+  std::string cell;        // of core: only this one
+  std::string page;        // HTML
   std::string json;
 };
 

@@ -85,8 +85,11 @@ template <WeightType kType, class Emit>
 GFN_INLINE void ForEachPair(const unsigned char* panel, int64_t begin, int64_t end, const Emit& emit) {
   if constexpr (kType == WeightType::kBFloat16) {
     for (int64_t k = begin; k < end; k += 2) {
+#pragma GCC unroll 3
       for (int v = 0; v < 3; ++v) {
-        const Vec words = Load(reinterpret_cast<const float*>(panel) + k / 2 * kPanelWidth + v * kLanes);
+        const float* at = reinterpret_cast<const float*>(panel) + k / 2 * kPanelWidth + v * kLanes;
+        __builtin_prefetch(at + kAhead, 0, 2);
+        const Vec words = Load(at);
         Vec low, high;
         for (int p = 0; p < kParts; ++p) {
           low.part[p] = (Native)((NativeInt)words.part[p] << 16);

@@ -112,9 +112,11 @@ void MultiplyStore(const Operands& o, float* c, int64_t ld_c, int64_t cols, bool
     Multiply<Dot, MR, NV, kStream>(o, tile);
     const int64_t last = cols - (NV - 1) * kLanes;
     const Vec alpha = Set(o.alpha);
-    for (int r = 0; r < MR; ++r, c += ld_c) {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 4
       for (int v = 0; v < NV; ++v) {
-        float* to = c + v * kLanes;
+        float* to = c + r * ld_c + v * kLanes;
         const int64_t lanes = v + 1 < NV ? kLanes : last;
         const Vec sum = tile.sum[r][v] * alpha;
         if (lanes == kLanes) {

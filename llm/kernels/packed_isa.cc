@@ -31,6 +31,11 @@ bool IsDirect(const PanelWeights& w) {
   return Dot::kPerWord == 2 ? w.type == WeightType::kBFloat16 : w.type == WeightType::kFloat32;
 }
 
+// Words of one part of `in`: parts end between blocks, whatever the storage.
+int64_t PartEnd(int64_t words, int64_t part, int64_t parts) {
+  return part + 1 < parts ? words * (part + 1) / parts / kBlockNumbers * kBlockNumbers : words;
+}
+
 // The columns [col, col + cols) of y that one panel gives.
 template <class Dot>
 void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t cols) {
@@ -43,8 +48,7 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
   float* expanded = job.scratch;
   float* sums = expanded + kChunkWords * kPanelWidth;  // [n][48] of a part that is not finished
   for (int64_t part = 0, begin = 0; part < parts; ++part) {
-    // Parts end between blocks, whatever the storage.
-    const int64_t end = part + 1 < parts ? words * (part + 1) / parts / kBlockNumbers * kBlockNumbers : words;
+    const int64_t end = PartEnd(words, part, parts);
     const int64_t chunk = direct && strip == kPanelWidth ? end - begin : kChunkWords;
     for (int64_t k = begin; k < end; k += chunk) {
       const int64_t count = end - k < chunk ? end - k : chunk;
@@ -57,17 +61,23 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
       } else {
         ExpandFloats(w, panel, k, k + count, expanded);
       }
+      // Few rows ask for weights a fixed distance ahead as they stream through them; many take the next chunk along, a few lines a
+      // tile, so that memory has the time of the whole chunk to deliver it.
+      const int64_t num_tiles = (cols + strip - 1) / strip * tiles.count, lines = direct && num_tiles > 1 ? count * kPanelWidth / kLanes : 0;
+      const float* next = b + count * kPanelWidth;
+      int64_t asked = 0, done = 0;
       for (int64_t s = 0; s < cols; s += strip) {
         const int64_t width = cols - s < strip ? cols - s : strip;
+        const TileFunction tall = TileFor<Dot>(tiles.base + 1, width), low = TileFor<Dot>(tiles.base, width);
         for (int64_t i = 0; i < tiles.count; ++i) {
-          const int64_t row = tiles.Begin(i), rows = tiles.Begin(i + 1) - row;
+          const int64_t row = tiles.Begin(i);
+          for (const int64_t until = lines * ++done / num_tiles; asked < until; ++asked) __builtin_prefetch(next + asked * kLanes, 0, 2);
           Operands o = {.a = job.x + row * job.ld_x + k, .row_stride = job.ld_x, .k_stride = 1, .b = b + s, .ld_b = kPanelWidth, .k = count};
           if (k > begin) {
             o.from = sums + row * kPanelWidth + s;
             o.ld_from = kPanelWidth;
           }
-          // The first pass over weights that stream from memory asks for those to come.
-          const TileFunction tile = direct && s == 0 && i == 0 ? TileFor<Dot, true>(rows, width) : TileFor<Dot>(rows, width);
+          const TileFunction tile = direct && num_tiles == 1 ? TileFor<Dot, true>(tiles.base, width) : i < tiles.extra ? tall : low;
           if (last) {
             tile(o, job.y + row * job.ld_y + col + s, job.ld_y, width, job.accumulate || part > 0);
           } else {
@@ -80,11 +90,61 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
   }
 }
 
+// The same for one panel of bfloat16 that is multiplied as float32, and so few rows that their sums stay in registers while it is
+// expanded there: no expanded number goes through memory, which is what decoding waits for. The same additions in the same order.
+template <int MR>
+void ApplyFewRows(const ApplyJob& job, int64_t col, int64_t cols) {
+  const PanelWeights& w = job.weights;
+  const unsigned char* panel = w.panels + col / kPanelWidth * w.panel_bytes;
+  const int64_t words = OperandWords(true, w.in), parts = words > kDepth ? (words + kDepth - 1) / kDepth : 1;
+  for (int64_t part = 0, begin = 0; part < parts; ++part) {
+    const int64_t end = PartEnd(words, part, parts);
+    Vec sum[MR][3];
+    for (int r = 0; r < MR; ++r) {
+      for (int v = 0; v < 3; ++v) sum[r][v] = Zero();
+    }
+    ForEachPair<WeightType::kBFloat16>(panel, begin, end, [&](int64_t k, int v, Vec low, Vec high) {
+      for (int r = 0; r < MR; ++r) {
+        const float* x = job.x + r * job.ld_x + k;
+        sum[r][v] = MulAdd(Set(x[1]), high, MulAdd(Set(x[0]), low, sum[r][v]));
+      }
+    });
+    const bool accumulate = job.accumulate || part > 0;
+    for (int r = 0; r < MR; ++r) {
+      for (int v = 0; v < 3 && v * kLanes < cols; ++v) {
+        float* to = job.y + r * job.ld_y + col + v * kLanes;
+        const int64_t lanes = cols - v * kLanes < kLanes ? cols - v * kLanes : kLanes;
+        if (lanes == kLanes) {
+          Store(to, accumulate ? Load(to) + sum[r][v] : sum[r][v]);
+        } else {
+          StoreFirst(to, accumulate ? LoadFirst(to, lanes) + sum[r][v] : sum[r][v], lanes);
+        }
+      }
+    }
+    begin = end;
+  }
+}
+
+// Rows whose sums over all 48 columns fit the registers.
+constexpr int kRegisterRows = kTileSums / 3;
+
+using FewRowsFunction = void (*)(const ApplyJob& job, int64_t col, int64_t cols);
+
+template <int MR = kRegisterRows>
+FewRowsFunction FewRowsOf(int64_t rows) {
+  if constexpr (MR > 1) {
+    if (rows < MR) return FewRowsOf<MR - 1>(rows);
+  }
+  return ApplyFewRows<MR>;
+}
+
 template <class Dot>
 void ApplyAs(const ApplyJob& job) {
   const RowTiles tiles(job.n);
+  const bool few = Dot::kPerWord == 1 && job.weights.type == WeightType::kBFloat16 && job.n <= kRegisterRows;
   for (int64_t col = 0; col < job.cols; col += kPanelWidth) {
-    ApplyPanel<Dot>(job, tiles, col, job.cols - col < kPanelWidth ? job.cols - col : kPanelWidth);
+    const int64_t cols = job.cols - col < kPanelWidth ? job.cols - col : kPanelWidth;
+    few ? FewRowsOf(job.n)(job, col, cols) : ApplyPanel<Dot>(job, tiles, col, cols);
   }
 }
 

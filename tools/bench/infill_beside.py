@@ -34,6 +34,8 @@ def run_gfn(a, dtype):
 def run_peer(a, dtype):
     command = [a.python, str(pathlib.Path(a.peers) / "strong_step.py"), "--model", a.model, "--task", "infill", "--dtype", dtype, "--batch",
                str(a.batch), "--max-len", str(a.max_len), "--threads", str(a.threads), "--repeats", str(a.repeats)]
+    if a.cold_peer:
+        command.append("--no-warmup")
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     result = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
     seconds = {k: v["median"] for k, v in result["seconds"].items()}
@@ -53,6 +55,7 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--repeats", type=int, default=1, help="measured steps of a round")
+    p.add_argument("--cold-peer", action="store_true", help="no full warm-up step of the peer: for bf16 on a machine without bf16 instructions")
     p.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
     a = p.parse_args()
     report = {}

@@ -111,8 +111,8 @@ int main(int argc, char** argv) {
   sub->callback([&] { chosen = describe; });
 
   gfn::BenchCommand bench;
-  sub = app.add_subcommand("bench", "Measure one training step: of the infilling task, phase by phase, or of the small worlds");
-  sub->add_option("what", bench.what, "infill or core")->capture_default_str();
+  sub = app.add_subcommand("bench", "Measure one training step of the infilling task phase by phase, or of the small worlds; decoding; what bf16 changes");
+  sub->add_option("what", bench.what, "infill, decode, rounding or core")->capture_default_str();
   sub->add_option("--model", bench.model, "Model file or folder (default: the one tools/setup fetched)");
   sub->add_option("--dtype", bench.dtype, "fp32 or bf16")->capture_default_str();
   sub->add_option("--device", bench.device, "cpu or cuda")->capture_default_str();
@@ -132,6 +132,9 @@ int main(int argc, char** argv) {
   sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")
       ->check(AtLeast(1))->capture_default_str();
   sub->add_flag("--share-prefixes", bench.share_prefixes, "Compute what rollouts have in common once");
+  sub->add_option("--sweep", bench.sweep, "Of infill: cost against size: batch, prompts, prompt-tokens, suffix-tokens or max-len");
+  sub->add_option("--page", bench.page, "Of a sweep: also write table and plot to this HTML file");
+  sub->add_option("--new-tokens", bench.new_tokens, "Of decode: tokens decoded behind the prompt")->capture_default_str();
   sub->add_option("--cell", bench.cell, "Of core: only this cell, WORLD/BATCH, or convergence");
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = bench; });
