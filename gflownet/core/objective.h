@@ -37,6 +37,8 @@ class Objective {
   virtual bool NeedsStopsEverywhere() const { return false; }
   // Sums over the parents of a state.
   virtual bool NeedsListedParents() const { return false; }
+  // P_B gets a gradient. Without one a policy cannot make up for what nature does in a stochastic world.
+  virtual bool TrainsBackward() const { return true; }
   // Wrong on rollouts of another policy than the one that is trained.
   virtual bool NeedsOnPolicy() const { return false; }
   // Right also when several optimiser steps are taken on the same rollouts.

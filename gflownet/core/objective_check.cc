@@ -6,7 +6,6 @@
 namespace gfn {
 namespace {
 
-
 std::string NumStops(const EnvironmentSpec& spec) {
   return spec.name + " has " + (spec.stop_actions.empty() ? std::string("none") : std::to_string(static_cast<int64_t>(spec.stop_actions.size())));
 }
@@ -19,6 +18,9 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
   }
   if (objective.NeedsListedParents() && spec.is_stochastic) {
     return "sums over the parents of a state, but nature decides in " + spec.name + " where an action leads";
+  }
+  if (!objective.TrainsBackward() && spec.is_stochastic) {
+    return "gives P_B no gradient, but in " + spec.name + ", where nature decides, the target is reached only with a P_B that is learned";
   }
   if (objective.NeedsPrefixRewards() && spec.stop_actions.empty()) {
     return "needs a world with stop actions, which " + spec.name + " does not have";

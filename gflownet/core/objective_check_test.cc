@@ -33,6 +33,7 @@ struct Pair {
 void PrintTo(const Pair& pair, std::ostream* out) { *out << pair.name; }
 
 void Continuous(ObjectiveSetting& s) { s.spec.action = EnvironmentSpec::Action::kContinuous; }
+void Stochastic(ObjectiveSetting& s) { s.spec.is_stochastic = true; }
 void NoStops(ObjectiveSetting& s) {
   s.spec.stop_actions.clear();
   s.spec.stops_everywhere = s.prefix_rewards = false;
@@ -50,8 +51,9 @@ void TwoUpdates(ObjectiveSetting& s) { s.updates_per_batch = 2; }
 std::vector<Pair> Invalid() {
   return {
       {"fm_continuous", FlowMatchingConfig{}, Continuous, "sums over the parents of a state, but world is continuous"},
-      {"fm_stochastic", FlowMatchingConfig{}, [](ObjectiveSetting& s) { s.spec.is_stochastic = true; },
-       "nature decides in world"},
+      {"fm_stochastic", FlowMatchingConfig{}, Stochastic, "nature decides in world"},
+      {"soft_q_stochastic", SoftQConfig{}, Stochastic, "gives P_B no gradient, but in world, where nature decides"},
+      {"likelihood_stochastic", MaximumLikelihoodConfig{}, Stochastic, "gives P_B no gradient"},
       {"fm_without_edge_flows", FlowMatchingConfig{}, Without(Need::kLogInflow), "missing log_inflow"},
       {"db_without_flow", DbConfig{}, Without(Need::kLogFlow), "missing log_flow"},
       {"subtb_without_flow", SubTbConfig{}, Without(Need::kLogFlow), "missing log_flow"},

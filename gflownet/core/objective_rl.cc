@@ -84,6 +84,7 @@ class SoftQ : public Objective {
  public:
   explicit SoftQ(const SoftQConfig& config) : residual_(MakeResidual(config.residual)) {}
   std::string Name() const override { return std::string(SoftQConfig::kKind); }
+  bool TrainsBackward() const override { return false; }  // a learned one is part of the target
   Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogFlow); }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor flows_BT1 = FlowsWithReward(scores, targets);

@@ -41,6 +41,7 @@ class MaximumLikelihood : public Objective {
   std::string Name() const override { return std::string(MaximumLikelihoodConfig::kKind); }
   Needs needs() const override { return importance_ ? Need::kLogPf | Need::kLogPb : Needs(Need::kLogPf); }
   bool NeedsGivenObjects() const override { return !importance_; }
+  bool TrainsBackward() const override { return false; }
   int64_t MinRollouts() const override { return importance_ ? 2 : 1; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor log_q_B = AsDouble(scores.log_pf_BT).masked_fill(scores.mask_BT.logical_not(), 0).sum(1);

@@ -139,22 +139,60 @@ int64_t ReplayBuffer::Add(const TrajectoryBatch& batch) {
   return taken;
 }
 
+std::vector<size_t> ReplayBuffer::DrawAtOnce(const std::vector<double>& log_weights, size_t num, uint64_t stream,
+                                             const RngKey& key) const {
+  std::vector<std::pair<double, size_t>> order;
+  for (size_t i = 0; i < log_weights.size(); ++i) order.push_back({log_weights[i] + Gumbel(key, stream, i), i});
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  std::vector<size_t> drawn;
+  for (size_t i = 0; i < std::min(num, order.size()); ++i) drawn.push_back(order[i].second);
+  return drawn;
+}
+
+std::vector<size_t> ReplayBuffer::DrawSpread(const std::vector<Item>& stored, const std::vector<double>& log_weights, size_t num,
+                                             uint64_t stream, const RngKey& key) const {
+  std::vector<double> nearest(stored.size(), 1.0);  // to those drawn, as a share of both lengths
+  std::vector<size_t> drawn;
+  std::vector<char> is_drawn(stored.size(), 0);
+  while (drawn.size() < std::min(num, stored.size())) {
+    size_t best = stored.size();
+    double highest = 0;
+    for (size_t i = 0; i < stored.size(); ++i) {
+      if (is_drawn[i]) continue;
+      // A draw of its own: the weights are not those of the draw before.
+      const double height = log_weights[i] + config_.diversity * std::log(nearest[i]) + Gumbel(key, stream, drawn.size() * stored.size() + i);
+      if (best == stored.size() || height > highest) {
+        best = i;
+        highest = height;
+      }
+    }
+    is_drawn[best] = 1;
+    drawn.push_back(best);
+    for (size_t i = 0; i < stored.size(); ++i) {
+      const int64_t both = static_cast<int64_t>(stored[i].actions.size() + stored[best].actions.size());
+      const int64_t distance = TokenDistance(stored[i].actions, stored[best].actions, both);
+      nearest[i] = std::min(nearest[i], static_cast<double>(distance) / static_cast<double>(both));
+    }
+  }
+  return drawn;
+}
+
 TrajectoryBatch ReplayBuffer::Sample(ConditionId condition, int64_t num, double reward_temperature, const RngKey& key) const {
   GFN_CHECK(has_rewards_) << "Recompute has not run";
   const auto place = items_.find(condition);
   if (place == items_.end()) return {};
   const std::vector<Item>& stored = place->second;
-  std::vector<std::pair<double, size_t>> order;
-  for (size_t i = 0; i < stored.size(); ++i) {
-    const double log_weight = config_.uniform ? 0 : stored[i].log_reward / (reward_temperature * config_.tau);
-    order.push_back({log_weight + Gumbel(key, condition.value, i), i});
+  std::vector<double> log_weights;
+  for (const Item& item : stored) {
+    log_weights.push_back(config_.uniform ? 0 : item.log_reward / (reward_temperature * config_.tau));
   }
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
-  order.resize(std::min(order.size(), static_cast<size_t>(std::max<int64_t>(num, 0))));
+  const size_t most = static_cast<size_t>(std::max<int64_t>(num, 0));
+  const std::vector<size_t> drawn = config_.diversity > 0 ? DrawSpread(stored, log_weights, most, condition.value, key)
+                                                          : DrawAtOnce(log_weights, most, condition.value, key);
   std::vector<std::pair<ConditionId, const Item*>> chosen;
-  for (const auto& [log_key, i] : order) chosen.push_back({condition, &stored[i]});
+  for (const size_t i : drawn) chosen.push_back({condition, &stored[i]});
   return ToBatch(chosen);
 }
 

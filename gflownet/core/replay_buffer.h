@@ -23,6 +23,7 @@ struct ReplayConfig {
   double tolerance = 0.25;
   bool uniform = false;
   double tau = 1;
+  double diversity = 0;
 
   template <class V>
   void Visit(V& v) {
@@ -31,6 +32,8 @@ struct ReplayConfig {
       "0 drops exact copies only", Between(0, 1));
     v("uniform", uniform, "draw uniformly instead of by reward");
     v("tau", tau, "draw without replacement with weight exp(log R / (T tau)), T the current reward temperature", Positive());
+    v("diversity", diversity, "after the first object of a draw, weights are multiplied by d^diversity, d the least edit distance to "
+      "those drawn as a share of length_a + length_b", NonNegative());
   }
 };
 
@@ -44,7 +47,8 @@ class ReplayBuffer {
   int64_t Add(const TrajectoryBatch& batch);
 
   // At most `num` distinct objects of one condition; fewer where fewer are stored (the caller fills up with rollouts); size() 0
-  // where there are none. Gumbel top-n (Kool et al. 1903.06059): row order is the order of the draw.
+  // where there are none. Gumbel top-n (Kool et al. 1903.06059): row order is the order of the draw. With `diversity` one object
+  // after the other, the weights of those left depending on those drawn; num * NumItems edit distances.
   TrajectoryBatch Sample(ConditionId condition, int64_t num, double reward_temperature, const RngKey& key) const;
 
   // Everything stored of one condition, or of all, in order of arrival.
@@ -76,6 +80,10 @@ class ReplayBuffer {
   static std::vector<Item> ToItems(const TrajectoryBatch& batch);
   static TrajectoryBatch ToBatch(const std::vector<std::pair<ConditionId, const Item*>>& items);
   bool Offer(std::vector<Item>& stored, Item item) const;
+  // Indices of at most `num` items in the order of a draw by these log weights, all at once or spread out.
+  std::vector<size_t> DrawAtOnce(const std::vector<double>& log_weights, size_t num, uint64_t stream, const RngKey& key) const;
+  std::vector<size_t> DrawSpread(const std::vector<Item>& stored, const std::vector<double>& log_weights, size_t num,
+                                 uint64_t stream, const RngKey& key) const;
 
   ReplayConfig config_;
   std::string support_digest_;

@@ -97,6 +97,30 @@ TEST(ReplayBuffer, TheWorstLeavesWhenFull) {
   EXPECT_EQ(Rewards(buffer.Contents(kCondition)), (std::vector<double>{-1, -2}));
 }
 
+TEST(ReplayBuffer, ADiverseDrawFavoursWhatIsFarFromThoseDrawn) {
+  // Edit distances as shares of both lengths: first to second 1/8, first to third 3/8, second to third 3/8.
+  constexpr double kDiversity = 2;
+  ReplayBuffer buffer = Make({.tolerance = 0, .diversity = kDiversity});
+  buffer.Add(Batch({{1, 2, 3, 0}, {1, 2, 4, 0}, {5, 6, 7, 0}}, {0, 0.5, -1}));
+  constexpr int kDraws = 6000;
+  int firsts = 0, seconds = 0;  // the first object drawn first; then the second one next
+  for (int draw = 0; draw < kDraws; ++draw) {
+    const TrajectoryBatch drawn = buffer.Sample(kCondition, 3, 1, {1, RngPurpose::kReplay, static_cast<uint64_t>(draw)});
+    ASSERT_EQ(drawn.size(), 3);
+    const std::vector<double> rewards = Rewards(drawn);
+    if (rewards[0] != 0) continue;
+    ++firsts;
+    if (rewards[1] == 0.5) ++seconds;
+  }
+  const double p_first = 1 / (1 + std::exp(0.5) + std::exp(-1.0));
+  const double near = std::exp(0.5) * std::pow(1.0 / 8, kDiversity), far = std::exp(-1.0) * std::pow(3.0 / 8, kDiversity);
+  const double p_second = near / (near + far);
+  EXPECT_NEAR(firsts, kDraws * p_first, 5 * std::sqrt(kDraws * p_first * (1 - p_first)));
+  EXPECT_NEAR(seconds, firsts * p_second, 5 * std::sqrt(firsts * p_second * (1 - p_second)));
+  // Without it the second one, which is worth more, would come next more often than not.
+  EXPECT_LT(p_second, 0.5);
+}
+
 TEST(ReplayBuffer, DrawsWithoutReplacementAndFillsNoGaps) {
   ReplayBuffer buffer = Make({.tolerance = 0});
   buffer.Add(Batch({{1, 0}, {2, 5, 0}, {3, 0}}, {-3, -1, -2}));

@@ -38,7 +38,7 @@ class EveryWorld : public testing::TestWithParam<size_t> {
   const EnumerableEnvironment& environment() const { return *world_.environment; }
   ConditionId id() const { return HashCondition(world_.conditions.front()); }
 };
-INSTANTIATE_TEST_SUITE_P(Backward, EveryWorld, testing::Range<size_t>(0, TinyWorlds().size()),
+INSTANTIATE_TEST_SUITE_P(Backward, EveryWorld, testing::Range<size_t>(0, 3),  // a DAG, strings, the shape of text
                          [](const testing::TestParamInfo<size_t>& info) { return TinyWorlds()[info.param].name; });
 
 TEST_P(EveryWorld, ForwardActionUndoesBackwardAction) {

@@ -12,9 +12,15 @@
 #include "gflownet/core/environment.h"
 #include "gflownet/core/reward.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/env/bayes_net.h"
+#include "gflownet/env/bit_sequence.h"
 #include "gflownet/env/exact.h"
 #include "gflownet/env/hypergrid.h"
+#include "gflownet/env/ising.h"
+#include "gflownet/env/layered_graph.h"
+#include "gflownet/env/phylogeny.h"
 #include "gflownet/env/prefix_tree.h"
+#include "gflownet/env/subset.h"
 
 namespace gfn {
 
@@ -39,7 +45,17 @@ TinyWorld MakeTinyWorld(const auto& config, std::vector<std::string> conditions,
   return world;
 }
 
+// Of a world whose configuration holds its reward's.
+template <class World, class WorldReward>
+TinyWorldEntry MakeTinyEntry(const std::string& name, const auto& config) {
+  return {name, [config] { return MakeTinyWorld<World, WorldReward>(config, {""}, config.reward); }};
+}
+
 inline std::vector<TinyWorldEntry> TinyWorlds() {
+  constexpr auto kLeftToRight = AssignmentOrder::kLeftToRight;
+  const BitSequenceConfig bits{.num_bits = 3, .word_bits = 1, .reward = {.num_modes = 2}};
+  const BitSequenceConfig words{.num_bits = 4, .word_bits = 2, .order = kLeftToRight, .reward = {.num_modes = 3}};
+  const IsingRewardConfig energy{.beta = 0.3, .coupling = 0.5, .coupling_spread = 1, .field = 0.4};
   return {
       {"hypergrid",
        [] {
@@ -58,6 +74,19 @@ inline std::vector<TinyWorldEntry> TinyWorlds() {
              PrefixTreeConfig{.num_symbols = 3, .num_stops = 2, .min_length = 1, .max_length = 3, .illegal_symbols = {1}}, {"a"},
              uint64_t{5}, 1.0);
        }},
+      MakeTinyEntry<BitSequence, BitSequenceReward>("bit_sequence", bits),
+      MakeTinyEntry<BitSequence, BitSequenceReward>("bit_sequence_left_to_right", words),
+      MakeTinyEntry<Ising, IsingReward>("ising", IsingConfig{.side = 2, .reward = energy}),
+      MakeTinyEntry<Ising, IsingReward>("ising_left_to_right", IsingConfig{.side = 2, .order = kLeftToRight, .reward = energy}),
+      MakeTinyEntry<Subset, SubsetReward>("subset", SubsetConfig{.num_elements = 4, .max_size = 3}),
+      MakeTinyEntry<Subset, SubsetReward>("subset_of_two", SubsetConfig{.num_elements = 4, .min_size = 2, .max_size = 2}),
+      MakeTinyEntry<BayesNet, BayesNetReward>("bayes_net", BayesNetConfig{.num_nodes = 3, .reward = {.num_samples = 10}}),
+      {"layered_graph",
+       [] {
+         return MakeTinyWorld<LayeredGraph, LayeredGraphReward>(LayeredGraphConfig{.num_layers = 3, .width = 4}, {""},
+                                                                LayeredGraphRewardConfig{});
+       }},
+      MakeTinyEntry<Phylogeny, PhylogenyReward>("phylogeny", PhylogenyConfig{.num_species = 4, .reward = {.num_sites = 8}}),
   };
 }
 
