@@ -22,6 +22,7 @@ enum class Hue { kAuto, kBlue, kVermillion, kGreen, kPurple, kOrange, kSky, kGre
 // about charts in which an axis is left out.)
 struct Axis {
   Axis() = default;
+  // Implicit, so that a chart is written as .x = {"step"}. NOLINTNEXTLINE(google-explicit-constructor)
   Axis(std::string axis_label, bool log = false, std::optional<double> low_end = {},
        std::optional<double> high_end = {})
       : label(std::move(axis_label)), log_scale(log), low(low_end), high(high_end) {}
