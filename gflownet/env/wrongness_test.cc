@@ -215,8 +215,13 @@ TEST_F(WrongnessTest, RewardsThatAreNotFiniteStopTheStep) {
 }
 
 TEST_F(WrongnessTest, AnOverflowOfHalfPrecisionInTheLossStopsTheStep) {
-  const std::pair<at::ScalarType, double> overflows[] = {{at::kHalf, 7e4}, {at::kBFloat16, 1e30}};
-  for (const auto& [type, scale] : overflows) {
+  // Half precision overflows in the loss; bfloat16, with the range of float32, in its gradient. Each has a guard of its own.
+  struct Overflow {
+    at::ScalarType type;
+    double scale;
+    const char* message;
+  };
+  for (const auto& [type, scale, message] : {Overflow{at::kHalf, 7e4, "the loss of condition"}, Overflow{at::kBFloat16, 1e30, "is not finite"}}) {
     TrainingSetup setup = Setup();
     setup.wrap = [&, type = type, scale = scale](const Policy& policy) {
       return std::make_unique<ScaledScores>(policy, type, scale);
@@ -226,7 +231,7 @@ TEST_F(WrongnessTest, AnOverflowOfHalfPrecisionInTheLossStopsTheStep) {
     for (const Parameter& parameter : run.parameters()) before.push_back(parameter.value.detach().clone());
     const auto metrics = run.trainer().Step();
     ASSERT_FALSE(metrics.ok()) << type;
-    EXPECT_THAT(Message(metrics.status()), testing::ContainsRegex("inf|nan")) << type;
+    EXPECT_THAT(Message(metrics.status()), testing::HasSubstr(message)) << type;
     for (size_t i = 0; i < before.size(); ++i)
       EXPECT_TRUE(run.parameters()[i].value.equal(before[i])) << "a refused step changes nothing";
   }

@@ -63,7 +63,7 @@ class Driver {
   int64_t first_step_ = 0;
   int64_t last_saved_ = -1;  // step; -1: none
   int64_t saved_metrics_bytes_ = -1;
-  bool gained_ = false;      // the evaluation just made is the best so far and is not saved yet
+  bool gained_ = false;      // the evaluation just made is the first or the best so far and is not saved yet
   std::string checkpoint_;
   // What a manifest carries from one process to the next.
   int64_t last_evaluation_ = -1;
@@ -194,7 +194,9 @@ Status Driver::Evaluate() {
   last_evaluation_ = step;
   gained_ = !best_.has_value() || evaluation->score > best_->score + options_.validation.min_gain;
   evaluations_without_gain_ = gained_ ? 0 : evaluations_without_gain_ + 1;
-  if (gained_) best_ = BestScore{step, evaluation->score};
+  // What was there before the first step is never the best: a run that a limit ends before its next evaluation would hand out the
+  // untrained sampler.
+  if (gained_ && step > 0) best_ = BestScore{step, evaluation->score};
 
   StepMetrics line = {{"score", evaluation->score}};
   line.Merge(evaluation->metrics);

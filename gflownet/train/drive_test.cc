@@ -118,6 +118,18 @@ TEST(DriveTest, KeepsTheBestCheckpoint) {
   EXPECT_EQ(lines->size(), 10u + 6u);
 }
 
+TEST(DriveTest, WhatWasThereBeforeTheFirstStepIsNeverTheBest) {
+  const RunFolder run = NewRun("run");
+  ToyLoop loop;
+  const auto worse = Drive(loop, run, WithScores({5, 3}, 2));
+  ASSERT_TRUE(worse.ok()) << worse.status();
+  EXPECT_EQ(worse->best->step, 2);
+  const RunFolder stopped_run = NewRun("stopped");
+  ToyLoop stopped;
+  ASSERT_TRUE(Drive(stopped, stopped_run, WithScores({5}, 1)).ok());
+  EXPECT_EQ(BestCheckpoint(stopped_run.paths().checkpoints())->manifest.step, 1) << "no evaluation behind a step: the last one";
+}
+
 TEST(DriveTest, StopsEarlyAndStaysStopped) {
   const RunFolder run = NewRun("run");
   DriveOptions options = WithScores({0, 3, 3.05, 2, 9, 9}, 10);
