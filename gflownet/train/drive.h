@@ -51,8 +51,7 @@ struct ValidationConfig {
 
   template <class V>
   void Visit(V& v) {
-    v("every_steps", every_steps, "evaluate before the first step and every so many steps; the best of the latter is what is "
-      "exported; 0: never", NonNegative());
+    v("every_steps", every_steps, "evaluate before the first step and every so many steps; 0: never", NonNegative());
     v("patience", patience, "stop after this many evaluations in a row without a gain; 0: never", NonNegative());
     v("min_gain", min_gain, "smallest rise of the score over the best one that counts as a gain", NonNegative());
   }
