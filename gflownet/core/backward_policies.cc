@@ -20,7 +20,7 @@ void ForEachParent(const Environment& environment, const State& state, Function 
   }
 }
 
-// BackwardColumns [B, A_back] from (rows, values) of each action; zero elsewhere. Differentiable.
+// Columns [B, A_back] from (rows, values) of each action; zero elsewhere. Differentiable.
 class BackwardColumns {
  public:
   BackwardColumns(int64_t num_rows, int64_t num_actions) : num_rows_(num_rows), columns_(num_actions) {}

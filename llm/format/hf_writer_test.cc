@@ -14,7 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-
 TEST(HfWriter, WritesWhatOpenModelReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
