@@ -1,11 +1,11 @@
 // `gfn bench core`: one training iteration (sample, reward, score, backward, step) of trajectory balance on the small worlds, and
 // the seconds of training until the exact total variation stays below a bound.
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/app.h"
+#include "gflownet/base/clock.h"
 #include "gflownet/base/interval.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/core/log_z.h"
@@ -22,8 +22,6 @@
 namespace gfn {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr double kSecondsOfCell = 1.5;
 constexpr int kBlocks = 5;
@@ -118,9 +116,9 @@ double MeasurePeak() {
   at::Tensor c = at::empty({1024, 1024}, at::kFloat);
   double best = 0;
   for (int i = 0; i < 12; ++i) {
-    const Clock::time_point start = Clock::now();
+    const double start = SteadySeconds();
     at::mm_out(c, a, b);
-    best = std::max(best, 2.0 * 1024 * 1024 * 1024 * 1e-9 / SecondsSince(start));
+    best = std::max(best, 2.0 * 1024 * 1024 * 1024 * 1e-9 / (SteadySeconds() - start));
   }
   return best;
 }
@@ -134,16 +132,16 @@ struct CellResult {
 StatusOr<CellResult> MeasureCell(const CoreWorld& world, int64_t batch) {
   ASSIGN_OR_RETURN(const auto training, CoreTraining::Create(world, batch, 1));
   RETURN_IF_ERROR(training->Steps(kWarmUp, nullptr));
-  Clock::time_point start = Clock::now();
+  double start = SteadySeconds();
   RETURN_IF_ERROR(training->Steps(2, nullptr));
-  const double guess = SecondsSince(start) / 2;
+  const double guess = (SteadySeconds() - start) / 2;
   const int64_t per_block = std::clamp<int64_t>(static_cast<int64_t>(kSecondsOfCell / kBlocks / guess), 2, 1000);
   CellResult result;
   double actions = 0, seconds = 0, visited = 0, evaluated = 0;
   for (int block = 0; block < kBlocks; ++block) {
-    start = Clock::now();
+    start = SteadySeconds();
     RETURN_IF_ERROR(training->Steps(per_block, &actions));
-    const double block_seconds = SecondsSince(start);
+    const double block_seconds = SteadySeconds() - start;
     seconds += block_seconds;
     result.ms.push_back(1e3 * block_seconds / static_cast<double>(per_block));
     if (training->policy().fast() == nullptr) continue;
@@ -174,9 +172,9 @@ StatusOr<Convergence> TrainToTarget(const CoreWorld& world, int64_t batch, int64
     if (result.iterations >= kMost)
       return Internal(world.name + ": total variation " + std::to_string(training->TotalVariation()) + " after " +
                       std::to_string(kMost) + " iterations");
-    const Clock::time_point start = Clock::now();
+    const double start = SteadySeconds();
     RETURN_IF_ERROR(training->Steps(kEvery, nullptr));
-    result.seconds += SecondsSince(start);
+    result.seconds += SteadySeconds() - start;
     result.iterations += kEvery;
     streak = training->TotalVariation() < kTarget ? streak + 1 : 0;
   }

@@ -3,29 +3,27 @@
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/bench.h"
-#include "gflownet/base/json_util.h"
+#include "gflownet/base/clock.h"
 #include "gflownet/base/interval.h"
+#include "gflownet/base/json_util.h"
 #include "gflownet/tensor/device.h"
 #include "llm/generate/decode_session.h"
 
 namespace gfn {
 namespace {
 
-double SecondsNow() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 // GB/s of reading an array that no cache holds, all threads; the best of a few passes.
 double MeasureReadBandwidth() {
   const at::Tensor x = at::ones({int64_t{64} << 20}, at::kFloat);
   double best = 0;
   for (int i = 0; i < 6; ++i) {
-    const double start = SecondsNow();
+    const double start = SteadySeconds();
     x.sum().item();
-    best = std::max(best, 1e-9 * static_cast<double>(x.nbytes()) / (SecondsNow() - start));
+    best = std::max(best, 1e-9 * static_cast<double>(x.nbytes()) / (SteadySeconds() - start));
   }
   return best;
 }
@@ -33,13 +31,13 @@ double MeasureReadBandwidth() {
 // Greedy decoding behind one prompt, the prompt's own pass not counted: seconds of new_tokens steps.
 double MeasureDecoding(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t batch, int64_t new_tokens) {
   DecodeSession session(model, nullptr, {prompt}, std::vector<int32_t>(static_cast<size_t>(batch), 0), static_cast<int32_t>(new_tokens));
-  const double start = SecondsNow();
+  const double start = SteadySeconds();
   for (int64_t t = 0; t < new_tokens; ++t) {
     const at::Tensor next = at::argmax(session.Logits(), 1).to(at::kCPU);
     const int64_t* ids = next.const_data_ptr<int64_t>();
     session.Advance(std::vector<int32_t>(ids, ids + batch));
   }
-  return SecondsNow() - start;
+  return SteadySeconds() - start;
 }
 
 // Bytes of weights that a step reads: every product of every layer, and the head.
@@ -76,6 +74,7 @@ Status BenchDecode(const BenchCommand& command) {
   for (const int64_t batch : {1, 16}) {
     MeasureDecoding(*model, prompt, batch, std::min<int64_t>(command.new_tokens, 4));  // the first pays for allocations
     std::vector<double> seconds;
+    seconds.reserve(static_cast<size_t>(command.repeats));
     for (int64_t r = 0; r < command.repeats; ++r) seconds.push_back(MeasureDecoding(*model, prompt, batch, command.new_tokens));
     const double steps = static_cast<double>(command.new_tokens), median = Quantile(seconds, 0.5);
     const double rate = static_cast<double>(batch) * steps / median, reads = 1e-9 * bytes * steps / median;

@@ -8,6 +8,11 @@ if(NOT EXISTS "${GFN_LIBTORCH}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No LibTorch in ${GFN_LIBTORCH} (looked for lib/libtorch_cpu.so). Run tools/setup, or give -DGFN_LIBTORCH=DIR.")
 endif()
 
+# One OpenMP runtime in a process: the wheel's own, where it brings one. Included before find_package(OpenMP).
+if(EXISTS "${GFN_LIBTORCH}/lib/libgomp.so.1")
+  set(OpenMP_gomp_LIBRARY "${GFN_LIBTORCH}/lib/libgomp.so.1" CACHE FILEPATH "OpenMP's runtime" FORCE)
+endif()
+
 function(_gfn_import_torch target library)
   add_library(${target} SHARED IMPORTED GLOBAL)
   set_target_properties(${target} PROPERTIES

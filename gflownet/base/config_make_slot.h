@@ -91,7 +91,7 @@ StructSlot MakeStructSlot(T& value) {
             value.Visit(collector);
             return std::move(collector.fields);
           },
-          [&value]([[maybe_unused]] ConfigErrors& errors) {
+          [&]([[maybe_unused]] ConfigErrors& errors) {
             if constexpr (requires(const T& config) { config.Validate(errors); }) std::as_const(value).Validate(errors);
           }};
 }

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <iostream>
 
+#include "gflownet/base/clock.h"
 #include "gflownet/base/text_util.h"
 
 namespace gfn {
@@ -71,10 +71,7 @@ Progress::Progress(std::string label, int64_t total, int64_t first_step, Progres
 
 Progress::~Progress() { Finish(); }
 
-double Progress::Now() const {
-  if (options_.now) return options_.now();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Progress::Now() const { return options_.now ? options_.now() : SteadySeconds(); }
 
 void Progress::Update(int64_t step, NamedNumbers numbers, int64_t tokens) {
   if (finished_) return;

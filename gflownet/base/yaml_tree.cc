@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "gflownet/base/text_util.h"
 #include "yaml-cpp/anchor.h"
@@ -106,7 +107,7 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (keys_.back().empty()) {
       keys_.back().push_back(std::move(node));  // the value comes next
     } else {
-      open_.back().entries.emplace_back(std::move(keys_.back().front()), std::move(node));
+      open_.back().entries.push_back({std::move(keys_.back().front()), std::move(node)});
       keys_.back().clear();
     }
   }

@@ -27,21 +27,21 @@ TEST(YamlTreeTest, NodesKnowTheirPlaces) {
   const YamlNode root = Parse("# comment\na: 1\nb:\n  - x\n  - {c: \"2\", d: }\n");
   ASSERT_EQ(root.kind, Kind::kMap);
   ASSERT_EQ(root.entries.size(), 2u);
-  EXPECT_EQ(root.entries[0].first.text, "a");
-  EXPECT_EQ(root.entries[0].first.line, 2);
-  EXPECT_EQ(root.entries[0].first.column, 1);
-  EXPECT_EQ(root.entries[0].second.text, "1");
-  EXPECT_EQ(root.entries[0].second.column, 4);
-  const YamlNode& list = root.entries[1].second;
+  EXPECT_EQ(root.entries[0].key.text, "a");
+  EXPECT_EQ(root.entries[0].key.line, 2);
+  EXPECT_EQ(root.entries[0].key.column, 1);
+  EXPECT_EQ(root.entries[0].value.text, "1");
+  EXPECT_EQ(root.entries[0].value.column, 4);
+  const YamlNode& list = root.entries[1].value;
   ASSERT_EQ(list.kind, Kind::kList);
   ASSERT_EQ(list.items.size(), 2u);
   EXPECT_EQ(list.items[0].line, 4);
   EXPECT_EQ(list.items[0].column, 5);
   const YamlNode& map = list.items[1];
   ASSERT_EQ(map.kind, Kind::kMap);
-  EXPECT_TRUE(map.entries[0].second.quoted);
-  EXPECT_EQ(map.entries[0].second.text, "2");
-  EXPECT_EQ(map.entries[1].second.kind, Kind::kNull);
+  EXPECT_TRUE(map.entries[0].value.quoted);
+  EXPECT_EQ(map.entries[0].value.text, "2");
+  EXPECT_EQ(map.entries[1].value.kind, Kind::kNull);
 }
 
 TEST(YamlTreeTest, ScalarsAndNulls) {
@@ -58,20 +58,20 @@ TEST(YamlTreeTest, ScalarsAndNulls) {
 TEST(YamlTreeTest, KeysGivenTwiceAreKept) {
   const YamlNode root = Parse("a: 1\na: 2\n");
   ASSERT_EQ(root.entries.size(), 2u);
-  EXPECT_EQ(root.entries[1].first.line, 2);
+  EXPECT_EQ(root.entries[1].key.line, 2);
 }
 
 TEST(YamlTreeTest, ReadsJson) {
   const YamlNode root = Parse(R"({"a": [1, 2], "b": {"c": "x\ny"}})");
-  EXPECT_EQ(root.entries[0].second.items[1].text, "2");
-  EXPECT_EQ(root.entries[1].second.entries[0].second.text, "x\ny");
+  EXPECT_EQ(root.entries[0].value.items[1].text, "2");
+  EXPECT_EQ(root.entries[1].value.entries[0].value.text, "x\ny");
 }
 
 TEST(YamlTreeTest, BrokenSyntaxIsPlaced) {
   EXPECT_THAT(TreeError("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("f.yaml:"));
   EXPECT_EQ(TreeError("a: 1\nb: \"unclosed\nc: 2\n"), "f.yaml:2:4: this quote is never closed");
   EXPECT_EQ(TreeError("\u00e9: '\u00e9'\r\nb: 'it''s\r\n"), "f.yaml:2:4: this quote is never closed");
-  EXPECT_EQ(Parse("a: 'it''s'\nb: \"q\\\"\"").entries[1].second.text, "q\"");
+  EXPECT_EQ(Parse("a: 'it''s'\nb: \"q\\\"\"").entries[1].value.text, "q\"");
   EXPECT_THAT(TreeError("a: 1\n b: 2\n"), StartsWith("f.yaml:2:"));
   EXPECT_THAT(TreeError("a:\n\t- 1\n"), StartsWith("f.yaml:2:"));
 }
@@ -86,7 +86,7 @@ TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
   EXPECT_THAT(TreeError("a: 1\n\x04"
                     "b: 2\n"),
               HasSubstr("f.yaml:2:1: a control character"));
-  EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].second.text, "x");  // a byte order mark is fine
+  EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].value.text, "x");  // a byte order mark is fine
   const std::string deep = std::string(100, '[') + std::string(100, ']');
   EXPECT_THAT(TreeError(deep), HasSubstr("nested deeper than 64"));
   const std::string very_deep = std::string(100000, '[');

@@ -77,7 +77,7 @@ GFN_ENUM_TABLE(Need, {Need::kLogPf, "log_pf"}, {Need::kLogPb, "log_pb"}, {Need::
 class Needs {
  public:
   constexpr Needs() = default;
-  constexpr Needs(Need need) : bits_(static_cast<uint32_t>(need)) {}
+  constexpr Needs(Need need) : bits_(static_cast<uint32_t>(need)) {}  // NOLINT(google-explicit-constructor): a set of one
   constexpr Needs operator|(Needs other) const { return Needs(bits_ | other.bits_); }
   constexpr bool Has(Need need) const { return (bits_ & static_cast<uint32_t>(need)) != 0; }
   constexpr bool Covers(Needs other) const { return (other.bits_ & ~bits_) == 0; }

@@ -1,10 +1,10 @@
 #include "gflownet/train/drive.h"
 
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/clock.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/tensor/exceptions.h"
@@ -13,10 +13,6 @@
 
 namespace gfn {
 namespace {
-
-double SteadySeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Records the phases of this thread in `times` while it lives.
 class PhaseRecording {
