@@ -44,8 +44,7 @@ function(gfn_test name)
   add_executable(${name} ${A_SRCS})
   # As the libraries are compiled, so that the precompiled header fits.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  # The libraries are compiled with -O3; tests with -O1, which takes a quarter less time.
-  target_compile_options(${name} PRIVATE -fPIC $<$<CONFIG:Release>:-O1>)
+  target_compile_options(${name} PRIVATE -fPIC)
   _gfn_flags(${name} "${A_TORCH}")
   target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
