@@ -129,7 +129,7 @@ TEST(RngTest, EveryBitIsFair) {
     const uint64_t bits = RandomBits(kRngKey, 1, i);
     for (int b = 0; b < 64; ++b) ones[b] += (bits >> b) & 1;
   }
-  for (int b = 0; b < 64; ++b) EXPECT_NEAR(ones[b], kDraws / 2, 5 * std::sqrt(kDraws) / 2) << "bit " << b;
+  for (int b = 0; b < 64; ++b) EXPECT_NEAR(ones[b], kDraws / 2.0, 5 * std::sqrt(kDraws) / 2) << "bit " << b;
 }
 
 TEST(RngTest, RangesAreAsPromisedAtTheirEnds) {

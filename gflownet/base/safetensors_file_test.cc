@@ -106,7 +106,7 @@ TEST(SafetensorsTest, WritesTheBytesOfTheReference) {
 
 TEST(SafetensorsTest, BytesDoNotDependOnTheOrderOfCalls) {
   const TestFolder folder;
-  const auto write = [&](const std::string& name, std::vector<TensorSpec> specs, std::vector<std::string> order) {
+  const auto write = [&](const std::string& name, std::vector<TensorSpec> specs, const std::vector<std::string>& order) {
     SafetensorsWriter writer = SafetensorsWriter::Create(folder / name, std::move(specs), {{"b", "2"}, {"a", "1"}}).value();
     for (const std::string& tensor : order) ASSERT_TRUE(writer.Write(tensor, BytesOf(tensor + tensor + tensor + tensor)).ok());
     ASSERT_TRUE(writer.Finish().ok());

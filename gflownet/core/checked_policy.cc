@@ -79,7 +79,7 @@ class CheckedSession : public RolloutSession {
 
 CheckedPolicy::CheckedPolicy(const Policy& policy, const Environment& environment, const CheckedPolicyOptions& options)
     : policy_(policy), environment_(environment), options_(options) {
-  const EnvironmentSpec spec = environment.Spec();
+  const EnvironmentSpec& spec = environment.Spec();
   GFN_CHECK(spec.action == EnvironmentSpec::Action::kDiscrete && !spec.is_stochastic)
       << "in " << spec.name << " a row is not known by its actions";
 }

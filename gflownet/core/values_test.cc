@@ -16,8 +16,8 @@
 namespace gfn {
 namespace {
 
-at::Tensor Longs(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
-at::Tensor Bools(std::vector<int64_t> values) { return at::tensor(values, at::kLong).to(at::kBool); }
+at::Tensor Longs(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
+at::Tensor Bools(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong).to(at::kBool); }
 
 TEST(Condition, IdsAreHashesOfContent) {
   ConditionTableOf<int> table;

@@ -34,7 +34,7 @@ State Box::Initial(const std::vector<ConditionId>& conditions_B) const {
 }
 
 State Box::Step(const State& state, const at::Tensor& actions_BD, const at::Tensor&) const {
-  const at::Tensor stays_B = state.done_B();
+  const at::Tensor& stays_B = state.done_B();
   State next = state;
   next.Set("position", at::where(stays_B.unsqueeze(1), Position(state), actions_BD.to(at::kDouble)));
   next.Set("moves", Moves(state) + stays_B.logical_not());

@@ -52,7 +52,7 @@ struct FastMlp::Node : torch::CustomClassHolder {
   class Function : public torch::autograd::Function<Function> {
    public:
     static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, at::TensorList parameters,
-                                                  c10::intrusive_ptr<Node> node, const Values& scores) {
+                                                  const c10::intrusive_ptr<Node>& node, const Values& scores) {
       ctx->save_for_backward(parameters.vec());
       ctx->set_materialize_grads(false);
       ctx->saved_data["node"] = c10::IValue::make_capsule(node);

@@ -144,7 +144,7 @@ TEST(Rollout, AStateWithoutALegalActionIsNamed) {
 
 TEST(Rollout, CompleteBatchNamesWhatIsWrong) {
   const PrefixTree tree({.num_symbols = 3, .min_length = 1, .max_length = 3, .illegal_symbols = {2}});
-  auto complete = [&](std::vector<int64_t> actions) {
+  auto complete = [&](const std::vector<int64_t>& actions) {
     TrajectoryBatch batch;
     batch.condition_ids = kNone;
     batch.lengths_B = at::full({1}, static_cast<int64_t>(actions.size()), at::kLong);

@@ -32,7 +32,7 @@ class TrainerTest : public testing::Test {
     return setup;
   }
   // One finished sequence of a condition.
-  TrajectoryBatch Given(const std::string& condition, std::vector<int64_t> actions) const {
+  TrajectoryBatch Given(const std::string& condition, const std::vector<int64_t>& actions) const {
     TrajectoryBatch batch;
     batch.condition_ids = {HashCondition(condition)};
     batch.lengths_B = at::full({1}, static_cast<int64_t>(actions.size()), at::kLong);
