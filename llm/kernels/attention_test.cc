@@ -30,7 +30,7 @@ struct AttentionCase {
   std::vector<int64_t> KeysOf(const QueryBlock& block, int64_t query) const {
     std::vector<int64_t> keys;
     for (int32_t r = 0; r < block.range_count; ++r) {
-      const KeyRange& range = ranges[static_cast<size_t>(block.range_begin + r)];
+      const KeyRange& range = ranges[static_cast<size_t>(block.range_begin) + static_cast<size_t>(r)];
       for (int32_t j = 0; j < range.count; ++j) keys.push_back(range.begin + j);
     }
     for (int64_t j = 0; j <= query; ++j) keys.push_back(block.own_key_begin + j);

@@ -172,9 +172,9 @@ TEST_P(ElementwiseTest, Rotary) {
         Doubles want(x.begin() + i * 150, x.begin() + (i + 1) * 150);
         for (int h = 0; h < heads; ++h) {
           for (int p = 0; p < width / 2; ++p) {
-            const size_t a = static_cast<size_t>(h * dim + (style == RotaryStyle::kRotateHalf ? p : 2 * p));
+            const size_t a = static_cast<size_t>(h) * dim + (style == RotaryStyle::kRotateHalf ? p : 2 * p);
             const size_t b = a + static_cast<size_t>(style == RotaryStyle::kRotateHalf ? width / 2 : 1);
-            const double angle = angles[static_cast<size_t>(at[static_cast<size_t>(i)] * (width / 2) + p)];
+            const double angle = angles[static_cast<size_t>(at[static_cast<size_t>(i)]) * (width / 2) + p];
             const double u = want[a], v = want[b];
             want[a] = u * std::cos(angle) - v * std::sin(angle);
             want[b] = v * std::cos(angle) + u * std::sin(angle);

@@ -73,7 +73,7 @@ GFN_INLINE Vec HalvesToFloat(const unsigned char* x) {
 GFN_INLINE Vec RoundBFloat16(Vec x) {
   Vec r;
   for (int p = 0; p < kParts; ++p) {
-    const NativeInt bits = (NativeInt)x.part[p], nan = x.part[p] != x.part[p];
+    const NativeInt bits = (NativeInt)x.part[p], nan = x.part[p] != x.part[p];  // NOLINT(misc-redundant-expression)
     const NativeInt rounded = ((bits + 0x7fff + ((bits >> 16) & 1)) & ~nan) | ((bits | 0x400000) & nan);
     r.part[p] = (Native)(rounded & static_cast<int32_t>(0xffff0000u));
   }

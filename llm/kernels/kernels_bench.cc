@@ -189,7 +189,7 @@ void BenchAttention(const std::string& name, int32_t root, bool with_root, int32
   if (with_root) {
     list.push_back({0, root, 0, 0, 0});
     queries = root;
-    pairs = root * (root + 1) / 2;
+    pairs = root * (root + 1) / 2.0;
   }
   for (int32_t b = 0; b < blocks; ++b) {
     list.push_back({queries, count, keys + extra, static_cast<int32_t>(ranges.size()), 2});
@@ -197,7 +197,7 @@ void BenchAttention(const std::string& name, int32_t root, bool with_root, int32
     ranges.push_back({keys, extra});
     queries += count;
     keys += extra + count;
-    pairs += count * (root + extra) + count * (count + 1) / 2;
+    pairs += count * (root + extra) + count * (count + 1) / 2.0;
   }
   const int64_t q_width = heads * dim, k_width = kv_heads * dim;
   const std::vector<float> q = Values(queries * q_width, 1), k = Values(keys * k_width, 2), v = Values(keys * k_width, 3),

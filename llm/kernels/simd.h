@@ -179,7 +179,7 @@ GFN_INLINE Vec PairBFloat16(Vec low, Vec high) {
   Vec r;
   for (int p = 0; p < kParts; ++p) {
     const NativeInt l = (NativeInt)low.part[p], h = (NativeInt)high.part[p];
-    const NativeInt nan_l = low.part[p] != low.part[p], nan_h = high.part[p] != high.part[p];
+    const NativeInt nan_l = low.part[p] != low.part[p], nan_h = high.part[p] != high.part[p];  // NOLINT(misc-redundant-expression)
     const NativeInt rounded_l = l + 0x7fff + ((l >> 16) & 1), rounded_h = h + 0x7fff + ((h >> 16) & 1);
     const NativeInt x = (rounded_l & ~nan_l) | ((l | 0x400000) & nan_l);
     const NativeInt y = (rounded_h & ~nan_h) | ((h | 0x400000) & nan_h);

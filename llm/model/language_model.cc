@@ -51,7 +51,7 @@ struct NormPass : torch::CustomClassHolder {
 // The final norm of a few rows, differentiable.
 class NormFunction : public torch::autograd::Function<NormFunction> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC, c10::intrusive_ptr<NormPass> pass) {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC, const c10::intrusive_ptr<NormPass>& pass) {
     ctx->save_for_backward({x_RC});
     ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
     return NormForward(pass->norm, x_RC);

@@ -55,7 +55,7 @@ at::Tensor ChunkBackward(const HeadPass& pass, const at::Tensor& hidden, const a
 
 class HeadFunction : public torch::autograd::Function<HeadFunction> {
  public:
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden_in, c10::intrusive_ptr<HeadPass> pass) {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden_in, const c10::intrusive_ptr<HeadPass>& pass) {
     const at::Tensor hidden = hidden_in.contiguous();
     const int64_t R = hidden.size(0), S = static_cast<int64_t>(pass->query.stop_ids.size());
     HeadScores out = {at::zeros({R}, hidden.options()), at::zeros({R, S}, hidden.options()), at::zeros({R}, hidden.options())};

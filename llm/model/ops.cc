@@ -69,7 +69,7 @@ Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, Rotar
   return {angle_PR.cos().to(device, dtype).contiguous(), angle_PR.sin().to(device, dtype).contiguous(), style};
 }
 
-void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse) {
+void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse) {  // NOLINT(performance-unnecessary-value-param): x_NW changes
   const int64_t half = rotary.cosine_PR.size(1);
   if (UseKernels(x_NW)) {
     const RotaryTable table{Data(rotary.cosine_PR), Data(rotary.sine_PR), rotary.cosine_PR.size(0), static_cast<int>(2 * half)};

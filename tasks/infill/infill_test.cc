@@ -139,7 +139,11 @@ TEST(Support, OfSmolLm2HasWordsButNoMarks) {
     EXPECT_EQ(tokenizer->TokenBytes(id).find_first_of(".!?\n\r"), std::string_view::npos) << tokenizer->TokenBytes(id);
   }
   EXPECT_GT(num_legal, 45000);
-  for (const char* word : {" the", " dog", ",", " restarted"}) EXPECT_TRUE(support->legal[*tokenizer->FindToken(word)]) << word;
+  for (const char* word : {" the", " dog", ",", " restart"}) {
+    const std::optional<int32_t> id = tokenizer->FindToken(word);
+    ASSERT_TRUE(id.has_value()) << word;
+    EXPECT_TRUE(support->legal[*id]) << word;
+  }
   EXPECT_THAT(MessageOf(MakeInfillSupport(*tokenizer, {.stop = {"xyzzy."}, .forbidden_tokens = {}}, 49152)), HasSubstr(" | "));
 }
 

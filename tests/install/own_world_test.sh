@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the library into a temporary folder, builds the example against that copy alone, and runs it.
-# usage: own_world_test.sh BUILD_DIR EXAMPLE_DIR CMAKE GENERATOR CXX
+# usage: own_world_test.sh BUILD_DIR EXAMPLE_DIR CMAKE GENERATOR CXX CXX_FLAGS
 set -euo pipefail
-build=$1 example=$2 cmake=$3 generator=$4 cxx=$5
+build=$1 example=$2 cmake=$3 generator=$4 cxx=$5 flags=$6
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$cmake" --install "$build" --prefix "$work/installed" >"$work/log" || { cat "$work/log"; exit 1; }
 cp -r "$example" "$work/example"  # nothing beside it that could help
-"$cmake" -S "$work/example" -B "$work/build" -G "$generator" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_PREFIX_PATH="$work/installed" >"$work/log" ||
+"$cmake" -S "$work/example" -B "$work/build" -G "$generator" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_PREFIX_PATH="$work/installed" >"$work/log" ||
   { cat "$work/log"; exit 1; }
 "$cmake" --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 output=$("$work/build/own_world")
