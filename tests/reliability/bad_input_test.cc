@@ -23,7 +23,7 @@ using testing::Not;
 class BadInput : public testing::Test {
  protected:
   // Trains; the run must be refused and leave nothing behind.
-  std::string Refused(const std::vector<std::string>& keys, testing::Matcher<int> exit_code = AnyOf(1, 2)) {
+  std::string Refused(const std::vector<std::string>& keys, const testing::Matcher<int>& exit_code = AnyOf(1, 2)) {
     const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", keys));
     EXPECT_THAT(result.exit_code, exit_code) << result.err;
     EXPECT_THAT(result.err, HasSubstr("gfn: "));
