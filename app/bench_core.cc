@@ -22,7 +22,6 @@
 namespace gfn {
 namespace {
 
-
 constexpr double kSecondsOfCell = 1.5;
 constexpr int kBlocks = 5;
 constexpr int64_t kWarmUp = 5;

@@ -74,7 +74,6 @@ Status BenchDecode(const BenchCommand& command) {
   for (const int64_t batch : {1, 16}) {
     MeasureDecoding(*model, prompt, batch, std::min<int64_t>(command.new_tokens, 4));  // the first pays for allocations
     std::vector<double> seconds;
-    seconds.reserve(static_cast<size_t>(command.repeats));
     for (int64_t r = 0; r < command.repeats; ++r) seconds.push_back(MeasureDecoding(*model, prompt, batch, command.new_tokens));
     const double steps = static_cast<double>(command.new_tokens), median = Quantile(seconds, 0.5);
     const double rate = static_cast<double>(batch) * steps / median, reads = 1e-9 * bytes * steps / median;
