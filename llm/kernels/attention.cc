@@ -41,8 +41,10 @@ std::vector<Unit> MakeUnits(const AttentionShape& shape, const AttentionForest& 
 }
 
 int Threads(int num_threads, const std::vector<Unit>& units, const AttentionShape& shape) {
+  // A tile of few rows (decoding) waits for its keys and values, so that a multiply-add costs some eight times as much.
+  constexpr int64_t kFewRows = 8;
   int64_t work = 0;
-  for (const Unit& unit : units) work += unit.cost * shape.head_dim * shape.num_kv_heads;
+  for (const Unit& unit : units) work += unit.cost * (unit.tile.rows <= kFewRows ? 8 : 1) * shape.head_dim * shape.num_kv_heads;
   return UsefulThreads(num_threads, work);
 }
 

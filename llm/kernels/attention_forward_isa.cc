@@ -98,13 +98,22 @@ void ForwardTile(const AttentionJob& job, const AttentionTile& tile) {
   for (int64_t r = 0; r < tile.rows; ++r) *LogSumExpOf(job, tile, r) = largest[r] + __builtin_logf(sum[r]);
 }
 
+// Keys and values of decoding come from memory, a short row of each key at a time, which the hardware does not foresee.
+GFN_INLINE void PrefetchRow(const float* row, int64_t dim) {
+  for (int64_t d = 0; d < dim; d += kLanes) __builtin_prefetch(row + d, 0, 3);
+}
+
 // scores [R][256] of a piece: dot products along the head. dense: the queries times scale, [R][ld].
 template <int R>
 void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Piece& piece, const float* dense, int64_t ld,
                   float* scores) {
   const int64_t dim = job.shape.head_dim;
+  constexpr int64_t kKeysAhead = 8;
   const float* key = job.k.data + piece.key * job.k.stride + tile.kv_head * dim;
-  for (int64_t j = 0; j < piece.count; ++j, key += job.k.stride) {
+  const float* value = job.v.data + piece.key * job.v.stride + tile.kv_head * dim;
+  for (int64_t j = 0; j < piece.count; ++j, key += job.k.stride, value += job.v.stride) {
+    if (j + kKeysAhead < piece.count) PrefetchRow(key + kKeysAhead * job.k.stride, dim);
+    PrefetchRow(value, dim);  // WeighFewRows wants it soon
     Vec sum[R];
     for (int r = 0; r < R; ++r) sum[r] = Zero();
     for (int64_t d = 0; d < dim; d += kLanes) {

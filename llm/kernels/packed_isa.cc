@@ -13,6 +13,9 @@ constexpr int64_t kDepth = 768;
 // Words of a panel that all rows of a block pass over before the next are read or expanded: 16 columns of them stay in the
 // first-level cache. Sums go on exactly where they stopped, so this is not part of the result.
 constexpr int64_t kChunkWords = 192;
+// The same of words that are expanded for few rows: all 48 columns of them stay there, between being written and being read.
+constexpr int64_t kShortChunkWords = 96;
+constexpr int64_t kShortChunkRows = 24;
 
 // Words are declared float; bfloat16 pairs are read and written through these.
 typedef uint16_t AliasU16 __attribute__((may_alias));
@@ -49,7 +52,7 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
   float* sums = expanded + kChunkWords * kPanelWidth;  // [n][48] of a part that is not finished
   for (int64_t part = 0, begin = 0; part < parts; ++part) {
     const int64_t end = PartEnd(words, part, parts);
-    const int64_t chunk = direct && strip == kPanelWidth ? end - begin : kChunkWords;
+    const int64_t chunk = direct && strip == kPanelWidth ? end - begin : !direct && job.n <= kShortChunkRows ? kShortChunkWords : kChunkWords;
     for (int64_t k = begin; k < end; k += chunk) {
       const int64_t count = end - k < chunk ? end - k : chunk;
       const bool last = k + count == end;

@@ -212,20 +212,23 @@ void PackedMatrix::Product(int64_t row_begin, int64_t row_end, const LowRank* lo
   const KernelTable& kernels = Kernels();
   const int64_t ld_words = PaddedWords(kernels.operand_words(bfloat16_, in_));
   const int threads = UsefulThreads(num_threads, n * cols * in_);
-  // A task is a block of rows and a range of panels; with more threads than blocks the panels are cut as well.
+  // A task is a block of rows and a range of panels; with more threads than blocks the panels are cut as well, the finer the less
+  // the last task can keep the other threads waiting.
   const Split rows{n, 1, CeilDiv(n, kBlockRows)};
-  const Split panels{cols, kPanelRows, std::min(CeilDiv(cols, kPanelRows), CeilDiv(4 * threads, rows.parts))};
+  const Split panels{cols, kPanelRows, std::min(CeilDiv(cols, kPanelRows), CeilDiv(8 * threads, rows.parts))};
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     if (low_rank != nullptr) LowRankInputs(*low_rank, t, x, n, ld_x, threads);
+    int64_t prepared = -1;  // the block of rows that this thread's scratch holds
 #pragma omp for schedule(dynamic)
     for (int64_t task = 0; task < rows.parts * panels.parts; ++task) {
       const int64_t i = task / panels.parts, p = task % panels.parts;
       const int64_t row = rows.Begin(i), count = rows.Begin(i + 1) - row;
       const int64_t col = panels.Begin(p), end = panels.Begin(p + 1);
       float* words = ThreadScratch(ScratchSlot::kProduct, count * ld_words);
-      kernels.prepare_rows(bfloat16_, x + row * ld_x, count, in_, ld_x, words, ld_words);
+      if (i != prepared) kernels.prepare_rows(bfloat16_, x + row * ld_x, count, in_, ld_x, words, ld_words);
+      prepared = i;
       kernels.apply({Panels(row_begin + col), words, ld_words, count, y + row * ld_y + col, ld_y, end - col, accumulate,
                      ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
       if (low_rank != nullptr) AddLowRank(*low_rank, t + row * low_rank->a.out_, count, col, end, y + row * ld_y + col, ld_y);
