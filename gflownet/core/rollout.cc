@@ -1,5 +1,7 @@
 #include "gflownet/core/rollout.h"
 
+#include <algorithm>
+
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/core/fast_world.h"
@@ -48,8 +50,13 @@ StatusOr<at::Tensor> DrawActions(const EnvironmentSpec& spec, const State& state
   std::vector<double> uniforms_N;
   for (const uint64_t stream : address.streams_N) uniforms_N.push_back(Uniform(address.key, stream, address.position));
   at::Tensor logits_NA = session.Logits(state);
-  logits_NA = BehaviourLogits(logits_NA, support.Dense().to(logits_NA.device()), address.exploration_N);
-  ASSIGN_OR_RETURN(const auto sample, SampleCategorical(logits_NA, {}, at::tensor(uniforms_N, at::kDouble)));
+  at::Tensor legal_NA = support.Dense().to(logits_NA.device());
+  // Where nobody explores, the logits are drawn from as they are.
+  if (!std::ranges::all_of(address.exploration_N, [](const Exploration& setting) { return setting.IsOnPolicy(); })) {
+    logits_NA = BehaviourLogits(logits_NA, legal_NA, address.exploration_N);
+    legal_NA = {};
+  }
+  ASSIGN_OR_RETURN(const auto sample, SampleCategorical(logits_NA, legal_NA, at::tensor(uniforms_N, at::kDouble)));
   return sample.action_B;
 }
 

@@ -1,5 +1,7 @@
 #include "gflownet/core/support.h"
 
+#include <algorithm>
+
 #include "gflownet/base/check.h"
 #include "gflownet/tensor/categorical.h"
 
@@ -16,25 +18,36 @@ at::Tensor StopMask(const Support& support, at::Device device) {
 }  // namespace
 
 at::Tensor Support::Dense() const {
-  const auto device = done_B.device();
-  const at::Tensor actions_A = at::arange(num_actions, at::TensorOptions().dtype(at::kLong).device(device));
-  const at::Tensor is_stop_A = StopMask(*this, device);
-
-  at::Tensor inner_A = is_stop_A.logical_not();
+  GFN_CHECK(done_B.is_cpu()) << "states live on the CPU";
+  const int64_t num_rows = batch_size();
+  const auto contiguous = [](const at::Tensor& x) { return x.defined() ? x.contiguous() : x; };
+  // What a free row may do, stops apart: copied row by row, since a vocabulary is long and its rows are nearly alike.
+  at::Tensor inner_A = StopMask(*this, done_B.device()).logical_not();
   if (vocabulary_A.defined()) inner_A = inner_A.logical_and(vocabulary_A);
-  at::Tensor inner_BA = inner_A.unsqueeze(0).expand({batch_size(), num_actions});
-  if (mask_BA.defined()) inner_BA = inner_BA.logical_and(mask_BA);
-  if (inner_legal_B.defined()) inner_BA = inner_BA.logical_and(inner_legal_B.unsqueeze(1));
+  const at::Tensor stops = contiguous(stops_S), stop_legal = contiguous(stop_legal_B), inner_legal = contiguous(inner_legal_B);
+  const at::Tensor forced = contiguous(forced_B), mask = contiguous(mask_BA), done = done_B.contiguous();
+  const bool* inner = inner_A.const_data_ptr<bool>();
 
-  at::Tensor stop_BA = is_stop_A.unsqueeze(0).expand({batch_size(), num_actions});
-  if (stop_legal_B.defined()) stop_BA = stop_BA.logical_and(stop_legal_B.unsqueeze(1));
-
-  at::Tensor legal_BA = inner_BA.logical_or(stop_BA);
-  if (forced_B.defined()) {
-    const at::Tensor is_forced_BA = actions_A.unsqueeze(0).eq(forced_B.unsqueeze(1));
-    legal_BA = at::where(forced_B.ge(0).unsqueeze(1), is_forced_BA, legal_BA);
+  at::Tensor legal_BA = at::zeros({num_rows, num_actions}, at::kBool);
+  bool* row = legal_BA.mutable_data_ptr<bool>();
+  for (int64_t b = 0; b < num_rows; ++b, row += num_actions) {
+    if (done.const_data_ptr<bool>()[b]) continue;
+    if (const int64_t action = forced.defined() ? forced.const_data_ptr<int64_t>()[b] : -1; action >= 0) {
+      if (action < num_actions) row[action] = true;
+      continue;
+    }
+    if (!inner_legal.defined() || inner_legal.const_data_ptr<bool>()[b]) {
+      std::copy_n(inner, num_actions, row);
+      if (mask.defined()) {
+        const bool* allowed = mask.const_data_ptr<bool>() + b * num_actions;
+        for (int64_t a = 0; a < num_actions; ++a) row[a] = row[a] && allowed[a];
+      }
+    }
+    if (stops.defined() && (!stop_legal.defined() || stop_legal.const_data_ptr<bool>()[b])) {
+      for (int64_t s = 0; s < stops.numel(); ++s) row[stops.const_data_ptr<int64_t>()[s]] = true;
+    }
   }
-  return legal_BA.logical_and(done_B.logical_not().unsqueeze(1));
+  return legal_BA;
 }
 
 at::Tensor Support::IsLegal(const at::Tensor& actions_B) const {

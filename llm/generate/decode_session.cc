@@ -1,6 +1,8 @@
 #include "llm/generate/decode_session.h"
 
+#include <algorithm>
 #include <numeric>
+#include <ranges>
 
 #include "gflownet/base/check.h"
 
@@ -45,9 +47,11 @@ DecodeSession::DecodeSession(const LanguageModel& model, const Adapter* adapter,
 }
 
 at::Tensor DecodeSession::Logits() const {
-  // Rows of one prompt share its logits until their first token.
   const at::Tensor logits = model_.Logits(hidden_);
-  return logits.index_select(0, Index(hidden_of_row_, logits.device()));
+  // Rows of one prompt share its logits until their first token; afterwards there is one for each, and nothing to copy.
+  const bool one_each = static_cast<int64_t>(hidden_of_row_.size()) == logits.size(0) &&
+                        std::ranges::equal(hidden_of_row_, std::views::iota(int64_t{0}, logits.size(0)));
+  return one_each ? logits : logits.index_select(0, Index(hidden_of_row_, logits.device()));
 }
 
 void DecodeSession::Advance(std::span<const int32_t> tokens_N) {

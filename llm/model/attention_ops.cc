@@ -95,16 +95,23 @@ AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims&
   return plan;
 }
 
-at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& q_NW, const at::Tensor& k_MW,
-                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH) {
-  if (!UseKernels(dims, q_NW)) return PaddedAttention(dims, plan, q_NW, k_MW, v_MW);
-  at::Tensor out = at::empty({q_NW.size(0), dims.num_heads * dims.head_dim}, q_NW.options());
+at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& k_MW,
+                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH, const at::Tensor& into) {
+  const int64_t q_width = dims.num_heads * dims.head_dim, kv_width = dims.num_kv_heads * dims.head_dim;
+  if (!UseKernels(dims, qkv_NW)) {
+    return PaddedAttention(dims, plan, qkv_NW.narrow(1, 0, q_width), k_MW.defined() ? k_MW : qkv_NW.narrow(1, q_width, kv_width),
+                           v_MW.defined() ? v_MW : qkv_NW.narrow(1, q_width + kv_width, kv_width));
+  }
+  at::Tensor out = ResultLike(qkv_NW, qkv_NW.size(0), q_width, into);
   float* log_sum_exp = nullptr;
   if (log_sum_exp_NH != nullptr) {
-    *log_sum_exp_NH = at::empty({q_NW.size(0), dims.num_heads}, q_NW.options());
+    *log_sum_exp_NH = at::empty({qkv_NW.size(0), dims.num_heads}, qkv_NW.options());
     log_sum_exp = log_sum_exp_NH->mutable_data_ptr<float>();
   }
-  AttentionForward(Shape(dims), Blocks(*plan.forest), AsRows(q_NW), AsRows(k_MW), AsRows(v_MW), AsRows(out), log_sum_exp);
+  const ConstRows q = AsRows(qkv_NW);
+  const ConstRows k = k_MW.defined() ? AsRows(k_MW) : ConstRows{q.data + q_width, q.stride};
+  const ConstRows v = v_MW.defined() ? AsRows(v_MW) : ConstRows{q.data + q_width + kv_width, q.stride};
+  AttentionForward(Shape(dims), Blocks(*plan.forest), q, k, v, AsRows(out), log_sum_exp);
   return out;
 }
 

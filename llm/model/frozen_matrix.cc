@@ -1,6 +1,7 @@
 #include "llm/model/frozen_matrix.h"
 
 #include "gflownet/base/check.h"
+#include "llm/model/ops.h"
 
 namespace gfn {
 namespace {
@@ -24,20 +25,6 @@ FrozenMatrix::FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O
   }
 }
 
-at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI) const {
-  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
-  at::Tensor y_NO;
-  if (packed_) {
-    const at::Tensor x = RowMajor(x_NI);
-    y_NO = at::empty({x.size(0), num_outputs_}, x.options());
-    packed_->Apply(x.const_data_ptr<float>(), x.size(0), x.stride(0), y_NO.mutable_data_ptr<float>(), num_outputs_, false);
-  } else {
-    y_NO = at::mm(x_NI.to(weight_OI_.scalar_type()), weight_OI_.t()).to(x_NI.scalar_type());
-  }
-  if (bias_O_.defined()) y_NO.add_(bias_O_);
-  return y_NO;
-}
-
 FrozenMatrix::FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O,
                            ModelDtype dtype)
     : num_inputs_(num_inputs), num_outputs_(static_cast<int64_t>(rows.size())) {
@@ -47,17 +34,41 @@ FrozenMatrix::FrozenMatrix(WeightType type, std::span<const unsigned char* const
   packed_->SetBlocks(0, rows);
 }
 
-at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI, const LowRank& low_rank, at::Tensor* t_NP) const {
-  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
-  GFN_CHECK(packed_.has_value()) << "only a packed matrix takes an adapter's share along";
+void FrozenMatrix::Product(const at::Tensor& x_NI, const Share& share, at::Tensor& y_NO, bool accumulate) const {
   const at::Tensor x = RowMajor(x_NI);
-  at::Tensor y_NO = at::empty({x.size(0), num_outputs_}, x.options());
-  at::Tensor t = at::empty({x.size(0), low_rank.a.out()}, x.options());
-  packed_->ApplyWith(low_rank, t.mutable_data_ptr<float>(), x.const_data_ptr<float>(), x.size(0), x.stride(0), y_NO.mutable_data_ptr<float>(),
-                     num_outputs_, false);
+  const float* in = x.const_data_ptr<float>();
+  float* out = y_NO.mutable_data_ptr<float>();
+  if (share.low_rank != nullptr) {
+    *share.t_NP = ResultLike(x, x.size(0), share.low_rank->a.out(), *share.t_NP);
+    packed_->ApplyWith(*share.low_rank, share.t_NP->mutable_data_ptr<float>(), in, x.size(0), x.stride(0), out, num_outputs_, accumulate);
+  } else {
+    packed_->Apply(in, x.size(0), x.stride(0), out, num_outputs_, accumulate);
+  }
+}
+
+at::Tensor FrozenMatrix::Apply(const at::Tensor& x_NI, const Share& share, const at::Tensor& into) const {
+  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
+  GFN_CHECK(packed_ || share.low_rank == nullptr) << "only a packed matrix takes an adapter's share along";
+  at::Tensor y_NO;
+  if (packed_) {
+    y_NO = ResultLike(x_NI, x_NI.size(0), num_outputs_, into);
+    Product(x_NI, share, y_NO, false);
+  } else {
+    y_NO = at::mm(x_NI.to(weight_OI_.scalar_type()), weight_OI_.t()).to(x_NI.scalar_type());
+  }
   if (bias_O_.defined()) y_NO.add_(bias_O_);
-  if (t_NP != nullptr) *t_NP = t;
   return y_NO;
+}
+
+void FrozenMatrix::AddTo(const at::Tensor& x_NI, const Share& share, at::Tensor& y_NO) const {
+  if (!packed_) {
+    y_NO.add_(Apply(x_NI, share, {}));
+    return;
+  }
+  GFN_CHECK_EQ(x_NI.size(1), num_inputs_);
+  GFN_CHECK(y_NO.is_contiguous() && y_NO.size(0) == x_NI.size(0) && y_NO.size(1) == num_outputs_);
+  Product(x_NI, share, y_NO, true);
+  if (bias_O_.defined()) y_NO.add_(bias_O_);
 }
 
 at::Tensor FrozenMatrix::ApplyTransposed(const at::Tensor& dy_NO) const {

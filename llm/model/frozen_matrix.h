@@ -26,9 +26,17 @@ class FrozenMatrix {
   FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O, ModelDtype dtype);
 
   // x [N, I] (rows may be strided) -> x W^T + bias, [N, O], in the activations' dtype. bf16 rounds x, and accumulates in fp32.
-  at::Tensor Apply(const at::Tensor& x_NI) const;
-  // The same plus an adapter's share in one pass (packed matrices only); t [N, parts * rank] = x A^T is written where given.
-  at::Tensor Apply(const at::Tensor& x_NI, const LowRank& low_rank, at::Tensor* t_NP) const;
+  at::Tensor Apply(const at::Tensor& x_NI) const { return Apply(x_NI, {}, {}); }
+  // An adapter's share in the same pass (packed matrices only): t [N, parts * rank] = x A^T is kept there. Memory that *t already has is
+  // written again.
+  struct Share {
+    const LowRank* low_rank = nullptr;
+    at::Tensor* t_NP = nullptr;
+  };
+  // `into`: memory for the result, as in ops.h.
+  at::Tensor Apply(const at::Tensor& x_NI, const Share& share, const at::Tensor& into) const;
+  // y += x W^T + bias, and the share.
+  void AddTo(const at::Tensor& x_NI, const Share& share, at::Tensor& y_NO) const;
   // dy [N, O] -> dy W, [N, I].
   at::Tensor ApplyTransposed(const at::Tensor& dy_NO) const;
   // Row o of W in the activations' dtype for each of the ids (int64 [N], any device): an embedding lookup. [N, I]
@@ -43,6 +51,8 @@ class FrozenMatrix {
   const at::Tensor& weight() const { return weight_OI_; }
 
  private:
+  void Product(const at::Tensor& x_NI, const Share& share, at::Tensor& y_NO, bool accumulate) const;
+
   int64_t num_inputs_ = 0, num_outputs_ = 0;
   std::optional<PackedMatrix> packed_;
   at::Tensor weight_OI_;

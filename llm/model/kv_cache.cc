@@ -70,6 +70,22 @@ PackedForest KvCache::Plan(std::span<const Append> appends) {
   return packed;
 }
 
+void KvCache::Write(int64_t layer, const at::Tensor& qkv_NW, int64_t begin) {
+  const int64_t width = keys_[layer].size(1);
+  if (!device_.is_cpu() || qkv_NW.scalar_type() != at::kFloat) {
+    keys_[layer].index_copy_(0, slots_N_, qkv_NW.narrow(1, begin, width));
+    values_[layer].index_copy_(0, slots_N_, qkv_NW.narrow(1, begin + width, width));
+    return;
+  }
+  const float* row = qkv_NW.const_data_ptr<float>() + begin;
+  float *keys = keys_[layer].mutable_data_ptr<float>(), *values = values_[layer].mutable_data_ptr<float>();
+  const int64_t* slots = slots_N_.const_data_ptr<int64_t>();
+  for (int64_t n = 0; n < qkv_NW.size(0); ++n, row += qkv_NW.stride(0)) {
+    std::copy_n(row, width, keys + slots[n] * width);
+    std::copy_n(row + width, width, values + slots[n] * width);
+  }
+}
+
 int64_t KvCache::bytes() const {
   int64_t total = 0;
   for (const auto* arenas : {&keys_, &values_}) {

@@ -30,10 +30,11 @@ class KvCache {
   // Reserves the next slots of each segment for these tokens and lays them out for ForwardCached, in the order given.
   PackedForest Plan(std::span<const Append> appends);
 
-  // Slots of the tokens of the last Plan, int64 [N] on the model's device.
-  const at::Tensor& slots() const { return slots_N_; }
-  at::Tensor& keys(int64_t layer) { return keys_[layer]; }      // [slots, K * D]
-  at::Tensor& values(int64_t layer) { return values_[layer]; }  // [slots, K * D]
+  // Writes a layer's keys and values of the last Plan's tokens, which are columns [begin, begin + K * D) of qkv [N, W] and the K * D
+  // columns behind them.
+  void Write(int64_t layer, const at::Tensor& qkv_NW, int64_t begin);
+  const at::Tensor& keys(int64_t layer) const { return keys_[layer]; }      // [slots, K * D]
+  const at::Tensor& values(int64_t layer) const { return values_[layer]; }  // [slots, K * D]
   int64_t bytes() const;
 
  private:
@@ -46,7 +47,7 @@ class KvCache {
   int64_t num_slots_ = 0, used_slots_ = 0;
   std::vector<CachedSegment> segments_;
   std::vector<at::Tensor> keys_, values_;
-  at::Tensor slots_N_;
+  at::Tensor slots_N_;  // of the tokens of the last Plan, int64 on the model's device
 };
 
 }  // namespace gfn

@@ -19,10 +19,16 @@ std::pair<at::Tensor, at::Tensor> Normalise(const NormWeights& norm, const at::T
 
 }  // namespace
 
-at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC) {
+at::Tensor ResultLike(const at::Tensor& x, int64_t rows, int64_t width, const at::Tensor& into) {
+  const bool fits = into.defined() && into.dim() == 2 && into.size(0) == rows && into.size(1) == width &&
+                    into.scalar_type() == x.scalar_type() && into.is_contiguous();
+  return fits ? into : at::empty({rows, width}, x.options());
+}
+
+at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& into) {
   if (UseKernels(x_NC)) {
     const at::Tensor x = x_NC.contiguous();
-    at::Tensor y = at::empty_like(x);
+    at::Tensor y = ResultLike(x, x.size(0), x.size(1), into);
     const float epsilon = static_cast<float>(norm.epsilon);
     if (norm.bias_C.defined()) {
       LayerNormForward(Data(x), Data(norm.weight_C), Data(norm.bias_C), x.size(0), x.size(1), epsilon, y.mutable_data_ptr<float>(),
@@ -89,11 +95,11 @@ void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int
   second.copy_(rotated_second);
 }
 
-at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up) {
+at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up, const at::Tensor& into) {
   const bool gated = kind == MlpKind::kGatedSilu;
   const int64_t width = up.size(1) / (gated ? 2 : 1);
   if (UseKernels(up)) {
-    at::Tensor y = at::empty({up.size(0), width}, up.options());
+    at::Tensor y = ResultLike(up, up.size(0), width, into);
     if (gated) {
       SwigluForward(Data(up), up.size(0), width, y.mutable_data_ptr<float>());
     } else {

@@ -1,6 +1,8 @@
 // The row operations of a transformer on tensors, forward and backward, without autograd: fused kernels for fp32 on the CPU, a
 // composition of ATen operations for every other device and dtype (which is also the kernels' twin in tests).
 // Shapes: N positions, C width, H query heads, K key/value heads, D head width, M key slots.
+// `into`: memory for the result, used if it has the result's shape and type (a pass of one token spends a sixth of its time on
+// small allocations and calls otherwise); the result is what is returned.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,7 +21,7 @@ struct NormWeights {
   at::Tensor bias_C;  // undefined: RMSNorm
   double epsilon = 1e-5;
 };
-at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC);
+at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& into = {});
 // Adds the gradient of x to dx.
 void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& dy_NC, at::Tensor& dx_NC);
 
@@ -36,8 +38,11 @@ void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int
 
 // act = silu(gate) * up of [N, 2 I] = gate | up, or GELU-tanh of [N, I].
 enum class MlpKind { kGatedSilu, kGelu };
-at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up);
+at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up, const at::Tensor& into = {});
 at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tensor& d_act);
+
+// `into` if it can hold a result of this shape beside x, else memory of its own. [rows, width]
+at::Tensor ResultLike(const at::Tensor& x, int64_t rows, int64_t width, const at::Tensor& into);
 
 // What attention needs of a forest, on the device.
 struct AttentionPlan {
@@ -54,9 +59,10 @@ struct AttentionDims {
 };
 AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims& dims, at::Device device, at::ScalarType dtype);
 
-// out [N, H * D] and log_sum_exp [N, H] (only where asked, for the backward pass of the kernels).
-at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& q_NW, const at::Tensor& k_MW,
-                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH);
+// out [N, H * D] and log_sum_exp [N, H] (only where asked, for the backward pass of the kernels) of qkv [N, (H + 2K) * D].
+// k and v: keys and values of all slots (a cache); undefined where they are this pass's own, in qkv.
+at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& k_MW,
+                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH, const at::Tensor& into = {});
 // d_qkv [N, (H + 2K) * D] of qkv [N, (H + 2K) * D], where keys and values are this pass's own (no cache).
 at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& out_NW,
                              const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW);

@@ -6,27 +6,31 @@
 namespace gfn {
 namespace {
 
+// What the layers of a pass without a tape write one after the other, in the same memory. With a tape each layer's tensors move there.
+struct Workspace {
+  at::Tensor normed_NC, qkv_NW, attention_NW, up_NW, activation_NI;
+  std::array<at::Tensor, kNumSlots> lora_NP;
+};
+
 // One product with the adapter's share, forward and backward, for a fixed layer.
 class LayerProducts {
  public:
   LayerProducts(const LanguageModel& model, const StackAdapter& adapter, int64_t layer)
       : model_(model), adapter_(adapter.adapter), packed_(adapter.packed), dropout_key_(adapter.dropout_key), layer_(layer) {}
 
-  at::Tensor Forward(Slot slot, const at::Tensor& x_NI, LayerTape* tape) const {
-    const bool drops = adapter_ != nullptr && adapter_->dropout > 0 && dropout_key_;
-    if (packed_ != nullptr && !drops) {
-      if (const LowRank* group = packed_->Group(layer_, slot)) {
-        return model_.Matrix(layer_, slot).Apply(x_NI, *group, tape != nullptr ? &tape->lora_NP[static_cast<int>(slot)] : nullptr);
-      }
-      return model_.Matrix(layer_, slot).Apply(x_NI);
-    }
-    at::Tensor y_NO = model_.Matrix(layer_, slot).Apply(x_NI);
-    if (adapter_ != nullptr) {
-      const at::Tensor mask = DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI);
-      at::Tensor t_NP = AddLora(*adapter_, Group(slot), x_NI, mask, y_NO);
-      if (tape != nullptr) tape->lora_NP[static_cast<int>(slot)] = t_NP;
-    }
+  // lora_NP: where x A^T of each product goes. into: memory for the result.
+  at::Tensor Forward(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP, const at::Tensor& into) const {
+    const FrozenMatrix::Share share = ShareOf(slot, lora_NP);
+    at::Tensor y_NO = model_.Matrix(layer_, slot).Apply(x_NI, share, into);
+    if (share.low_rank == nullptr) AddShare(slot, x_NI, lora_NP, y_NO);
     return y_NO;
+  }
+
+  // The same, added to y.
+  void AddForward(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP, at::Tensor& y_NO) const {
+    const FrozenMatrix::Share share = ShareOf(slot, lora_NP);
+    model_.Matrix(layer_, slot).AddTo(x_NI, share, y_NO);
+    if (share.low_rank == nullptr) AddShare(slot, x_NI, lora_NP, y_NO);
   }
 
   // dx (undefined if not wanted); the group's gradients go to gradients[slot].
@@ -42,6 +46,18 @@ class LayerProducts {
 
  private:
   const LoraGroup& Group(Slot slot) const { return adapter_->layers[layer_][static_cast<int>(slot)]; }
+  bool Drops() const { return adapter_ != nullptr && adapter_->dropout > 0 && dropout_key_; }
+
+  // The share that the product takes along; none where it is added behind it, or there is none.
+  FrozenMatrix::Share ShareOf(Slot slot, std::array<at::Tensor, kNumSlots>& lora_NP) const {
+    if (packed_ == nullptr || Drops()) return {};
+    return {packed_->Group(layer_, slot), &lora_NP[static_cast<int>(slot)]};
+  }
+  void AddShare(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP, at::Tensor& y_NO) const {
+    if (adapter_ == nullptr || (packed_ != nullptr && !Drops())) return;
+    const at::Tensor mask = DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI);
+    lora_NP[static_cast<int>(slot)] = AddLora(*adapter_, Group(slot), x_NI, mask, y_NO);
+  }
 
   const LanguageModel& model_;
   const Adapter* adapter_;
@@ -50,53 +66,49 @@ class LayerProducts {
   int64_t layer_;
 };
 
-// Attention over this pass's keys, or over the cache's once the new ones are written to it.
-at::Tensor Attend(const LanguageModel& model, const AttentionPlan& plan, const at::Tensor& qkv_NW, int64_t layer, KvCache* cache,
-                  LayerTape* tape) {
-  const AttentionDims dims = model.attention_dims();
-  const int64_t q_width = dims.num_heads * dims.head_dim, kv_width = dims.num_kv_heads * dims.head_dim;
-  const at::Tensor q = qkv_NW.narrow(1, 0, q_width);
-  at::Tensor k = qkv_NW.narrow(1, q_width, kv_width), v = qkv_NW.narrow(1, q_width + kv_width, kv_width);
-  if (cache != nullptr) {
-    cache->keys(layer).index_copy_(0, cache->slots(), k);
-    cache->values(layer).index_copy_(0, cache->slots(), v);
-    k = cache->keys(layer);
-    v = cache->values(layer);
-  }
-  return AttentionForward(dims, plan, q, k, v, tape != nullptr ? &tape->log_sum_exp_NH : nullptr);
-}
-
 }  // namespace
 
 at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan,
                         const StackAdapter& adapter, KvCache* cache, StackTape* tape) {
   GFN_CHECK(tape == nullptr || cache == nullptr) << "a cached pass is not differentiable";
   const AttentionDims dims = model.attention_dims();
+  const int64_t q_width = dims.num_heads * dims.head_dim;
   at::Tensor x_NC = model.Embed(forest);
+  Workspace w;
   for (int64_t l = 0; l < model.config().num_layers; ++l) {
     const LanguageModel::Layer& layer = model.layer(l);
     const LayerProducts products(model, adapter, l);
-    LayerTape* layer_tape = tape != nullptr ? &tape->layers.emplace_back() : nullptr;
+    LayerTape* t = tape != nullptr ? &tape->layers.emplace_back() : nullptr;
+    auto& lora = t != nullptr ? t->lora_NP : w.lora_NP;
+    // What is added to: with a tape the sum before stays as it is.
+    const auto sum_onto = [&](const at::Tensor& sum) { return t != nullptr ? sum.clone() : sum; };
 
-    const at::Tensor normed = NormForward(layer.attention_norm, x_NC);
-    at::Tensor qkv = products.Forward(Slot::kQkv, normed, layer_tape);
+    w.normed_NC = NormForward(layer.attention_norm, x_NC, w.normed_NC);
+    w.qkv_NW = products.Forward(Slot::kQkv, w.normed_NC, lora, w.qkv_NW);
     if (model.rotary().defined()) {
-      RotateInPlace(model.rotary(), qkv, dims.num_heads + dims.num_kv_heads, dims.head_dim, plan.positions_N, false);
+      RotateInPlace(model.rotary(), w.qkv_NW, dims.num_heads + dims.num_kv_heads, dims.head_dim, plan.positions_N, false);
     }
-    const at::Tensor attention = Attend(model, plan, qkv, l, cache, layer_tape);
-    at::Tensor middle = products.Forward(Slot::kAttentionOut, attention, layer_tape).add_(x_NC);
+    if (cache != nullptr) cache->Write(l, w.qkv_NW, q_width);
+    w.attention_NW = AttentionForward(dims, plan, w.qkv_NW, cache != nullptr ? cache->keys(l) : at::Tensor(),
+                                      cache != nullptr ? cache->values(l) : at::Tensor(),
+                                      t != nullptr ? &t->log_sum_exp_NH : nullptr, w.attention_NW);
+    at::Tensor middle_NC = sum_onto(x_NC);
+    products.AddForward(Slot::kAttentionOut, w.attention_NW, lora, middle_NC);
 
     const bool parallel = !layer.mlp_norm.weight_C.defined();
-    const at::Tensor up = products.Forward(Slot::kUp, parallel ? normed : NormForward(layer.mlp_norm, middle), layer_tape);
-    at::Tensor out = products.Forward(Slot::kDown, ActivationForward(model.mlp_kind(), up), layer_tape).add_(middle);
-    if (layer_tape != nullptr) {
-      layer_tape->input_NC = x_NC;
-      layer_tape->qkv_NW = qkv;
-      layer_tape->attention_NW = attention;
-      if (!parallel) layer_tape->middle_NC = middle;
-      layer_tape->up_NW = up;
+    if (!parallel) w.normed_NC = NormForward(layer.mlp_norm, middle_NC, w.normed_NC);
+    w.up_NW = products.Forward(Slot::kUp, w.normed_NC, lora, w.up_NW);
+    w.activation_NI = ActivationForward(model.mlp_kind(), w.up_NW, w.activation_NI);
+    at::Tensor out_NC = sum_onto(middle_NC);
+    products.AddForward(Slot::kDown, w.activation_NI, lora, out_NC);
+    if (t != nullptr) {
+      t->input_NC = x_NC;
+      t->qkv_NW = std::move(w.qkv_NW);
+      t->attention_NW = std::move(w.attention_NW);
+      if (!parallel) t->middle_NC = middle_NC;
+      t->up_NW = std::move(w.up_NW);
     }
-    x_NC = out;
+    x_NC = out_NC;
   }
   return x_NC;
 }
