@@ -54,7 +54,7 @@ StatusOr<at::Tensor> DrawActions(const EnvironmentSpec& spec, const State& state
   // Where nobody explores, the logits are drawn from as they are.
   if (!std::ranges::all_of(address.exploration_N, [](const Exploration& setting) { return setting.IsOnPolicy(); })) {
     logits_NA = BehaviourLogits(logits_NA, legal_NA, address.exploration_N);
-    legal_NA = {};
+    legal_NA.reset();
   }
   ASSIGN_OR_RETURN(const auto sample, SampleCategorical(logits_NA, legal_NA, at::tensor(uniforms_N, at::kDouble)));
   return sample.action_B;

@@ -7,6 +7,7 @@
 #include "gflownet/core/trainer.h"
 #include "gflownet/env/continuous_policy.h"
 #include "gflownet/env/exact.h"
+#include "gflownet/env/objective_cases.h"
 #include "gflownet/tensor/random.h"
 #include "tests/support/conformance.h"
 #include "tests/support/world_conformance.h"
@@ -60,17 +61,17 @@ ConditionTable OneCondition() {
 
 class Trained {
  public:
-  explicit Trained(const BoxConfig& config)
+  explicit Trained(const BoxConfig& config, const ObjectiveCase& choice = {"tb", TbConfig{}})
       : world_(config),
         reward_(world_, config.reward),
         policy_(world_, [this](const State& state) { return world_.Features(state); }, world_.NumFeatures(), parameters_,
-                {.mlp = {.heads = {.learned_backward = true}, .width = 32}, .num_components = 6, .wraps = config.torus},
+                {.mlp = {.heads = {.learned_backward = true, .flow = true}, .width = 32}, .num_components = 6, .wraps = config.torus},
                 {1, RngPurpose::kInit, 0}),
         log_z_policy_(policy_, conditions_, parameters_, at::Tensor()) {
     OptimizerConfig optimizer_config;
     optimizer_config.learning_rate = 0.01;
     optimizer_ = std::make_unique<Optimizer>(Optimizer::Create(optimizer_config, &parameters_).value());
-    objective_ = MakeObjective(TbConfig{}).value();
+    objective_ = MakeObjective(choice.objective).value();
     TrainerParts parts;
     parts.environment = &world_;
     parts.policy = &log_z_policy_;
@@ -81,12 +82,15 @@ class Trained {
     parts.conditions = {Unconditional()};
     TrainerConfig trainer_config;
     trainer_config.rollouts = 64;
-    trainer_config.behaviour = {.on_policy = 0, .tempered = 1, .exploration = {.epsilon = 0.1}};
+    trainer_config.updates_per_batch = choice.updates_per_batch;
+    if (choice.data != Data::kOnPolicy) trainer_config.behaviour = {.on_policy = 0, .tempered = 1, .exploration = {.epsilon = 0.1}};
     auto trainer = Trainer::Create(trainer_config, parts);
-    EXPECT_TRUE(trainer.ok()) << Message(trainer.status());
+    status_ = trainer.status();
     if (trainer.ok()) trainer_ = std::move(trainer).value();
   }
+  const Status& status() const { return status_; }
   void Steps(int64_t num) {
+    ASSERT_TRUE(status_.ok()) << Message(status_);
     for (int64_t i = 0; i < num; ++i) {
       const auto metrics = trainer_->Step();
       ASSERT_TRUE(metrics.ok()) << Message(metrics.status());
@@ -115,6 +119,7 @@ class Trained {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<Trainer> trainer_;
+  Status status_;
 };
 
 TEST(Box, TrajectoryBalanceLearnsTheDensity) {
@@ -127,6 +132,22 @@ TEST(Box, TrajectoryBalanceLearnsTheDensity) {
     EXPECT_NEAR(run.LogZError(), 0, 0.2);
   }
 }
+
+class OnBox : public testing::TestWithParam<ObjectiveCase> {};
+
+TEST_P(OnBox, LearnsTheDensityOrIsRefused) {
+  Trained run({.dimensions = 1, .num_steps = 2, .reward = {.num_modes = 2, .width = 0.1, .background = 0.1}}, GetParam());
+  if (!run.status().ok()) {
+    EXPECT_NE(Message(run.status()).find("; here fit: tb"), std::string::npos) << Message(run.status());
+    return;
+  }
+  EXPECT_GT(run.Error(100).total_variation, 0.15);
+  run.Steps(500);
+  EXPECT_LT(run.Error(100).total_variation, 0.1);
+  RecordProperty("trained", 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Exact, OnBox, testing::ValuesIn(ObjectiveCases()), [](const auto& info) { return info.param.name; });
 
 TEST(Box, RolloutsAreDrawnFromThePolicy) {
   Trained run({.dimensions = 1, .num_steps = 1});

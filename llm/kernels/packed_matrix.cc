@@ -215,13 +215,13 @@ void PackedMatrix::Product(int64_t row_begin, int64_t row_end, const LowRank* lo
   // A task is a block of rows and a range of panels; with more threads than blocks the panels are cut as well, the finer the less
   // the last task can keep the other threads waiting.
   const Split rows{n, 1, CeilDiv(n, kBlockRows)};
-  const Split panels{cols, kPanelRows, std::min(CeilDiv(cols, kPanelRows), CeilDiv(8 * threads, rows.parts))};
+  const Split panels{cols, kPanelRows, std::min(CeilDiv(cols, kPanelRows), CeilDiv(16 * threads, rows.parts))};
 
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     if (low_rank != nullptr) LowRankInputs(*low_rank, t, x, n, ld_x, threads);
     int64_t prepared = -1;  // the block of rows that this thread's scratch holds
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
     for (int64_t task = 0; task < rows.parts * panels.parts; ++task) {
       const int64_t i = task / panels.parts, p = task % panels.parts;
       const int64_t row = rows.Begin(i), count = rows.Begin(i + 1) - row;
