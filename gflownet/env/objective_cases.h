@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct ObjectiveCase {
   int64_t updates_per_batch = 1;
   bool has_noise = false;  // at the optimum single trajectories still have a gradient: the rate must fall
 };
+inline void PrintTo(const ObjectiveCase& choice, std::ostream* out) { *out << choice.name; }
 
 // Every objective, tried on every world.
 inline std::vector<ObjectiveCase> ObjectiveCases() {

@@ -181,18 +181,12 @@ class Truth : public testing::Test {
       const auto metrics = trainer->Step();
       EXPECT_TRUE(metrics.ok()) << metrics.status();
       if (!metrics.ok()) break;
-      if (std::getenv("GFN_TRACE") != nullptr && step % 100 == 99) {
-        const Error e = ErrorOf(*sampler.policy, temperature);
-        std::cout << step << " tv " << e.total_variation << " first " << e.first_token << " logz " << e.log_z << " loss " << *metrics->Find("loss") << std::endl;
-      }
     }
     return {before, ErrorOf(*sampler.policy, temperature)};
   }
 
-  static inline const double kLearningRate = std::getenv("GFN_LR") ? atof(std::getenv("GFN_LR")) : 5e-3;
-  static inline const int64_t kRollouts = std::getenv("GFN_ROLL") ? atoi(std::getenv("GFN_ROLL")) : 32;
-  static inline const int64_t kMutantSteps = 100;
-  static inline const int64_t kSteps = std::getenv("GFN_STEPS") ? atoi(std::getenv("GFN_STEPS")) : 600;
+  static constexpr double kLearningRate = 5e-3;
+  static constexpr int64_t kRollouts = 32, kSteps = 250, kMutantSteps = 100;
 
   std::unique_ptr<TestWorld> world_;
   std::vector<std::vector<int32_t>> objects_;

@@ -42,7 +42,8 @@ case $part in
   road)
     need_model
     # Shorter than the recipe in everything but its turns.
-    recipe=(configs/infill/smoke.yaml --set task.simulation.attempts=32 --set task.support.max_len=8 --set train.max_steps=4)
+    recipe=(configs/infill/smoke.yaml --set task.simulation.attempts=32 --set task.support.max_len=8 --set train.max_steps=4
+            --set train.conditions_per_step=1 --set evaluation.max_conditions=1)
     "$gfn" train "${recipe[@]}" --out "$work/a" >/dev/null
     # The same run, killed once a checkpoint is there, and resumed.
     "$gfn" train "${recipe[@]}" --out "$work/b" >/dev/null 2>&1 &
@@ -122,7 +123,7 @@ case $part in
     ;;
   doctor)
     need_model
-    "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 | tee "$work/doctor"
+    "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 --set train.rollouts=2 --set task.support.max_len=6 | tee "$work/doctor"
     grep -q "all green" "$work/doctor" || fail "doctor is not green"
     ;;
   *) fail "unknown part $part" ;;
