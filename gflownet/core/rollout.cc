@@ -9,9 +9,7 @@
 #include "gflownet/tensor/categorical.h"
 
 namespace gfn {
-namespace {
 
-// The logits that are sampled from: legal actions only, then each row's exploration. [N, A]
 at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_NA, const std::vector<Exploration>& rows) {
   at::Tensor result_NA = ApplyMask(logits_NA, legal_NA);
   // Rows that share a setting are changed together; with none there is nothing to do.
@@ -42,6 +40,8 @@ at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_
   }
   return result_NA;
 }
+
+namespace {
 
 // An action of every live row at its own address. [N], or [N, D] of a continuous world
 StatusOr<at::Tensor> DrawActions(const EnvironmentSpec& spec, const State& state, const Support& support, RolloutSession& session,

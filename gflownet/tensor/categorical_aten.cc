@@ -28,15 +28,20 @@ Status NotFinite(int64_t row, const at::Tensor& logits_BA) {
 
 StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask,
                                            const at::Tensor& uniform_B) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor legal_BA = ApplyMask(logits_BA, mask).to(at::kDouble);
-  // amax carries a NaN along, and +inf is the largest there is.
-  const at::Tensor largest_B = legal_BA.amax(1);
+  const UncheckedSample drawn = SampleUnchecked(logits_BA, mask, uniform_B);
+  const at::Tensor& largest_B = drawn.largest_B;
   if (const int64_t row = FirstRow(at::isnan(largest_B).logical_or(largest_B == INFINITY)); row >= 0) {
     return NotFinite(row, logits_BA);
   }
   if (const int64_t row = FirstRow(largest_B == -INFINITY); row >= 0) return NoLegalAction(row, logits_BA);
+  return drawn.sample;
+}
 
+UncheckedSample SampleUnchecked(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor legal_BA = ApplyMask(logits_BA, mask).to(at::kDouble);
+  // amax carries a NaN along, and +inf is the largest there is.
+  const at::Tensor largest_B = legal_BA.amax(1);
   const int64_t num_actions = logits_BA.size(1);
   const at::Tensor log_weight_BA = legal_BA - largest_B.unsqueeze(1);
   const at::Tensor weight_BA = log_weight_BA.exp();
@@ -48,9 +53,9 @@ StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at
   const at::Tensor past_BA = (weight_BA.cumsum(1) > target_B.unsqueeze(1)).logical_and(has_weight_BA);
   const at::Tensor first_B = at::where(past_BA, index_A, num_actions).amin(1);
   const at::Tensor last_B = at::where(has_weight_BA, index_A, -1).amax(1);
-  const at::Tensor action_B = at::minimum(first_B, last_B);
+  const at::Tensor action_B = at::minimum(first_B, last_B).clamp(0, num_actions - 1);
   const at::Tensor chosen_B = log_weight_BA.gather(1, action_B.unsqueeze(1)).squeeze(1);
-  return CategoricalSample{action_B, chosen_B - total_B.log()};
+  return {{action_B, chosen_B - total_B.log()}, largest_B};
 }
 
 }  // namespace gfn

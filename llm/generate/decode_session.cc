@@ -54,14 +54,20 @@ at::Tensor DecodeSession::Logits() const {
   return one_each ? logits : logits.index_select(0, Index(hidden_of_row_, logits.device()));
 }
 
-void DecodeSession::Advance(std::span<const int32_t> tokens_N) {
-  GFN_CHECK_EQ(static_cast<int64_t>(tokens_N.size()), num_rows());
+void DecodeSession::Advance(std::span<const int32_t> tokens_N) { Append(tokens_N, {}); }
+
+void DecodeSession::Advance(const at::Tensor& tokens_N) {
+  Append(std::vector<int32_t>(static_cast<size_t>(tokens_N.numel()), 0), tokens_N);
+}
+
+void DecodeSession::Append(std::span<const int32_t> places_N, const at::Tensor& tokens_N) {
+  GFN_CHECK_EQ(static_cast<int64_t>(places_N.size()), num_rows());
   std::vector<KvCache::Append> appends;
-  for (size_t n = 0; n < tokens_N.size(); ++n) appends.push_back({segment_of_row_[n], tokens_N.subspan(n, 1)});
-  hidden_of_row_.resize(tokens_N.size());
+  for (size_t n = 0; n < places_N.size(); ++n) appends.push_back({segment_of_row_[n], places_N.subspan(n, 1)});
+  hidden_of_row_.resize(places_N.size());
   std::iota(hidden_of_row_.begin(), hidden_of_row_.end(), 0);
   const PackedForest packed = cache_.Plan(appends);
-  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_, packed_adapter_.get());
+  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_, packed_adapter_.get(), tokens_N);
 }
 
 void DecodeSession::Keep(std::span<const int64_t> rows) {

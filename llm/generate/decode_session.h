@@ -26,12 +26,19 @@ class DecodeSession {
   at::Tensor Logits() const;
   // Every live row takes its token.
   void Advance(std::span<const int32_t> tokens_N);
+  // The same with tokens on the model's device, int64 [N], which the host does not read.
+  void Advance(const at::Tensor& tokens_N);
   // Goes on with these live rows (ascending) only.
   void Keep(std::span<const int64_t> rows);
 
   int64_t num_rows() const { return static_cast<int64_t>(segment_of_row_.size()); }
 
+  const LanguageModel& model() const { return model_; }
+
  private:
+  // One more token in every row: these, or those of the device where they are defined.
+  void Append(std::span<const int32_t> places_N, const at::Tensor& tokens_N);
+
   const LanguageModel& model_;
   const Adapter* adapter_;
   std::shared_ptr<const PackedAdapter> packed_adapter_;

@@ -1,9 +1,14 @@
 #include "llm/gfn/sequence_policy.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "gflownet/base/check.h"
 #include "gflownet/base/phase.h"
+#include "gflownet/core/whole_rollout.h"
 #include "gflownet/tensor/categorical.h"
 #include "llm/generate/decode_session.h"
+#include "llm/gfn/device_rollout.h"
 #include "llm/gfn/token_rows.h"
 #include "llm/gfn/trajectory_tokens.h"
 #include "llm/model/lm_head.h"
@@ -11,11 +16,12 @@
 namespace gfn {
 namespace {
 
-class SequenceSession : public RolloutSession {
+class SequenceSession : public RolloutSession, public WholeRollout {
  public:
-  SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
-                  const std::vector<std::vector<int32_t>>& prompts, const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens)
-      : decoder_(model, adapter, prompts, prompt_of_row, max_new_tokens),
+  SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters, const SequenceEnvironment& environment,
+                  const std::vector<std::vector<int32_t>>& prompts, const std::vector<int32_t>& prompt_of_row)
+      : decoder_(model, adapter, prompts, prompt_of_row, static_cast<int32_t>(environment.support().max_len)),
+        environment_(environment),
         parameters_(parameters),
         version_(parameters != nullptr ? parameters->version() : 0) {}
 
@@ -33,8 +39,16 @@ class SequenceSession : public RolloutSession {
     decoder_.Keep({rows.const_data_ptr<int64_t>(), static_cast<size_t>(rows.numel())});
   }
 
+  // On the host rows leave when they are done, which saves more than it costs; a device would wait for the host at each step.
+  std::optional<StatusOr<TrajectoryBatch>> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
+    const bool has_prefix = std::ranges::any_of(rows_B, [](const RolloutRow& row) { return !row.prefix.empty(); });
+    if (decoder_.model().device().is_cpu() || has_prefix) return std::nullopt;
+    return SampleOnDevice(decoder_, environment_, rows_B, key);
+  }
+
  private:
   DecodeSession decoder_;
+  const SequenceEnvironment& environment_;
   const ParameterSet* parameters_;
   uint64_t version_;
 };
@@ -55,8 +69,7 @@ std::unique_ptr<RolloutSession> SequencePolicy::StartRollout(const std::vector<C
   std::vector<std::vector<int32_t>> prompts;
   for (const ConditionId id : grouping.conditions) prompts.push_back(Prompt(id));
   const std::vector<int32_t> prompt_of_row(grouping.group_of_row.begin(), grouping.group_of_row.end());
-  return std::make_unique<SequenceSession>(model_, adapter_, parameters_, prompts, prompt_of_row,
-                                           static_cast<int32_t>(environment_.support().max_len));
+  return std::make_unique<SequenceSession>(model_, adapter_, parameters_, environment_, prompts, prompt_of_row);
 }
 
 TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {

@@ -5,6 +5,7 @@
 
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/random.h"
+#include "llm/gfn/device_rollout.h"
 #include "llm/gfn/test_world.h"
 #include "tests/support/conformance.h"
 
@@ -100,6 +101,52 @@ double PlainLogLikelihood(const LanguageModel& model, const SequenceCondition& c
   double sum = 0;
   for (size_t r = 0; r < rows.size(); ++r) sum += log_p[static_cast<int64_t>(r)][tokens[rows[r] + 1]].item<double>();
   return sum;
+}
+
+// The road of devices, which nobody waits for, on the CPU.
+class DeviceRollouts : public Sequences {
+ protected:
+  DeviceRollouts() {
+    rows_[1].exploration = {.temperature = 1.7};
+    rows_[2].exploration = {.epsilon = 0.3};
+    rows_[8].exploration = {.temperature = 0.5, .top_k = 2};
+  }
+  StatusOr<TrajectoryBatch> Sample(const TestSampler& sampler) const {
+    std::vector<std::vector<int32_t>> prompts;
+    std::vector<int32_t> prompt_of_row;
+    for (const ConditionId id : world_.conditions) prompts.push_back(sampler.policy->Prompt(id));
+    for (size_t row = 0; row < rows_.size(); ++row) prompt_of_row.push_back(static_cast<int32_t>(row / kRows));
+    DecodeSession decoder(*world_.model, &sampler.adapter, prompts, prompt_of_row, static_cast<int32_t>(GetParam().max_len));
+    return SampleOnDevice(decoder, *world_.environment, rows_, kKey);
+  }
+  static constexpr int64_t kRows = 5;  // of each condition
+  static constexpr RngKey kKey{7, RngPurpose::kRollout, 2};
+  std::vector<RolloutRow> rows_ = RolloutRows(world_.conditions, kRows);
+};
+INSTANTIATE_TEST_SUITE_P(Supports, DeviceRollouts,
+                         testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
+                                         Case{"empty_object", {10, 3}, 0, 3}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(DeviceRollouts, AreThoseOfTheHost) {
+  const auto sampler = Trained(world_, 1);
+  const auto host = Rollout(*world_.environment, *sampler->policy, rows_, kKey), device = Sample(*sampler);
+  ASSERT_TRUE(host.ok() && device.ok()) << Message(host.status()) << Message(device.status());
+  ASSERT_TRUE(device->Check().ok()) << Message(device->Check());
+  EXPECT_EQ(device->condition_ids, host->condition_ids);
+  EXPECT_TRUE(at::equal(device->lengths_B, host->lengths_B));
+  EXPECT_TRUE(at::equal(device->actions_BT, host->actions_BT));
+  EXPECT_TRUE(at::equal(device->stop_legal_BT, host->stop_legal_BT));
+  EXPECT_GT(host->lengths_B.max().item<int64_t>(), host->lengths_B.min().item<int64_t>()) << "rows end at different steps";
+}
+
+TEST_P(DeviceRollouts, RefuseLogitsThatAreNotFinite) {
+  const auto sampler = Trained(world_, 1);
+  const at::NoGradGuard no_grad;
+  for (const Parameter& parameter : sampler->parameters) at::Tensor(parameter.value).fill_(NAN);
+  const auto batch = Sample(*sampler);
+  ASSERT_FALSE(batch.ok());
+  EXPECT_NE(Message(batch.status()).find("NaN"), std::string::npos) << Message(batch.status());
 }
 
 TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {

@@ -72,7 +72,7 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
     at::NoGradGuard no_grad;
     const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
     const auto packed = context.adapter != nullptr ? PackedAdapter::Make(*this, *context.adapter) : nullptr;
-    const at::Tensor last = StackForward(*this, forest, plan, {context.adapter, packed.get(), context.dropout_key}, nullptr, nullptr);
+    const at::Tensor last = StackForward(*this, Embed(forest), plan, {context.adapter, packed.get(), context.dropout_key}, nullptr, nullptr);
     return NormForward(final_norm_, SelectRows(last, rows));
   }
   auto pass = std::make_unique<Pass>();
@@ -85,7 +85,7 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
   {
     at::NoGradGuard no_grad;
     const auto packed = PackedAdapter::Make(*this, pass->adapter);
-    last = StackForward(*this, pass->forest, pass->tape.plan, {&pass->adapter, packed.get(), pass->dropout_key}, nullptr, &pass->tape);
+    last = StackForward(*this, Embed(pass->forest), pass->tape.plan, {&pass->adapter, packed.get(), pass->dropout_key}, nullptr, &pass->tape);
   }
   const std::shared_ptr<StackNode> node(new StackNode(std::move(pass)), torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(context.adapter->Tensors()));
@@ -96,7 +96,7 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
 }
 
 at::Tensor LanguageModel::ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter,
-                                        KvCache& cache, const PackedAdapter* packed) const {
+                                        KvCache& cache, const PackedAdapter* packed, const at::Tensor& tokens_N) const {
   at::NoGradGuard no_grad;
   const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
   std::shared_ptr<const PackedAdapter> own;
@@ -104,18 +104,18 @@ at::Tensor LanguageModel::ForwardCached(const PackedForest& forest, const std::v
     own = PackedAdapter::Make(*this, *adapter);
     packed = own.get();
   }
-  const at::Tensor last = StackForward(*this, forest, plan, {adapter, packed, std::nullopt}, &cache, nullptr);
+  const at::Tensor last = StackForward(*this, Embed(forest, tokens_N), plan, {adapter, packed, std::nullopt}, &cache, nullptr);
   return NormForward(final_norm_, SelectRows(last, rows));
 }
 
-at::Tensor LanguageModel::Embed(const PackedForest& forest) const {
-  at::Tensor ids = at::empty({forest.num_tokens()}, at::kLong);
-  std::copy(forest.token_ids.begin(), forest.token_ids.end(), ids.mutable_data_ptr<int64_t>());
-  at::Tensor x_NC = embedding_.Rows(ids).to(device());
-  if (position_embedding_.defined()) {
-    std::copy(forest.positions.begin(), forest.positions.end(), ids.mutable_data_ptr<int64_t>());
-    x_NC = x_NC + position_embedding_.index_select(0, ids.to(device()));
-  }
+at::Tensor LanguageModel::Embed(const PackedForest& forest, const at::Tensor& tokens_N) const {
+  const auto index = [](const std::vector<int32_t>& values) {
+    at::Tensor ids = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+    std::copy(values.begin(), values.end(), ids.mutable_data_ptr<int64_t>());
+    return ids;
+  };
+  at::Tensor x_NC = embedding_.Rows(tokens_N.defined() ? tokens_N : index(forest.token_ids)).to(device());
+  if (position_embedding_.defined()) x_NC = x_NC + position_embedding_.index_select(0, index(forest.positions).to(device()));
   return x_NC;
 }
 

@@ -45,8 +45,9 @@ class LanguageModel {
   at::Tensor Forward(const PackedForest& forest, const std::vector<int64_t>& rows, const ForwardContext& context) const;
   // The same for new tokens whose ancestors are in the cache; their keys and values are written to it. Never differentiable.
   // `packed`: PackedAdapter::Make of this adapter where the caller keeps it from step to step.
+  // `tokens`: int64 [N] on any device in place of the forest's, whose tokens then only hold places.
   at::Tensor ForwardCached(const PackedForest& forest, const std::vector<int64_t>& rows, const Adapter* adapter, KvCache& cache,
-                           const PackedAdapter* packed = nullptr) const;
+                           const PackedAdapter* packed = nullptr, const at::Tensor& tokens_N = {}) const;
 
   // Logits of the whole vocabulary for a few rows (one decoding step), [R, V].
   at::Tensor Logits(const at::Tensor& hidden_RC) const;
@@ -74,8 +75,8 @@ class LanguageModel {
   const Rotary& rotary() const { return rotary_; }
   AttentionDims attention_dims() const { return {config_.num_heads, config_.num_kv_heads, config_.head_dim}; }
   MlpKind mlp_kind() const { return config_.architecture == Architecture::kLlama ? MlpKind::kGatedSilu : MlpKind::kGelu; }
-  // Token embedding plus learned positions where the model has them, [N, C].
-  at::Tensor Embed(const PackedForest& forest) const;
+  // Token embedding plus learned positions where the model has them, [N, C]. tokens as in ForwardCached.
+  at::Tensor Embed(const PackedForest& forest, const at::Tensor& tokens_N = {}) const;
 
  private:
   LanguageModel(ModelConfig config, Options options) : config_(std::move(config)), options_(options) {}

@@ -68,12 +68,11 @@ class LayerProducts {
 
 }  // namespace
 
-at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan,
-                        const StackAdapter& adapter, KvCache* cache, StackTape* tape) {
+at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const AttentionPlan& plan, const StackAdapter& adapter,
+                        KvCache* cache, StackTape* tape) {
   GFN_CHECK(tape == nullptr || cache == nullptr) << "a cached pass is not differentiable";
   const AttentionDims dims = model.attention_dims();
   const int64_t q_width = dims.num_heads * dims.head_dim;
-  at::Tensor x_NC = model.Embed(forest);
   Workspace w;
   for (int64_t l = 0; l < model.config().num_layers; ++l) {
     const LanguageModel::Layer& layer = model.layer(l);

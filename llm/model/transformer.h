@@ -36,9 +36,10 @@ struct StackAdapter {
   std::optional<RngKey> dropout_key;
 };
 
-// Hidden states behind the last layer, before the final norm, [N, C]. tape and cache may be null, not both given.
-at::Tensor StackForward(const LanguageModel& model, const PackedForest& forest, const AttentionPlan& plan,
-                        const StackAdapter& adapter, KvCache* cache, StackTape* tape);
+// Hidden states behind the last layer, before the final norm, from embedded tokens x, [N, C] both; x is written over where there is no
+// tape. tape and cache may be null, not both given.
+at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const AttentionPlan& plan, const StackAdapter& adapter,
+                        KvCache* cache, StackTape* tape);
 
 // Gradients of adapter.Tensors(), in that order, given the gradient of the last layer's output. Frees the tape as it goes.
 std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter, const std::optional<RngKey>& dropout_key,

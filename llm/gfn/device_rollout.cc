@@ -1,0 +1,93 @@
+#include "llm/gfn/device_rollout.h"
+
+#include <algorithm>
+
+#include "gflownet/base/check.h"
+#include "gflownet/tensor/categorical_aten.h"
+#include "llm/gfn/trajectory_tokens.h"
+
+namespace gfn {
+namespace {
+
+// The uniform of every draw, made before the first step. double [T, B]
+at::Tensor Uniforms(const std::vector<RolloutRow>& rows_B, const RngKey& key, int64_t num_steps) {
+  const int64_t num_rows = static_cast<int64_t>(rows_B.size());
+  at::Tensor uniforms_TB = at::empty({num_steps, num_rows}, at::kDouble);
+  double* data = uniforms_TB.mutable_data_ptr<double>();
+  for (int64_t t = 0; t < num_steps; ++t) {
+    for (int64_t b = 0; b < num_rows; ++b) *data++ = Uniform(key, rows_B[b].stream, static_cast<uint64_t>(t));
+  }
+  return uniforms_TB;
+}
+
+// The batch of tokens [B, T] on the host, whatever stands behind the first stop of a row.
+TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& environment, const std::vector<RolloutRow>& rows_B) {
+  const int64_t num_rows = tokens_BT.size(0), num_tokens = tokens_BT.size(1);
+  const int64_t* tokens = tokens_BT.const_data_ptr<int64_t>();
+  TrajectoryBatch batch;
+  batch.lengths_B = at::empty({num_rows}, at::kLong);
+  int64_t* lengths = batch.lengths_B.mutable_data_ptr<int64_t>();
+  for (int64_t b = 0; b < num_rows; ++b) {
+    batch.condition_ids.push_back(rows_B[b].condition);
+    int64_t end = 0;
+    while (environment.StopIndex(tokens[b * num_tokens + end]) < 0) ++end;
+    lengths[b] = end + 1;
+  }
+  const int64_t num_steps = *std::max_element(lengths, lengths + num_rows);
+  batch.actions_BT = at::zeros({num_rows, num_steps}, at::kLong);
+  batch.stop_legal_BT = at::zeros({num_rows, num_steps}, at::kBool);
+  int64_t* actions = batch.actions_BT.mutable_data_ptr<int64_t>();
+  bool* stop_legal = batch.stop_legal_BT.mutable_data_ptr<bool>();
+  for (int64_t b = 0; b < num_rows; ++b) {
+    std::copy_n(tokens + b * num_tokens, lengths[b], actions + b * num_steps);
+    for (int64_t k = environment.support().min_len; k < lengths[b]; ++k) stop_legal[b * num_steps + k] = true;
+  }
+  return batch;
+}
+
+}  // namespace
+
+StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
+                                         const std::vector<RolloutRow>& rows_B, const RngKey& key) {
+  const at::NoGradGuard no_grad;
+  const SequenceSupport& support = environment.support();
+  const at::Device device = decoder.model().device();
+  const int64_t num_rows = static_cast<int64_t>(rows_B.size()), num_steps = support.max_len + 1;
+  GFN_CHECK_EQ(decoder.num_rows(), num_rows);
+  std::vector<Exploration> exploration_B;
+  for (const RolloutRow& row : rows_B) exploration_B.push_back(row.exploration);
+  const bool explores = !std::ranges::all_of(exploration_B, [](const Exploration& setting) { return setting.IsOnPolicy(); });
+
+  // Which tokens are legal depends on the step alone.
+  const at::Tensor uniforms_TB = Uniforms(rows_B, key, num_steps).to(device);
+  const at::Tensor inner_V = environment.legal_V().to(device, at::kBool);
+  const at::Tensor stops_S = IndexTensor(support.stop_ids).to(device);
+  const at::Tensor is_stop_V = at::zeros_like(inner_V).index_fill_(0, stops_S, true);
+  at::Tensor tokens_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kLong).device(device));
+  at::Tensor largest_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kDouble).device(device));
+  for (int64_t k = 0; k < num_steps; ++k) {
+    at::Tensor legal_V = k >= support.max_len ? is_stop_V : k >= support.min_len ? inner_V.logical_or(is_stop_V) : inner_V;
+    at::Tensor logits_BV = decoder.Logits();
+    if (explores) {
+      logits_BV = BehaviourLogits(logits_BV, legal_V.unsqueeze(0).expand_as(logits_BV), exploration_B);
+      legal_V.reset();
+    }
+    const UncheckedSample drawn = SampleUnchecked(logits_BV, legal_V, uniforms_TB[k]);
+    tokens_BT.select(1, k).copy_(drawn.sample.action_B);
+    largest_BT.select(1, k).copy_(drawn.largest_B);
+    if (k + 1 < num_steps) decoder.Advance(drawn.sample.action_B);
+  }
+
+  const TrajectoryBatch batch = BatchOf(tokens_BT.to(at::kCPU).contiguous(), environment, rows_B);
+  const at::Tensor bad_BT = largest_BT.to(at::kCPU).isfinite().logical_not().contiguous();
+  for (int64_t b = 0; b < num_rows; ++b) {
+    for (int64_t k = 0; k < batch.lengths_B.const_data_ptr<int64_t>()[b]; ++k) {
+      if (bad_BT.const_data_ptr<bool>()[b * num_steps + k]) {
+        return InvalidArgument("rollout: action " + std::to_string(k) + ": row " + std::to_string(b) + ": a logit is NaN or infinite");
+      }
+    }
+  }
+  return batch;
+}
+
+}  // namespace gfn

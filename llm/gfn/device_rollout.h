@@ -1,0 +1,18 @@
+// Rollouts of token sequences that never wait for the device: every step of every row is queued, the tokens stay there, and one
+// transfer at the end brings them back. A row that is done goes on unread to the last step, which on a device costs less than asking.
+#pragma once
+
+#include <vector>
+
+#include "gflownet/core/rollout.h"
+#include "llm/generate/decode_session.h"
+#include "llm/gfn/sequence_environment.h"
+
+namespace gfn {
+
+// What Rollout returns (core/rollout.h): the same draws at the same addresses. The decoder has one row for each of rows_B, in their
+// order, and is used up. Rows have no prefix.
+StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
+                                         const std::vector<RolloutRow>& rows_B, const RngKey& key);
+
+}  // namespace gfn
