@@ -2,8 +2,9 @@
 """The infilling step of gfn beside the same step in Python, in turn on one machine.
 
     nice -n -10 tools/bench/infill_beside.py PEERS --python VENV/bin/python --model HF_FOLDER [--dtype fp32 bf16] [--rounds 3]
+                                                    [--peers strong_step reference_step]
 
-PEERS is the folder of strong_step.py, VENV its environment (PEERS/README.md sets it up), HF_FOLDER the same model as a Hugging
+PEERS is the folder of strong_step.py (a tuned step) and reference_step.py (the cost structure of the published code), VENV its environment (PEERS/README.md sets it up), HF_FOLDER the same model as a Hugging
 Face folder. Both get one story with a suffix of 12 tokens, the same batch and lengths, sharing of prefixes off. A round runs each
 program once (it warms up by itself), so that a busy minute meets both; medians over rounds are compared. Standard library only.
 """
@@ -31,8 +32,8 @@ def run_gfn(a, dtype):
     return {"total": result["total_seconds"], "peak_rss_mib": result["peak_rss_mib"], **seconds}
 
 
-def run_peer(a, dtype):
-    command = [a.python, str(pathlib.Path(a.peers) / "strong_step.py"), "--model", a.model, "--task", "infill", "--dtype", dtype, "--batch",
+def run_peer(a, peer, dtype):
+    command = [a.python, str(pathlib.Path(a.folder) / f"{peer}.py"), "--model", a.model, "--task", "infill", "--dtype", dtype, "--batch",
                str(a.batch), "--max-len", str(a.max_len), "--threads", str(a.threads), "--repeats", str(a.repeats)]
     if a.cold_peer:
         command.append("--no-warmup")
@@ -45,7 +46,8 @@ def run_peer(a, dtype):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("peers", help="folder of strong_step.py")
+    p.add_argument("folder", metavar="PEERS", help="folder of strong_step.py")
+    p.add_argument("--peers", nargs="+", default=["strong_step"], choices=["strong_step", "reference_step"])
     p.add_argument("--python", default=sys.executable, help="interpreter with torch, transformers and peft")
     p.add_argument("--model", required=True, help="the model as a Hugging Face folder")
     p.add_argument("--gfn", type=pathlib.Path, default=ROOT / "build" / "release" / "gfn")
@@ -60,19 +62,21 @@ def main():
     a = p.parse_args()
     report = {}
     for dtype in a.dtype:
-        rounds = {"gfn": [], "strong_step": []}
+        rounds = {who: [] for who in ["gfn", *a.peers]}
         for i in range(a.rounds):
-            rounds["gfn"].append(run_gfn(a, dtype))
-            rounds["strong_step"].append(run_peer(a, dtype))
-            print(f"{dtype} round {i + 1}: gfn {rounds['gfn'][-1]['total']:.2f} s, strong_step {rounds['strong_step'][-1]['total']:.2f} s",
-                  file=sys.stderr)
+            for who, runs in rounds.items():
+                runs.append(run_gfn(a, dtype) if who == "gfn" else run_peer(a, who, dtype))
+            print(f"{dtype} round {i + 1}: " + ", ".join(f"{who} {runs[-1]['total']:.2f} s" for who, runs in rounds.items()), file=sys.stderr)
         median = {who: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for who, runs in rounds.items()}
         report[dtype] = {"median": median, "rounds": rounds}
-        print(f"{dtype}, medians of {a.rounds} rounds     gfn  strong_step  ratio")
+        print(f"{dtype}, medians of {a.rounds} rounds     gfn" + "".join(f"{peer:>16s}  ratio" for peer in a.peers))
         for key in ["total", *PHASES, "peak_rss_mib"]:
-            mine, theirs = median["gfn"][key], median["strong_step"][key]
-            digits = 0 if key == "peak_rss_mib" else 2
-            print(f"  {key:24s} {mine:8.{digits}f} {theirs:12.{digits}f} {theirs / mine if mine else float('inf'):6.2f}")
+            mine, digits = median["gfn"][key], 0 if key == "peak_rss_mib" else 2
+            line = f"  {key:24s} {mine:8.{digits}f}"
+            for peer in a.peers:
+                theirs = median[peer][key]
+                line += f" {theirs:15.{digits}f} {theirs / mine if mine else float('inf'):6.2f}"
+            print(line)
     if a.json:
         a.json.write_text(json.dumps(report, indent=1) + "\n")
 
