@@ -186,7 +186,7 @@ class Truth : public testing::Test {
   }
 
   static constexpr double kLearningRate = 5e-3;
-  static constexpr int64_t kRollouts = 32, kSteps = 250, kMutantSteps = 100;
+  static constexpr int64_t kRollouts = 32, kSteps = 200, kMutantSteps = 100;
 
   std::unique_ptr<TestWorld> world_;
   std::vector<std::vector<int32_t>> objects_;

@@ -43,7 +43,7 @@ case $part in
     need_model
     # Shorter than the recipe in everything but its turns.
     recipe=(configs/infill/smoke.yaml --set task.simulation.attempts=32 --set task.support.max_len=8 --set train.max_steps=4
-            --set train.conditions_per_step=1 --set evaluation.max_conditions=1)
+            --set train.conditions_per_step=1 --set validation.every_steps=4 --set evaluation.max_conditions=1)
     "$gfn" train "${recipe[@]}" --out "$work/a" >/dev/null
     # The same run, killed once a checkpoint is there, and resumed.
     "$gfn" train "${recipe[@]}" --out "$work/b" >/dev/null 2>&1 &
