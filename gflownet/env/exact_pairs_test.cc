@@ -70,7 +70,8 @@ class EveryPair : public testing::TestWithParam<Pair> {
     setup.learning_rate = case_.learning_rate;
     setup.trainer.conditions_per_step = static_cast<int64_t>(world_.conditions.size());
     setup.trainer.updates_per_batch = case_.updates_per_batch;
-    setup.trainer.rollouts = 64;
+    // The weights of rollouts among themselves are off by the inverse of their number.
+    setup.trainer.rollouts = case_.has_noise && case_.data == Data::kOnPolicy ? 256 : 64;
     if (case_.has_noise) setup.decay = {.decay = Decay::kCosine, .decay_steps = kNoisySteps, .final_fraction = 0.01};
     if (case_.data == Data::kOnPolicy) return setup;
     std::vector<TrajectoryBatch> all;
