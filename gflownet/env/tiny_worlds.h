@@ -80,7 +80,8 @@ inline std::vector<TinyWorldEntry> TinyWorlds() {
       MakeTinyEntry<Ising, IsingReward>("ising_left_to_right", IsingConfig{.side = 2, .order = kLeftToRight, .reward = energy}),
       MakeTinyEntry<Subset, SubsetReward>("subset", SubsetConfig{.num_elements = 4, .max_size = 3}),
       MakeTinyEntry<Subset, SubsetReward>("subset_of_two", SubsetConfig{.num_elements = 4, .min_size = 2, .max_size = 2}),
-      MakeTinyEntry<BayesNet, BayesNetReward>("bayes_net", BayesNetConfig{.num_nodes = 3, .reward = {.num_samples = 2}}),
+      MakeTinyEntry<BayesNet, BayesNetReward>("bayes_net", BayesNetConfig{.num_nodes = 3, .reward = {.num_samples = 10}}),
+      MakeTinyEntry<BayesNet, BayesNetReward>("bayes_net_few_data", BayesNetConfig{.num_nodes = 3, .reward = {.num_samples = 2}}),
       {"layered_graph",
        [] {
          return MakeTinyWorld<LayeredGraph, LayeredGraphReward>(LayeredGraphConfig{.num_layers = 3, .width = 4}, {""},

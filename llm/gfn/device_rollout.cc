@@ -30,7 +30,8 @@ TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& 
   for (int64_t b = 0; b < num_rows; ++b) {
     batch.condition_ids.push_back(rows_B[b].condition);
     int64_t end = 0;
-    while (environment.StopIndex(tokens[b * num_tokens + end]) < 0) ++end;
+    // Only logits that are not finite leave a row without a stop; such a row is refused by its whole length.
+    while (end + 1 < num_tokens && environment.StopIndex(tokens[b * num_tokens + end]) < 0) ++end;
     lengths[b] = end + 1;
   }
   const int64_t num_steps = *std::max_element(lengths, lengths + num_rows);

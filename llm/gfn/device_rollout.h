@@ -1,4 +1,4 @@
-// Rollouts of token sequences that never wait for the device: every step of every row is queued, the tokens stay there, and one
+// Rollouts of token sequences that read nothing back before their end: every step of every row is queued, the tokens stay there, and one
 // transfer at the end brings them back. A row that is done goes on unread to the last step, which on a device costs less than asking.
 #pragma once
 

@@ -1,8 +1,8 @@
 // The row operations of a transformer on tensors, forward and backward, without autograd: fused kernels for fp32 on the CPU, a
 // composition of ATen operations for every other device and dtype (which is also the kernels' twin in tests).
 // Shapes: N positions, C width, H query heads, K key/value heads, D head width, M key slots.
-// `into`: memory for the result, used if it has the result's shape and type (a pass of one token spends a sixth of its time on
-// small allocations and calls otherwise); the result is what is returned.
+// `into`: memory for the result, used if it has the result's shape and type, so that a pass of one token does not allocate in every
+// layer; the result is what is returned.
 #pragma once
 
 #include <ATen/core/Tensor.h>
