@@ -126,7 +126,7 @@ TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
     ASSERT_TRUE(metrics.ok()) << metrics.status();
     const auto evaluation = (*built)->Validate();
     ASSERT_TRUE(evaluation.ok()) << evaluation.status();
-    EXPECT_EQ(evaluation->metrics.Find("total_variation") != nullptr, TaskKind(config) != "box") << "points are not listed";
+    EXPECT_NE(evaluation->metrics.Find("total_variation"), nullptr);
   }
 }
 
@@ -149,6 +149,41 @@ TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->metrics.Find("total_variation"), nullptr);
   EXPECT_EQ(evaluation->score, *evaluation->metrics.Find("elbo"));
+}
+
+// 64 objects in the proportions 1 to 3 of the first two: what maximum likelihood of them learns is known.
+TEST(WorldTask, LearnsGivenObjectsOfAFile) {
+  const TestFolder folder;
+  std::string lines;
+  for (int i = 0; i < 64; ++i) lines += i % 4 == 0 ? "{\"text\": \"(0, 2) stop\"}\n" : "{\"text\": \"(3, 1) stop\"}\n";
+  ASSERT_TRUE(WriteFileAtomic(folder / "given.jsonl", lines).ok());
+  const std::string start = "threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: tabular}, backward: uniform, given: " + (folder / "given.jsonl") + "}\n";
+  const RunConfig config = Config(start + "objective: {kind: maximum_likelihood}\ntrain: {rollouts: 64, backward_given: true}\noptimizer: {learning_rate: 0.2}\n");
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto data = (*task)->LoadTraining(RunPaths{folder.path()}, {});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->given.size(), 64);
+  const auto training = MakeTraining(config, **task, *data, "");
+  ASSERT_TRUE(training.ok()) << training.status();
+  for (int step = 0; step < 150; ++step) ASSERT_TRUE(training->trainer->Step().ok());
+  std::map<std::string, int> drawn;
+  SampleRequest request;
+  request.num = 400;
+  ASSERT_TRUE((*task)->Sample(request, [&](const nlohmann::json& line) { return ++drawn[line["text"].get<std::string>()], OkStatus(); }).ok());
+  EXPECT_NEAR(drawn["(0, 2) stop"], 100, 40);
+  EXPECT_NEAR(drawn["(3, 1) stop"], 300, 40);
+
+  const auto refusal = [&](const std::string& content, const std::string& text) {
+    EXPECT_TRUE(WriteFileAtomic(folder / "given.jsonl", content).ok());
+    const auto built = BuildTask(Config(text), {});
+    return std::string(Message((*built)->LoadTraining(RunPaths{folder.path()}, {}).status()));
+  };
+  EXPECT_THAT(refusal("{\"text\": \"(3, 1) stop\"}\n{\"text\": \"(4, 0) stop\"}\n", start), AllOf(HasSubstr("given.jsonl:2"), HasSubstr("(4, 0)"), HasSubstr("(0, 0)")));
+  EXPECT_THAT(refusal("{\"object\": 1}\n", start), HasSubstr("\"text\""));
+  EXPECT_THAT(refusal("", start), HasSubstr("found none"));
+  EXPECT_THAT(refusal("", "task: {kind: windy_grid, side: 3, given: " + (folder / "given.jsonl") + "}\n"), HasSubstr("deterministic"));
+  EXPECT_THAT(refusal("", "task: {kind: box, given: " + (folder / "given.jsonl") + "}\n"), HasSubstr("listed"));
 }
 
 }  // namespace

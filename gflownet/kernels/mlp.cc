@@ -158,10 +158,21 @@ void MlpRows::Add(const int32_t* index, const float* value, int64_t count, int64
   ++size_;
 }
 
+// What a row has besides its parent, or all that it has.
+MlpRows::FeatureList MlpRows::OwnFeatures(int64_t row) const {
+  if (parent_[row] >= 0) {
+    const int64_t begin = change_begin_[row];
+    return {change_index_.data() + begin, change_value_.data() + begin, change_begin_[row + 1] - begin};
+  }
+  const int64_t begin = begin_[row];
+  return {index_.data() + begin, value_.data() + begin, begin_[row + 1] - begin};
+}
+
 void MlpRows::Grow(int64_t rows) {
   if (rows <= capacity_) return;
   const int64_t capacity = std::max({rows, 2 * capacity_, int64_t{64}});
   for (WordBuffer& layer : hidden_) Enlarge(layer, evaluated_ * width_, capacity * width_);
+  Enlarge(first_sums_, evaluated_ * width_, capacity * width_);
   Enlarge(outputs_, evaluated_ * padded_outputs_, capacity * padded_outputs_);
   capacity_ = capacity;
 }
@@ -172,8 +183,10 @@ void MlpRows::Forward(const MlpNet& net) {
   if (count == 0) return;
   Grow(size_);
   for (int64_t i = evaluated_; i < size_; ++i) {
-    kernels.gather(net.first_.data(), width_, net.biases_.data(), index_.data() + begin_[i], value_.data() + begin_[i],
-                   begin_[i + 1] - begin_[i], hidden_[0].data() + i * width_);
+    const FeatureList own = OwnFeatures(i);
+    const float* start = parent_[i] >= 0 ? first_sums_.data() + parent_[i] * width_ : net.biases_.data();
+    kernels.gather(net.first_.data(), width_, start, own.index, own.value, own.count, first_sums_.data() + i * width_,
+                   hidden_[0].data() + i * width_);
   }
   const float* input = hidden_[0].data() + evaluated_ * width_;
   for (int64_t l = 1; l < net.depth_; ++l) {
@@ -226,11 +239,9 @@ void MlpRows::FirstLayerGradient(MlpSums& sums) {
   const NetTable& kernels = NetKernels();
   for (int64_t i = size_ - 1; i >= 0; --i) {
     const float* gradient = hidden_[0].data() + i * width_;
-    const bool changes = parent_[i] >= 0;
-    const int64_t begin = changes ? change_begin_[i] : begin_[i], end = changes ? change_begin_[i + 1] : begin_[i + 1];
-    kernels.scatter(sums.first_.data(), width_, (changes ? change_index_ : index_).data() + begin,
-                    (changes ? change_value_ : value_).data() + begin, end - begin, gradient);
-    if (changes) kernels.add_rows(gradient, width_, 1, width_, hidden_[0].data() + parent_[i] * width_);
+    const FeatureList own = OwnFeatures(i);
+    kernels.scatter(sums.first_.data(), width_, own.index, own.value, own.count, gradient);
+    if (parent_[i] >= 0) kernels.add_rows(gradient, width_, 1, width_, hidden_[0].data() + parent_[i] * width_);
   }
 }
 

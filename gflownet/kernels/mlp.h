@@ -89,8 +89,8 @@ class MlpRows {
   // Forgets the rows, keeps the memory.
   void Clear(const MlpNet& net);
   // Adds a row with these features (value_f at index_f, 0 elsewhere); it is evaluated by the next Forward. With `parent`, an earlier
-  // row, most of whose features are the same (both in ascending order), the way back passes this row's share of the gradient of
-  // those features on to the parent instead of adding it to each.
+  // row, most of whose features are the same (both in ascending order), the first layer is that of the parent and what the others
+  // change, and the way back passes this row's share of the gradient of the common ones on to the parent.
   void Add(const int32_t* index, const float* value, int64_t count, int64_t parent = -1);
   // Evaluates the rows added since the last call.
   void Forward(const MlpNet& net);
@@ -103,6 +103,12 @@ class MlpRows {
   const float* Outputs(int64_t row) const { return outputs_.data() + row * padded_outputs_; }
 
  private:
+  struct FeatureList {
+    const int32_t* index;
+    const float* value;
+    int64_t count;
+  };
+  FeatureList OwnFeatures(int64_t row) const;
   void Grow(int64_t rows);
   bool FindChange(const int32_t* index, const float* value, int64_t count, int64_t parent);
   void FirstLayerGradient(MlpSums& sums);
@@ -115,6 +121,7 @@ class MlpRows {
   std::vector<int64_t> parent_, change_begin_ = {0};
   std::vector<int32_t> change_index_;
   std::vector<float> change_value_;
+  WordBuffer first_sums_;           // [capacity][padded width]: the first layer before its activation
   std::vector<WordBuffer> hidden_;  // [capacity][padded width] each; after Backward, [0] is the gradient before its activation
   WordBuffer outputs_, scratch_;
 };

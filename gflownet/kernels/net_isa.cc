@@ -220,24 +220,28 @@ void NetOuter(const OuterJob& job) {
   }
 }
 
-void NetGather(const float* rows, int64_t width, const float* bias, const int32_t* index, const float* value, int64_t count,
-               float* y) {
-  constexpr int kWide = 4;  // vectors of y held in registers while the rows pass
+void NetGather(const float* rows, int64_t width, const float* start, const int32_t* index, const float* value, int64_t count,
+               float* sum, float* y) {
+  constexpr int kWide = 4;  // vectors of the sum held in registers while the rows pass
   int64_t j = 0;
   for (; j + kWide * kWidth <= width; j += kWide * kWidth) {
-    Floats sum[kWide];
-    for (int v = 0; v < kWide; ++v) sum[v] = Get(bias + j + v * kWidth);
+    Floats sums[kWide];
+    for (int v = 0; v < kWide; ++v) sums[v] = Get(start + j + v * kWidth);
     for (int64_t f = 0; f < count; ++f) {
       const Floats x = All(value[f]);
       const float* row = rows + index[f] * width + j;
-      for (int v = 0; v < kWide; ++v) sum[v] += x * Get(row + v * kWidth);
+      for (int v = 0; v < kWide; ++v) sums[v] += x * Get(row + v * kWidth);
     }
-    for (int v = 0; v < kWide; ++v) Put(y + j + v * kWidth, Relu(sum[v]));
+    for (int v = 0; v < kWide; ++v) {
+      Put(sum + j + v * kWidth, sums[v]);
+      Put(y + j + v * kWidth, Relu(sums[v]));
+    }
   }
   for (; j < width; j += kWidth) {
-    Floats sum = Get(bias + j);
-    for (int64_t f = 0; f < count; ++f) sum += All(value[f]) * Get(rows + index[f] * width + j);
-    Put(y + j, Relu(sum));
+    Floats sums = Get(start + j);
+    for (int64_t f = 0; f < count; ++f) sums += All(value[f]) * Get(rows + index[f] * width + j);
+    Put(sum + j, sums);
+    Put(y + j, Relu(sums));
   }
 }
 

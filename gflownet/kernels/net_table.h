@@ -52,9 +52,9 @@ struct NetTable {
   void (*product)(const ProductJob& job);
   void (*outer)(const OuterJob& job);
   int64_t (*outer_scratch)(int64_t n);
-  // y [width] = relu(bias + sum_f value_f row(index_f)); rows [.][width]; width a multiple of the panel.
-  void (*gather)(const float* rows, int64_t width, const float* bias, const int32_t* index, const float* value, int64_t count,
-                 float* y);
+  // sum [width] = start + sum_f value_f row(index_f), y = relu(sum); rows [.][width]; width a multiple of the panel.
+  void (*gather)(const float* rows, int64_t width, const float* start, const int32_t* index, const float* value, int64_t count,
+                 float* sum, float* y);
   // row(index_f) += value_f dy.
   void (*scatter)(float* rows, int64_t width, const int32_t* index, const float* value, int64_t count, const float* dy);
   // sums [width] += the rows of x [n][ld]; width a multiple of 16.

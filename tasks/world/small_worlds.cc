@@ -8,6 +8,8 @@ namespace gfn {
 namespace {
 
 constexpr int64_t kMaxQuadratureDimensions = 2, kQuadraturePoints = 256;
+// Of the learned density, along a line and along each side of a square: a move takes the square of their number.
+constexpr int64_t kCellsOfLine = 512, kCellsOfSide = 40;
 
 // What every world has. Objects are shown as bars.
 template <class Config>
@@ -51,6 +53,12 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const BoxConfig& config) {
   const auto* reward = dynamic_cast<const BoxReward*>(world->reward.get());
   ASSIGN_OR_RETURN(const double log_z, BoxLogZ(*box, *reward, kQuadraturePoints));
   world->facts.emplace_back("log Z by quadrature", FormatShort(log_z));
+  Quadrature cells;
+  ASSIGN_OR_RETURN(cells.points_GD, Midpoints(config.dimensions, config.dimensions == 1 ? kCellsOfLine : kCellsOfSide));
+  cells.states_at = [box](const at::Tensor& points_GD, int64_t moves) { return box->At(points_GD, moves); };
+  cells.log_density_G = reward->LogRewardOf(cells.states_at(cells.points_GD, config.num_steps));
+  world->quadrature = std::move(cells);
+  if (config.dimensions == 2) world->picture_shape = {kCellsOfSide, kCellsOfSide};
   return world;
 }
 

@@ -1,5 +1,5 @@
 // A world ready to train on: its rules, its reward, and what a policy, the metrics and a report want to know of it.
-// Shapes: B rows, X objects, F features.
+// Shapes: B rows, X objects, F features, G cells, D coordinates.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,14 @@
 #include "gflownet/env/state_policies.h"
 
 namespace gfn {
+
+// A continuous world as cells of equal size, by their midpoints: sums over them divided by G are integrals.
+struct Quadrature {
+  at::Tensor points_GD;      // float64
+  at::Tensor log_density_G;  // log R there, float64
+  // The states of points after `moves` moves.
+  std::function<State(const at::Tensor& points, int64_t moves)> states_at;
+};
 
 struct World {
   std::unique_ptr<Environment> environment;
@@ -30,6 +39,7 @@ struct World {
   // The same world as one that can be listed, or null and the reason ("2^120 objects").
   const EnumerableEnvironment* enumerable = nullptr;
   std::string not_enumerable{};
+  std::optional<Quadrature> quadrature{};  // of a continuous world with few coordinates
 
   // The mode of each finished object, int64 [B], -1 for none, and how many there are; empty: modes are not known.
   std::function<at::Tensor(const State&)> mode_of{};

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "gflownet/core/rollout.h"
-#include "gflownet/core/state_policy.h"
 #include "gflownet/tensor/device.h"
 #include "gflownet/tensor/random.h"
 
@@ -109,9 +108,9 @@ StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, Par
   }
   ASSIGN_OR_RETURN(const double gradient, GradientError(policy, parameters, batch));
   add("gradient against finite differences (relative)", gradient, 2e-2);
-  if (const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy); state_policy != nullptr && !truth.empty()) {
-    const at::Tensor log_q_X = truth[0].graph.LogTerminating(ExactLogPf(*world.enumerable, *state_policy, condition));
-    add("probabilities of all objects sum to 1", std::abs(log_q_X.exp().sum().item<double>() - 1), 1e-5);
+  if (!truth.empty()) {
+    ASSIGN_OR_RETURN(const at::Tensor log_q_X, truth[0].LearnedLogProbs(policy));
+    add("probabilities of all objects sum to 1", std::abs(log_q_X.exp().sum().item<double>() - 1), truth[0].tolerance());
   }
   return examination;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -55,12 +56,15 @@ struct WorldSettings {
   std::variant<MlpPolicyConfig, TabularPolicyConfig> policy;
   BackwardKind backward = BackwardKind::kLearned;
   WorldMetricsConfig metrics;
+  std::string given;
 
   template <class V>
   void Visit(V& v) {
     v("policy", policy, "the network, or a table with a row per state");
     v("backward", backward, "the backward policy; a tree needs none");
     v("metrics", metrics, "what is measured of the sampler");
+    v("given", given, "JSON lines of objects ({\"text\": ...}, as `gfn sample` prints them) of a world that can be listed, for objective and warm_start "
+      "maximum_likelihood and train.replay_given; empty: none");
   }
 };
 

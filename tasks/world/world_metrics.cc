@@ -4,7 +4,6 @@
 #include <set>
 
 #include "gflownet/core/rollout.h"
-#include "gflownet/core/state_policy.h"
 
 namespace gfn {
 namespace {
@@ -26,32 +25,6 @@ class Means {
 
 }  // namespace
 
-StatusOr<bool> UsesExactMetrics(const World& world, const WorldMetricsConfig& config) {
-  if (config.exact == ExactMode::kOff) return false;
-  std::string reason;
-  if (world.enumerable == nullptr) {
-    reason = world.environment->Spec().name + " cannot be listed: " + (world.not_enumerable.empty() ? "it has no numbering" : world.not_enumerable);
-  } else if (const int64_t states = world.enumerable->NumStates(); states > config.max_states) {
-    reason = world.environment->Spec().name + " has " + (states == EnumerableEnvironment::kTooManyStates ? "over 2^63" : std::to_string(states)) + " states, more than task.metrics.max_states (" +
-             std::to_string(config.max_states) + ")";
-  }
-  if (reason.empty()) return true;
-  if (config.exact == ExactMode::kAuto) return false;
-  return InvalidArgument("task.metrics.exact is required, but " + reason + "; with exact: auto it is measured from samples");
-}
-
-StatusOr<std::vector<ExactTruth>> FindTruth(const World& world, const WorldMetricsConfig& config) {
-  std::vector<ExactTruth> truth;
-  ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(world, config));
-  if (!exact) return truth;
-  for (const ConditionId condition : world.conditions.ids()) {
-    ASSIGN_OR_RETURN(StateGraph graph, StateGraph::Build(*world.enumerable, condition));
-    ASSIGN_OR_RETURN(at::Tensor log_reward_X, ExactLogReward(*world.enumerable, graph, *world.reward, condition));
-    truth.push_back({std::move(graph), std::move(log_reward_X)});
-  }
-  return truth;
-}
-
 StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options) {
   const at::NoGradGuard no_grad;
   const double temperature = options.temperature;
@@ -59,17 +32,13 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
   for (size_t i = 0; i < world.conditions.ids().size(); ++i) {
     const ConditionId condition = world.conditions.ids()[i];
     if (!truth.empty()) {
-      const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
-      if (state_policy == nullptr) return InvalidArgument("exact metrics need a policy that is a function of the state");
       ExactResult& result = measurement.exact.emplace_back();
-      result.condition = condition;
-      result.log_q_X = truth[i].graph.LogTerminating(ExactLogPf(*world.enumerable, *state_policy, condition));
-      result.log_reward_X = truth[i].log_reward_X;
+      ASSIGN_OR_RETURN(result.log_q_X, truth[i].LearnedLogProbs(policy));
+      result.log_reward_X = truth[i].log_reward_X();
       result.error = CompareWithTarget(result.log_q_X, result.log_reward_X, temperature);
       result.calibration = MeasureCalibration(result.log_q_X, result.log_reward_X, temperature);
     }
     SampledResult& result = measurement.sampled.emplace_back();
-    result.condition = condition;
     ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples, options.key));
     result.error = MeasureSamples(result.samples, temperature);
     const State objects = FinalStates(*world.environment, result.samples.batch);

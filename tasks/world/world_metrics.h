@@ -1,10 +1,9 @@
-// What is measured of a world's sampler: exactly where the world can be listed, and from samples in any case.
+// What is measured of a world's sampler: exactly where its objects are known (world_truth.h), and from samples in any case.
 // Shapes: X objects.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,26 +12,18 @@
 #include "gflownet/env/sampler_metrics.h"
 #include "gflownet/train/metrics.h"
 #include "tasks/world/world.h"
-#include "tasks/world/world_config.h"
+#include "tasks/world/world_truth.h"
 
 namespace gfn {
 
-// All states of a listed world and what its objects are worth, for one condition: computed once.
-struct ExactTruth {
-  StateGraph graph;
-  at::Tensor log_reward_X;
-};
-
 // One condition's learned and true distribution.
 struct ExactResult {
-  ConditionId condition;
   at::Tensor log_q_X, log_reward_X;
   DistributionError error;
   CalibrationError calibration;
 };
 
 struct SampledResult {
-  ConditionId condition;
   ScoredSamples samples;
   SampledError error;
   TopObjects top;
@@ -40,15 +31,9 @@ struct SampledResult {
 };
 
 struct WorldMeasurement {
-  std::vector<ExactResult> exact;  // one a condition; empty where the world is not listed
+  std::vector<ExactResult> exact;  // one a condition; empty without exact metrics
   std::vector<SampledResult> sampled;
 };
-
-// Whether the exact metrics are computed. InvalidArgument if they are required of a world that cannot be listed, with the reason.
-StatusOr<bool> UsesExactMetrics(const World& world, const WorldMetricsConfig& config);
-
-// The truth of every condition where exact metrics are computed, else nothing.
-StatusOr<std::vector<ExactTruth>> FindTruth(const World& world, const WorldMetricsConfig& config);
 
 struct MeasureOptions {
   int64_t num_samples = 0;

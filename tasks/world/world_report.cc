@@ -70,9 +70,9 @@ at::Tensor Spread(int64_t count, int64_t most) {
 }
 
 // The likeliest objects of the target, by name.
-json Bars(const World& world, ConditionId condition, const at::Tensor& p_X, const at::Tensor& q_X) {
+json Bars(const World& world, const ExactTruth& truth, const at::Tensor& p_X, const at::Tensor& q_X) {
   const at::Tensor best_K = p_X.argsort(0, true).slice(0, 0, std::min(kMostBars, p_X.numel()));
-  const State objects = world.enumerable->ObjectsAt(best_K, condition);
+  const State objects = truth.ObjectsAt(best_K);
   json names = json::array();
   for (int64_t row = 0; row < best_K.numel(); ++row) names.push_back(world.environment->Format(objects, row));
   return {{"names", names}, {"true", List(p_X.index_select(0, best_K))}, {"learned", List(q_X.index_select(0, best_K))}, {"objects", p_X.numel()}};
@@ -80,7 +80,7 @@ json Bars(const World& world, ConditionId condition, const at::Tensor& p_X, cons
 
 }  // namespace
 
-json WorldPictures(const World& world, const WorldMeasurement& measurement, double temperature) {
+json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement, double temperature) {
   json pictures = json::object();
   const ScoredSamples& samples = measurement.sampled[0].samples;
   at::Tensor log_q = samples.log_pf_B - samples.log_pb_B, log_r = samples.batch.log_reward_B / temperature;
@@ -94,7 +94,7 @@ json WorldPictures(const World& world, const WorldMeasurement& measurement, doub
     if (world.picture_shape.size() == 2 && p_X.numel() <= kMostCells) {
       pictures["grid"] = {{"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
     } else {
-      pictures["bars"] = Bars(world, exact.condition, p_X, q_X);
+      pictures["bars"] = Bars(world, truth[0], p_X, q_X);
     }
   }
   const at::Tensor shown = Spread(log_q.numel(), kMostPoints);
@@ -126,7 +126,7 @@ report::Figure GridFigure(const json& grid) {
   report::Figure figure;
   figure.title = "Probability of every object";
   figure.chart = std::move(map);
-  figure.how_to_read = "One cell an object, both pictures on one scale. The learned distribution is computed over all trajectories, not sampled; "
+  figure.how_to_read = "One cell an object (of a continuous world a small square), both pictures on one scale. The learned distribution is computed over all trajectories, not sampled; "
                        "a perfect sampler's picture is the target's.";
   return figure;
 }

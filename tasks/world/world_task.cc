@@ -3,6 +3,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
+#include "tasks/world/given_objects.h"
 #include "tasks/world/world_checks.h"
 #include "tasks/world/world_metrics.h"
 #include "tasks/world/world_policy.h"
@@ -32,7 +33,13 @@ class WorldTask : public Task {
     return {world_->environment.get(), &policy_.trained(), world_->reward.get(), &world_->conditions, &parameters_, at::kCPU};
   }
 
-  StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override { return TrainingData{world_->conditions.ids(), {}}; }
+  StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override {
+    TrainingData data{world_->conditions.ids(), {}};
+    if (!config_.given.empty()) {
+      ASSIGN_OR_RETURN(data.given, ReadGivenObjects(*world_, policy_.sampler(), config_.given, static_cast<uint64_t>(settings_.seed)));
+    }
+    return data;
+  }
 
   StatusOr<Evaluation> Validate() override {
     ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0));
@@ -64,7 +71,7 @@ class WorldTask : public Task {
     result.numbers["step"] = request.step;
     result.numbers["kind"] = kind_;
     result.numbers["num_samples"] = measurement.sampled[0].samples.batch.size();
-    result.pictures = WorldPictures(*world_, measurement, Temperature());
+    result.pictures = WorldPictures(*world_, truth_, measurement, Temperature());
     return result;
   }
 
@@ -114,7 +121,7 @@ class WorldTask : public Task {
   std::unique_ptr<World> world_;
   ParameterSet parameters_;
   WorldPolicy policy_;
-  std::vector<ExactTruth> truth_;  // of each condition; empty where the world is not listed
+  std::vector<ExactTruth> truth_;  // of each condition; empty without exact metrics
 };
 
 class WorldPlan : public TaskPlan {
@@ -139,8 +146,8 @@ class WorldPlan : public TaskPlan {
     lines.insert(lines.end(), world->facts.begin(), world->facts.end());
     lines.push_back({"actions", std::to_string(spec.num_actions) + ", at most " + std::to_string(spec.max_steps) + " in a trajectory"});
     lines.push_back({"shape", std::string(spec.is_tree ? "tree" : "DAG") + (spec.is_stochastic ? ", stochastic" : "")});
-    ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(*world, config_.metrics));
-    lines.push_back({"exact metrics", exact ? "yes, over " + std::to_string(world->enumerable->NumStates()) + " states" : "no, from samples"});
+    ASSIGN_OR_RETURN(const int64_t exact_states, NumExactStates(*world, config_.metrics));
+    lines.push_back({"exact metrics", exact_states > 0 ? "yes, over " + std::to_string(exact_states) + " states" : "no, from samples"});
     lines.push_back({"training", ""});
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
     ParameterSet parameters;
@@ -161,11 +168,10 @@ class WorldPlan : public TaskPlan {
     if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config_.policy)) width += 2 * mlp->width * mlp->depth;
     const TrainerConfig& trainer = settings_.train.trainer;
     const double rows = static_cast<double>(trainer.conditions_per_step * trainer.rollouts * spec.max_steps);
-    ASSIGN_OR_RETURN(const bool exact, UsesExactMetrics(*world, config_.metrics));
-    const double states = exact ? static_cast<double>(world->enumerable->NumStates()) : 0;
+    ASSIGN_OR_RETURN(const int64_t exact_states, NumExactStates(*world, config_.metrics));
     return MemoryParts{{"policy and optimiser", 16.0 * static_cast<double>(parameters.num_elements())},
                        {"activations", 4.0 * rows * static_cast<double>(width)},
-                       {"exact metrics", states * static_cast<double>(4 * width + 24 * spec.num_actions)}};
+                       {"exact metrics", static_cast<double>(exact_states) * static_cast<double>(4 * width + 24 * spec.num_actions)}};
   }
 
   Status Report(const RunRecord& record, report::Report& page) const override {
