@@ -42,6 +42,7 @@ struct EstimateCommand {
   std::vector<std::string> what = {"log_z"};
   std::vector<int64_t> after;   // actions that lead to the state asked about
   std::vector<int64_t> places;  // of mutual_information
+  std::string second;           // of target_entropy: a run with task.entropy_target
   int64_t condition = 0;
   int64_t samples = 4000;
   int64_t backward = 16;

@@ -55,6 +55,14 @@ report::Table ToTable(const std::vector<Quantity>& quantities, const EstimateCom
   return table;
 }
 
+Sampler SamplerOf(const LoadedRun& run, size_t condition) {
+  const TaskSampler parts = run.task->sampler();
+  Sampler sampler{.environment = parts.environment, .policy = parts.policy, .reward = parts.reward};
+  sampler.condition = parts.conditions->ids()[condition];
+  sampler.temperature = run.config.train.trainer.reward_temperature.end;
+  return sampler;
+}
+
 }  // namespace
 
 Status Estimate(const EstimateCommand& command) {
@@ -75,9 +83,15 @@ Status Estimate(const EstimateCommand& command) {
     return InvalidArgument("--condition is " + std::to_string(command.condition) + ", expected one of 0 .. " +
                            std::to_string(parts.conditions->size() - 1));
   }
-  Sampler sampler{.environment = parts.environment, .policy = parts.policy, .reward = parts.reward};
-  sampler.condition = parts.conditions->ids()[static_cast<size_t>(command.condition)];
-  sampler.temperature = run.config.train.trainer.reward_temperature.end;
+  const Sampler sampler = SamplerOf(run, static_cast<size_t>(command.condition));
+  LoadedRun second;
+  if (!command.second.empty()) {
+    ASSIGN_OR_RETURN(second, LoadRun(command.second, WhichCheckpoint::kBest));
+    if (static_cast<int64_t>(second.task->sampler().conditions->size()) <= command.condition) {
+      return InvalidArgument("--second " + command.second + ": has no condition " + std::to_string(command.condition));
+    }
+    request.second = SamplerOf(second, static_cast<size_t>(command.condition));
+  }
   std::vector<Quantity> all;
   for (const Estimand what : wanted) {
     ASSIGN_OR_RETURN(const std::vector<Quantity> some, Estimate(what, sampler, request));

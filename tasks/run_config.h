@@ -11,6 +11,7 @@
 #include "tasks/task/run_settings.h"
 #include "tasks/world/hypergrid_world.h"
 #include "tasks/world/small_worlds.h"
+#include "tasks/world/trade_off_world.h"
 #include "tasks/world/world_config.h"
 
 namespace gfn {
@@ -19,7 +20,7 @@ namespace gfn {
 using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
                                 WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<LayeredGraphConfig>,
                                 WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
-                                WorldConfig<WindyGridConfig>>;
+                                WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
 
 struct RunConfig : RunSettings {
   TaskConfig task;

@@ -114,7 +114,7 @@ TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}", "kind: box, dimensions: 1",
         "kind: ising, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
-        "kind: subset, num_elements: 4, max_size: 3", "kind: windy_grid, side: 3"}) {
+        "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
     SCOPED_TRACE(task);
     const RunConfig config = Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +
                                     "train: {rollouts: 4}\nevaluation: {samples: 16}\n");
@@ -149,6 +149,44 @@ TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->metrics.Find("total_variation"), nullptr);
   EXPECT_EQ(evaluation->score, *evaluation->metrics.Find("elbo"));
+}
+
+constexpr char kTradeOff[] =
+    "threads: 1\ntask: {kind: trade_off, side: 5, divisions: 2, policy: {kind: mlp, width: 32, depth: 1}, log_z: {kind: network, width: 16, depth: 1}}\n"
+    "objective: {kind: tb}\ntrain: {rollouts: 16, conditions_per_step: 3}\n"
+    "optimizer: {learning_rate: 0.01, groups: [{group: log_z, learning_rate_scale: 3}]}\nevaluation: {samples: 128}\n";
+
+TEST(WorldTask, OneSamplerFindsTheFrontOfSeveralRewards) {
+  const RunConfig config = Config(kTradeOff);
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+  ASSERT_TRUE(training.ok()) << training.status();
+  const auto before = (*task)->Validate();
+  ASSERT_TRUE(before.ok()) << before.status();
+  EXPECT_GT(*before->metrics.Find("total_variation"), 0.3);
+  for (int step = 0; step < 400; ++step) ASSERT_TRUE(training->trainer->Step().ok());
+  const auto after = (*task)->Validate();
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_LT(*after->metrics.Find("total_variation"), 0.1);  // mean over the preferences
+  EXPECT_LT(*after->metrics.Find("log_z_error"), 0.15);
+  EXPECT_GT(*after->metrics.Find("hypervolume"), 0.97);
+  EXPECT_LE(*after->metrics.Find("hypervolume"), 1);
+  EXPECT_LT(*after->metrics.Find("front_distance"), 0.05);
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, log_z: {kind: network}}\nobjective: {kind: tb}\n"), AllOf(HasSubstr("task.log_z"), HasSubstr("table fits")));
+}
+
+TEST(WorldTask, TheSecondSamplerOfAnEntropyIsARun) {
+  const std::string grid = "threads: 1\ntask: {kind: hypergrid, side: 4, policy: {kind: tabular}, entropy_target: {";
+  auto task = BuildTask(Config(grid + "}}\n"), {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto evaluation = (*task)->Validate();
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  // -R' log R' <= 1/e everywhere.
+  EXPECT_LT(*evaluation->metrics.Find("exact_log_z"), std::log(16.0) - 1);
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {}}\n"), HasSubstr("task.entropy_target.log_c"));
+  EXPECT_EQ(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {log_c: 2}}\n"), "accepted");
+  EXPECT_THAT(Refusal("task: {kind: box, entropy_target: {}}\n"), HasSubstr("continuous"));
 }
 
 // 64 objects in the proportions 1 to 3 of the first two: what maximum likelihood of them learns is known.

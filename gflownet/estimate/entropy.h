@@ -78,6 +78,10 @@ class EntropyReward : public Reward {
   StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const override;
   std::string Digest() const override;
 
+  const Reward& reward() const { return reward_; }  // R
+  double log_c() const { return log_c_; }
+  double temperature() const { return temperature_; }
+
  private:
   const Reward& reward_;
   double log_c_, temperature_;

@@ -33,6 +33,14 @@ void ExtendGrid(int64_t left, int64_t divisions, size_t num_objectives, Point& p
 
 }  // namespace
 
+std::vector<Point> ToPoints(const at::Tensor& points_PM) {
+  const at::Tensor values = points_PM.to(at::kDouble).contiguous();
+  const double* from = values.const_data_ptr<double>();
+  std::vector<Point> points;
+  for (int64_t p = 0; p < values.size(0); ++p, from += values.size(1)) points.emplace_back(from, from + values.size(1));
+  return points;
+}
+
 std::vector<Point> ParetoFront(const std::vector<Point>& points) {
   std::vector<Point> front;
   for (const Point& point : points) {

@@ -2,12 +2,17 @@
 // Shapes: P points, M objectives, C preferences.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <vector>
 
 namespace gfn {
 
 using Point = std::vector<double>;  // [M]
+
+// The rows of a float64 [P, M].
+std::vector<Point> ToPoints(const at::Tensor& points_PM);
 
 // The points that no other point dominates (at least as good everywhere, better somewhere), without repeats, in order of
 // appearance.

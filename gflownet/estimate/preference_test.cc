@@ -33,11 +33,7 @@ at::Tensor TwoBumps(const at::Tensor& position_BD) {
   return at::stack({bump(1, 4), bump(4, 2)}, 1);
 }
 
-std::vector<Point> Points(const at::Tensor& log_rewards_BM) {
-  std::vector<Point> points;
-  for (int64_t b = 0; b < log_rewards_BM.size(0); ++b) points.push_back(ToDoubles(log_rewards_BM[b].exp()));
-  return points;
-}
+std::vector<Point> Points(const at::Tensor& log_rewards_BM) { return ToPoints(log_rewards_BM.exp()); }
 
 TEST(Preferences, TheFrontIsRecovered) {
   const Hypergrid grid({.dimensions = 2, .side = 6});

@@ -167,6 +167,31 @@ StatusOr<std::vector<Quantity>> ConditionInformation(const Sampler& sampler, con
   return std::vector<Quantity>{{"condition_information", estimate, exact, {}}};
 }
 
+StatusOr<std::vector<Quantity>> TargetEntropy(const Sampler& sampler, const EstimandRequest& request,
+                                              const std::optional<Truth>& truth) {
+  if (!request.second.has_value()) return InvalidArgument("target_entropy needs a second sampler, of -R' log R' (gfn estimate --second RUN, of a run with task.entropy_target)");
+  const auto* reward = dynamic_cast<const EntropyReward*>(request.second->reward);
+  if (reward == nullptr) return InvalidArgument("target_entropy: the second sampler's reward is not -R' log R'");
+  const auto differs = [](const std::string& what, const std::string& first, const std::string& second) {
+    return InvalidArgument("target_entropy: the second sampler has another " + what + ": " + second + ", expected " + first);
+  };
+  if (reward->reward().Digest() != sampler.reward->Digest()) return differs("R", sampler.reward->Digest(), reward->reward().Digest());
+  const std::string support = sampler.environment->SupportDigest(), second_support = request.second->environment->SupportDigest();
+  if (support != second_support) return differs("world", support, second_support);
+  if (reward->temperature() != sampler.temperature || request.second->temperature != 1) {
+    return differs("temperature", std::to_string(sampler.temperature) + " in R' and 1 of its own",
+                   std::to_string(reward->temperature()) + " and " + std::to_string(request.second->temperature));
+  }
+  ASSIGN_OR_RETURN(const LogZEstimate first, EstimateLogFlow(sampler, {}, request.options));
+  ASSIGN_OR_RETURN(const LogZEstimate second, EstimateLogFlow(*request.second, {}, request.options));
+  Interval scaled = first.log_z;
+  const double shift = reward->log_c() / sampler.temperature;
+  scaled.mean -= shift, scaled.low -= shift, scaled.high -= shift;
+  std::optional<double> exact;
+  if (truth) exact = ExactEntropy(truth->log_r_X);
+  return std::vector<Quantity>{{"target_entropy", EntropyFromTotals(scaled, second.log_z), exact, second.ess}};
+}
+
 }  // namespace
 
 StatusOr<std::vector<Quantity>> Estimate(Estimand what, const Sampler& sampler, const EstimandRequest& request) {
@@ -205,6 +230,8 @@ StatusOr<std::vector<Quantity>> Estimate(Estimand what, const Sampler& sampler, 
       return MutualInformation(sampler, request, truth);
     case Estimand::kConditionInformation:
       return ConditionInformation(sampler, request, truth);
+    case Estimand::kTargetEntropy:
+      return TargetEntropy(sampler, request, truth);
   }
   return InvalidArgument("unknown quantity");
 }

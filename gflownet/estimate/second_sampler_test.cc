@@ -7,6 +7,7 @@
 #include "gflownet/env/training_fixture.h"
 #include "gflownet/estimate/entropy.h"
 #include "gflownet/estimate/estimate_test_worlds.h"
+#include "gflownet/estimate/quantities.h"
 #include "gflownet/estimate/rooted_world.h"
 
 namespace gfn {
@@ -42,6 +43,20 @@ TEST(SecondSampler, EntropyFromTotals) {
   scaled.mean -= log_c, scaled.low -= log_c, scaled.high -= log_c;
   const Interval by_totals = EntropyFromTotals(scaled, log_z_ent->log_z);
   ExpectCovers(by_totals, truth, 0.1, "H = log Z' + Z_ent / Z'");
+  // By name, and what does not belong together is refused.
+  EstimandRequest request{.second = of_entropy, .options = options};
+  const auto by_name = Estimate(Estimand::kTargetEntropy, of_reward, request);
+  ASSERT_TRUE(by_name.ok()) << Message(by_name.status());
+  EXPECT_EQ(by_name->at(0).estimate.mean, by_totals.mean);
+  EXPECT_NEAR(*by_name->at(0).exact, truth, 1e-9);
+  const auto refusal = [&](const Sampler& sampler) { return std::string(Message(Estimate(Estimand::kTargetEntropy, sampler, request).status())); };
+  const HypergridReward other(grid, {.r0 = 0.2});
+  EXPECT_NE(refusal({.environment = &grid, .policy = &first.table(), .reward = &other}).find("another R"), std::string::npos);
+  EXPECT_NE(refusal({.environment = &grid, .policy = &first.table(), .reward = &reward, .temperature = 2}).find("another temperature"), std::string::npos);
+  request.second = of_reward;
+  EXPECT_NE(refusal(of_reward).find("not -R' log R'"), std::string::npos);
+  request.second.reset();
+  EXPECT_NE(refusal(of_reward).find("second sampler"), std::string::npos);
   // The learned totals alone say the same.
   const double learned = EntropyFromTotals({.mean = first.LearnedLogZ(0) - log_c}, {.mean = second.LearnedLogZ(0)}).mean;
   EXPECT_NEAR(learned, truth, 0.15);

@@ -1,5 +1,5 @@
 // A world ready to train on: its rules, its reward, and what a policy, the metrics and a report want to know of it.
-// Shapes: B rows, X objects, F features, G cells, D coordinates.
+// Shapes: B rows, X objects, F features, G cells or conditions, D coordinates, M rewards.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,8 +14,10 @@
 
 #include "gflownet/core/condition.h"
 #include "gflownet/core/environment.h"
+#include "gflownet/core/log_z_network.h"
 #include "gflownet/core/reward.h"
 #include "gflownet/env/state_policies.h"
+#include "gflownet/estimate/pareto.h"
 
 namespace gfn {
 
@@ -28,13 +30,18 @@ struct Quadrature {
 };
 
 struct World {
+  std::shared_ptr<const void> refers_to;  // what the environment and the reward refer to, or null
   std::unique_ptr<Environment> environment;
+  std::unique_ptr<Reward> plain_reward;  // what the reward is a function of, or null
   std::unique_ptr<Reward> reward;
   ConditionTable conditions;  // at least one
   // What an MLP reads of a state.
   FeatureFunction features;
   int64_t num_features = 0;
   bool wraps = false;  // continuous worlds: a torus, not a box
+  // What a network for log Z reads of conditions, float [G, F]; empty: conditions are names.
+  ConditionFeatures condition_features{};
+  int64_t num_condition_features = 0;
 
   // The same world as one that can be listed, or null and the reason ("2^120 objects").
   const EnumerableEnvironment* enumerable = nullptr;
@@ -44,6 +51,9 @@ struct World {
   // The mode of each finished object, int64 [B], -1 for none, and how many there are; empty: modes are not known.
   std::function<at::Tensor(const State&)> mode_of{};
   int64_t num_modes = 0;
+  // Worlds with several rewards: all of them of finished objects, float64 [B, M], and the front of all objects; else empty.
+  std::function<at::Tensor(const State&)> objectives{};
+  std::vector<Point> true_front{};
   // Objects as the cells of a picture, row-major; {}: they are shown as bars.
   std::vector<int64_t> picture_shape{};
   // (name, value) for `gfn describe` and the report.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,6 +35,35 @@ enum class BackwardKind { kUniform, kLearned, kMaxEntropy };
 GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"}, {BackwardKind::kLearned, "learned", "a head of the policy"},
                {BackwardKind::kMaxEntropy, "max_entropy", "by the number of trajectories to each parent: all trajectories to an object alike"})
 
+// log Z(x): one number a condition, or a network of its features.
+struct LogZTableConfig {
+  static constexpr std::string_view kKind = "table";
+  template <class V>
+  void Visit(V&) {}
+};
+
+struct LogZNetworkConfig {
+  static constexpr std::string_view kKind = "network";
+  int64_t width = 64;
+  int64_t depth = 2;
+  template <class V>
+  void Visit(V& v) {
+    v("width", width, "units of a hidden layer", Between(1, 65536));
+    v("depth", depth, "hidden layers", Between(1, 64));
+  }
+};
+
+// R' = (R / c)^(1 / temperature) in -R' log R'.
+struct EntropyTargetConfig {
+  std::optional<double> log_c;
+  double temperature = 1;
+  template <class V>
+  void Visit(V& v) {
+    v("log_c", log_c, "log of a bound c that every R lies below; absent: found by listing the world");
+    v("temperature", temperature, "the temperature of the run whose entropy is asked for; this run itself has temperature 1", Positive());
+  }
+};
+
 enum class ExactMode { kAuto, kRequired, kOff };
 GFN_ENUM_TABLE(ExactMode, {ExactMode::kAuto, "auto", "where the world is small enough"},
                {ExactMode::kRequired, "required", "a world that is too large is refused"}, {ExactMode::kOff, "off", "from samples alone"})
@@ -55,16 +85,20 @@ struct WorldMetricsConfig {
 struct WorldSettings {
   std::variant<MlpPolicyConfig, TabularPolicyConfig> policy;
   BackwardKind backward = BackwardKind::kLearned;
+  std::variant<LogZTableConfig, LogZNetworkConfig> log_z;
   WorldMetricsConfig metrics;
   std::string given;
+  std::optional<EntropyTargetConfig> entropy_target;
 
   template <class V>
   void Visit(V& v) {
     v("policy", policy, "the network, or a table with a row per state");
     v("backward", backward, "the backward policy; a tree needs none");
+    v("log_z", log_z, "where the objective learns log Z: a number a condition, or a network, for worlds whose conditions have features");
     v("metrics", metrics, "what is measured of the sampler");
     v("given", given, "JSON lines of objects ({\"text\": ...}, as `gfn sample` prints them) of a world that can be listed, for objective and warm_start "
       "maximum_likelihood and train.replay_given; empty: none");
+    v("entropy_target", entropy_target, "train on -R' log R' in place of R: the second sampler of `gfn estimate --what target_entropy`");
   }
 };
 

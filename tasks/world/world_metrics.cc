@@ -23,12 +23,22 @@ class Means {
   StepMetrics metrics_;
 };
 
+FrontResult CompareWithFront(const std::vector<Point>& points, const std::vector<Point>& true_front) {
+  FrontResult result;
+  result.found = ParetoFront(points);
+  const Point origin(true_front[0].size(), 0.0);
+  result.hypervolume = Hypervolume(result.found, origin) / Hypervolume(true_front, origin);
+  result.distance = InvertedGenerationalDistance(result.found, true_front);
+  return result;
+}
+
 }  // namespace
 
 StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options) {
   const at::NoGradGuard no_grad;
   const double temperature = options.temperature;
   WorldMeasurement measurement;
+  std::vector<Point> points;
   for (size_t i = 0; i < world.conditions.ids().size(); ++i) {
     const ConditionId condition = world.conditions.ids()[i];
     if (!truth.empty()) {
@@ -43,6 +53,10 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
     result.error = MeasureSamples(result.samples, temperature);
     const State objects = FinalStates(*world.environment, result.samples.batch);
     result.top = MeasureTop(objects, result.samples.batch.log_reward_B, options.top_k, world.features);
+    if (world.objectives) {
+      const std::vector<Point> more = ToPoints(world.objectives(objects));
+      points.insert(points.end(), more.begin(), more.end());
+    }
     if (world.mode_of) {
       const at::Tensor modes_B = world.mode_of(objects).contiguous();
       std::set<int64_t> found(modes_B.data_ptr<int64_t>(), modes_B.data_ptr<int64_t>() + modes_B.numel());
@@ -50,6 +64,7 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
       result.modes = static_cast<int64_t>(found.size());
     }
   }
+  if (world.objectives) measurement.front = CompareWithFront(points, world.true_front);
   return measurement;
 }
 
@@ -77,7 +92,12 @@ StepMetrics ToMetrics(const WorldMeasurement& measurement) {
     means.Add("top_diversity", sampled.top.diversity);
     means.Add("modes", static_cast<double>(sampled.modes));
   }
-  return means.metrics();
+  StepMetrics metrics = means.metrics();
+  if (measurement.front.has_value()) {
+    metrics.Set("hypervolume", measurement.front->hypervolume);
+    metrics.Set("front_distance", measurement.front->distance);
+  }
+  return metrics;
 }
 
 }  // namespace gfn

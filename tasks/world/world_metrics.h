@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,17 @@ struct SampledResult {
   int64_t modes = 0;
 };
 
+// The samples of all conditions against the front of all objects, of worlds with several rewards.
+struct FrontResult {
+  std::vector<Point> found;  // their own front
+  double hypervolume = 0;    // above the origin, as a share of the true front's
+  double distance = 0;       // inverted generational distance
+};
+
 struct WorldMeasurement {
   std::vector<ExactResult> exact;  // one a condition; empty without exact metrics
   std::vector<SampledResult> sampled;
+  std::optional<FrontResult> front;
 };
 
 struct MeasureOptions {
@@ -44,7 +53,7 @@ struct MeasureOptions {
 StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options);
 
 // Means over the conditions, under the names that metrics.jsonl has: total_variation, jensen_shannon, kl, correlation,
-// log_ratio_variance where exact; elbo, iw_bound, ess, spread, log_reward, length, distinct, top_log_reward, top_diversity, modes.
+// log_ratio_variance where exact; hypervolume, front_distance of worlds with several rewards; elbo, iw_bound, ess, spread, log_reward, length, distinct, top_log_reward, top_diversity, modes.
 StepMetrics ToMetrics(const WorldMeasurement& measurement);
 
 }  // namespace gfn

@@ -1,6 +1,8 @@
 #include "tasks/world/world_policy.h"
 
 #include "gflownet/core/backward_policies.h"
+#include "gflownet/core/log_z.h"
+#include "gflownet/core/log_z_network.h"
 #include "gflownet/env/continuous_policy.h"
 #include "gflownet/env/state_policies.h"
 
@@ -29,6 +31,26 @@ StatusOr<std::unique_ptr<Policy>> MakeNetwork(const World& world, const WorldSet
   return std::unique_ptr<Policy>(std::make_unique<TabularPolicy>(*world.enumerable, world.conditions.ids(), parameters, heads));
 }
 
+Status AddLogZ(const World& world, const WorldSettings& config, uint64_t seed, ParameterSet& parameters, WorldPolicy& policy) {
+  const auto* network = std::get_if<LogZNetworkConfig>(&config.log_z);
+  if (network == nullptr) {
+    policy.with_log_z = std::make_unique<LogZPolicy>(policy.sampler(), world.conditions, parameters, at::Tensor());
+    policy.log_z_C = [&parameters] { return parameters.Get("log_z").detach(); };
+    return OkStatus();
+  }
+  if (!world.condition_features) {
+    return InvalidArgument("task.log_z: network needs conditions with features, which those of " + world.environment->Spec().name + " have not; table fits");
+  }
+  auto with_log_z = std::make_unique<LogZNetworkPolicy>(policy.sampler(), world.condition_features, world.num_condition_features, parameters,
+                                                        LogZNetworkOptions{network->width, network->depth}, RngKey{seed, RngPurpose::kInit, 1});
+  policy.log_z_C = [learned = with_log_z.get(), ids = world.conditions.ids()] {
+    const at::NoGradGuard no_grad;
+    return learned->LogZ(ids);
+  };
+  policy.with_log_z = std::move(with_log_z);
+  return OkStatus();
+}
+
 }  // namespace
 
 StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
@@ -48,7 +70,7 @@ StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& c
     if (spec.is_stochastic) return InvalidArgument("task.backward: max_entropy needs a deterministic world, which " + spec.name + " is not");
     policy.wrapped = std::make_unique<MaxEntropyBackwardPolicy>(*state_policy, *world.enumerable, world.conditions.ids()[0]);
   }
-  if (needs.Has(Need::kLogZ)) policy.with_log_z = std::make_unique<LogZPolicy>(policy.sampler(), world.conditions, parameters, at::Tensor());
+  if (needs.Has(Need::kLogZ)) RETURN_IF_ERROR(AddLogZ(world, config, seed, parameters, policy));
   return policy;
 }
 

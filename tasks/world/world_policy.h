@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "gflownet/base/status.h"
-#include "gflownet/core/log_z.h"
 #include "gflownet/core/policy.h"
 #include "gflownet/core/state_policy.h"
 #include "gflownet/tensor/parameter_set.h"
@@ -17,7 +17,8 @@ namespace gfn {
 struct WorldPolicy {
   std::unique_ptr<Policy> network;       // or table
   std::unique_ptr<StatePolicy> wrapped;  // with P_B by counting, or flows of edges; else null
-  std::unique_ptr<LogZPolicy> with_log_z;  // where the objective learns log Z; else null
+  std::unique_ptr<Policy> with_log_z;    // where the objective learns log Z; else null
+  std::function<at::Tensor()> log_z_C;   // then what it has learned of each condition, float [C]
 
   // Without log Z: what is measured. All of it: what is trained.
   const Policy& sampler() const { return wrapped != nullptr ? *wrapped : *network; }
@@ -25,7 +26,7 @@ struct WorldPolicy {
 };
 
 // InvalidArgument for what does not go together: a table or counted trajectories of a world that cannot be listed, flows of edges of a
-// continuous one.
+// continuous one, a network for log Z where conditions have no features.
 StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters);
 
 }  // namespace gfn

@@ -32,6 +32,8 @@ constexpr MetricName kMetrics[] = {
     {"length", "length", "actions of a trajectory"},
     {"distinct", "distinct", "objects among the samples"},
     {"modes", "modes", "found by the samples"},
+    {"hypervolume", "hypervolume", "dominated by the samples of all preferences, of what the true front dominates"},
+    {"front_distance", "IGD", "mean distance of the true front's points from the nearest sample"},
     {"top_log_reward", "top-k log R", "mean of the best distinct samples"},
     {"top_diversity", "top-k diversity", "mean number of features in which they differ"}};
 
@@ -93,9 +95,13 @@ json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, con
     const at::Tensor p_X = (log_r - log_z).exp(), q_X = log_q.exp();
     if (world.picture_shape.size() == 2 && p_X.numel() <= kMostCells) {
       pictures["grid"] = {{"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
+      if (world.conditions.size() > 1) pictures["grid"]["condition"] = world.conditions.Content(world.conditions.ids()[0]);
     } else {
       pictures["bars"] = Bars(world, truth[0], p_X, q_X);
     }
+  }
+  if (measurement.front.has_value()) {
+    pictures["front"] = {{"true", world.true_front}, {"found", measurement.front->found}};
   }
   const at::Tensor shown = Spread(log_q.numel(), kMostPoints);
   pictures["calibration"] = {{"log_q", List(log_q.index_select(0, shown))}, {"log_reward", List(log_r.index_select(0, shown))},
@@ -124,7 +130,7 @@ report::Figure GridFigure(const json& grid) {
   map.y.label = "first coordinate";
   map.panels = {{"target", Numbers(grid["true"])}, {"learned", Numbers(grid["learned"])}};
   report::Figure figure;
-  figure.title = "Probability of every object";
+  figure.title = "Probability of every object" + (grid.contains("condition") ? ", " + grid["condition"].get<std::string>() : "");
   figure.chart = std::move(map);
   figure.how_to_read = "One cell an object (of a continuous world a small square), both pictures on one scale. The learned distribution is computed over all trajectories, not sampled; "
                        "a perfect sampler's picture is the target's.";
@@ -172,6 +178,30 @@ report::Figure CalibrationFigure(const json& calibration) {
   figure.half_width = true;
   figure.how_to_read = exact ? "One point an object; at most " + std::to_string(kMostPoints) + " are shown. Points right of the line are drawn too often."
                              : "One point a sample, with its trajectory's probability divided by the backward policy's.";
+  return figure;
+}
+
+// The first two rewards.
+report::Figure FrontFigure(const json& front) {
+  const auto series = [&](const char* key, const std::string& name, Hue hue) {
+    report::ScatterSeries points;
+    points.name = name;
+    points.hue = hue;
+    for (const json& point : front[key]) {
+      points.x.push_back(Number(point[0]));
+      points.y.push_back(Number(point[1]));
+    }
+    return points;
+  };
+  report::ScatterChart chart;
+  chart.x.label = "first reward";
+  chart.y.label = "second reward";
+  chart.series = {series("true", "of all objects", Hue::kGrey), series("found", "of the samples", Hue::kBlue)};
+  report::Figure figure;
+  figure.title = "Front of the rewards";
+  figure.chart = std::move(chart);
+  figure.half_width = true;
+  figure.how_to_read = "Objects that no other beats in every reward; a grey point without a blue one was not found.";
   return figure;
 }
 
@@ -224,6 +254,7 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
   sampler.title = "The sampler after step " + std::to_string(world["step"].get<int64_t>());
   if (world.contains("grid")) sampler.blocks.push_back(GridFigure(world["grid"]));
   if (world.contains("bars")) sampler.blocks.push_back(BarsFigure(world["bars"]));
+  if (world.contains("front")) sampler.blocks.push_back(FrontFigure(world["front"]));
   page.sections.push_back(std::move(sampler));
   report::Section training = TrainingSection(record.lines);
   training.blocks.push_back(CalibrationFigure(world["calibration"]));

@@ -3,6 +3,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
+#include "tasks/world/entropy_target.h"
 #include "tasks/world/given_objects.h"
 #include "tasks/world/world_checks.h"
 #include "tasks/world/world_metrics.h"
@@ -107,7 +108,7 @@ class WorldTask : public Task {
   StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
     StepMetrics metrics = ToMetrics(measurement);
     if (policy_.with_log_z == nullptr) return metrics;
-    const at::Tensor log_z_C = parameters_.Get("log_z").detach().to(at::kDouble);
+    const at::Tensor log_z_C = policy_.log_z_C().to(at::kDouble);
     metrics.Set("learned_log_z", log_z_C.mean().item<double>());
     double error = 0;
     for (size_t i = 0; i < measurement.exact.size(); ++i) error += std::abs(log_z_C[static_cast<int64_t>(i)].item<double>() - measurement.exact[i].error.log_z);
@@ -133,14 +134,14 @@ class WorldPlan : public TaskPlan {
     SetNumThreads(settings_.threads);
     ASSIGN_OR_RETURN(const at::Device device, OpenDevice(settings_.device));
     if (!device.is_cpu()) return InvalidArgument("device: worlds are trained on cpu, found " + settings_.device);
-    ASSIGN_OR_RETURN(std::unique_ptr<World> world, make_());
+    ASSIGN_OR_RETURN(std::unique_ptr<World> world, Make());
     auto task = std::make_unique<WorldTask>(kind_, config_, settings_, std::move(world));
     RETURN_IF_ERROR(task->Init());
     return std::unique_ptr<Task>(std::move(task));
   }
 
   StatusOr<std::vector<std::pair<std::string, std::string>>> Describe() const override {
-    ASSIGN_OR_RETURN(const std::unique_ptr<World> world, make_());
+    ASSIGN_OR_RETURN(const std::unique_ptr<World> world, Make());
     const EnvironmentSpec& spec = world->environment->Spec();
     std::vector<std::pair<std::string, std::string>> lines = {{"world " + kind_, ""}};
     lines.insert(lines.end(), world->facts.begin(), world->facts.end());
@@ -184,6 +185,12 @@ class WorldPlan : public TaskPlan {
   }
 
  private:
+  StatusOr<std::unique_ptr<World>> Make() const {
+    ASSIGN_OR_RETURN(std::unique_ptr<World> world, make_());
+    if (config_.entropy_target.has_value()) RETURN_IF_ERROR(UseEntropyTarget(*config_.entropy_target, *world));
+    return world;
+  }
+
   std::string kind_;
   WorldMaker make_;
   WorldSettings config_;

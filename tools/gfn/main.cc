@@ -84,11 +84,12 @@ int main(int argc, char** argv) {
   gfn::EstimateCommand estimate;
   sub = app.add_subcommand("estimate", "Answer questions about a trained sampler, with intervals: log Z, flows, entropies, marginals");
   sub->add_option("run", estimate.run, "Run folder, or a checkpoint in one")->required();
-  sub->add_option("--what", estimate.what, "log_z, flow, free_energy, entropy, marginal, mutual_information, condition_information")
+  sub->add_option("--what", estimate.what, "log_z, flow, free_energy, entropy, marginal, mutual_information, condition_information, target_entropy")
       ->delimiter(',')
       ->capture_default_str();
   sub->add_option("--after", estimate.after, "The state asked about: the actions that lead to it, e.g. 0,1 (default: the initial state)")->delimiter(',');
   sub->add_option("--places", estimate.places, "The two places of the object for mutual_information (default 0,1)")->delimiter(',')->expected(2);
+  sub->add_option("--second", estimate.second, "The run of the second sampler for target_entropy: the same world trained with task.entropy_target");
   sub->add_option("--condition", estimate.condition, "Number of the condition")->capture_default_str();
   sub->add_option("--samples", estimate.samples, "Samples of each quantity")->capture_default_str();
   sub->add_option("--backward", estimate.backward, "Trajectories drawn back from each sample, for entropies in a DAG")->capture_default_str();
