@@ -32,7 +32,7 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which) {
   if (const std::string other = IdentityDifference(manifest, run.task->sampler().identity); !other.empty()) {
     return FailedPrecondition(checkpoint + ": was trained on something else than what is there now: " + other);
   }
-  RETURN_IF_ERROR(LoadTrainedParameters(checkpoint, *run.task->sampler().parameters));
+  RETURN_IF_ERROR(LoadTrained(checkpoint, *run.task));
   return run;
 }
 

@@ -150,7 +150,7 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
   if (!best.ok()) Log("the best checkpoint cannot be used, so the last step is exported: " + Message(best.status()));
-  if (best.ok()) RETURN_IF_ERROR(LoadTrainedParameters(best->path, *task->sampler().parameters));
+  if (best.ok()) RETURN_IF_ERROR(LoadTrained(best->path, *task));
   ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
   Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " + exported + "; report in " + report);

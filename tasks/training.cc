@@ -42,14 +42,16 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   trainer.failure_folder = failure_folder;
   trainer.seed = static_cast<uint64_t>(settings.seed);
   ASSIGN_OR_RETURN(training.trainer, Trainer::Create(settings.train.trainer, trainer));
+  ASSIGN_OR_RETURN(training.task_loop, task.MakeLoop(*training.trainer));
   if (training.checked_policy != nullptr) {
     const double rounding = settings.model->dtype == ModelDtype::kBFloat16 ? 4 : 1;
-    training.checked_loop = std::make_unique<CheckedLoop>(*training.trainer, *training.checked_policy, rounding * settings.train.max_drift);
+    training.checked_loop = std::make_unique<CheckedLoop>(training.loop(), *training.checked_policy, rounding * settings.train.max_drift);
   }
   return training;
 }
 
-Status LoadTrainedParameters(const std::string& checkpoint, ParameterSet& parameters) {
+Status LoadTrained(const std::string& checkpoint, Task& task) {
+  ParameterSet& parameters = *task.sampler().parameters;
   const std::string path = JoinPath(checkpoint, kParametersFile);
   ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
   at::NoGradGuard no_grad;
@@ -59,7 +61,7 @@ Status LoadTrainedParameters(const std::string& checkpoint, ParameterSet& parame
     at::Tensor(parameter.value).copy_(value);
   }
   parameters.RaiseVersion();
-  return OkStatus();
+  return task.LoadLearned(checkpoint);
 }
 
 }  // namespace gfn

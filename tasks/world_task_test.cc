@@ -113,7 +113,7 @@ TEST(WorldTask, FlowsOfEdgesAndCountedTrajectories) {
 TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}", "kind: box, dimensions: 1",
-        "kind: ising, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
+        "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
         "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
     SCOPED_TRACE(task);
     const RunConfig config = Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +
@@ -149,6 +149,56 @@ TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->metrics.Find("total_variation"), nullptr);
   EXPECT_EQ(evaluation->score, *evaluation->metrics.Find("elbo"));
+}
+
+constexpr char kEnergy[] =
+    "threads: 1\ntask: {kind: ising_energy, side: 3, policy: {kind: tabular}, energy_optimizer: {learning_rate: 0.05}}\nobjective: {kind: vargrad}\n"
+    "train: {rollouts: 64}\noptimizer: {learning_rate: 0.1}\nevaluation: {samples: 128}\n";
+
+TEST(WorldTask, AnEnergyIsLearnedWithItsSampler) {
+  const TestFolder folder;
+  const RunPaths paths{folder.path()};
+  const RunConfig config = Config(kEnergy);
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  auto training = MakeTraining(config, **task, *(*task)->LoadTraining(paths, {}), "");
+  ASSERT_TRUE(training.ok()) << training.status();
+  const auto before = (*task)->Validate();
+  ASSERT_TRUE(before.ok()) << before.status();
+  EXPECT_NEAR(*before->metrics.Find("log_likelihood"), -9 * std::log(2.0), 1e-9);  // no couplings yet
+  for (int step = 0; step < 150; ++step) ASSERT_TRUE(training->loop().Step().ok());
+  const auto after = (*task)->Validate();
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_GT(*before->metrics.Find("coupling_error"), 0.25);
+  EXPECT_LT(*after->metrics.Find("coupling_error"), 0.1);
+  EXPECT_GT(*after->metrics.Find("log_likelihood"), *before->metrics.Find("log_likelihood") + 0.5);
+  EXPECT_LT(*after->metrics.Find("total_variation"), 0.3);  // of the sampler from the energy as it stands
+  EXPECT_EQ(after->score, *after->metrics.Find("log_likelihood"));
+
+  // A checkpoint holds both.
+  ASSERT_TRUE(training->loop().Save(folder.path()).ok());
+  auto again = BuildTask(config, {});
+  ASSERT_TRUE(again.ok() && LoadTrained(folder.path(), **again).ok());
+  EXPECT_EQ((*again)->Validate()->metrics, after->metrics);
+  auto resumed = MakeTraining(config, **again, *(*again)->LoadTraining(paths, {}), "");
+  ASSERT_TRUE(resumed.ok() && resumed->loop().Load(folder.path()).ok());
+  EXPECT_EQ(resumed->loop().num_steps(), 150);
+  EXPECT_EQ(*resumed->loop().Step(), *training->loop().Step());
+}
+
+TEST(WorldTask, SpinsOfAFileAndWhatDoesNotGoWithAnEnergy) {
+  const TestFolder folder;
+  const std::string file = folder / "spins.jsonl", from_file = "task: {kind: ising_energy, side: 2, data: " + file + "}\n";
+  ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+-+-\"}\n").ok());
+  EXPECT_EQ(Refusal(from_file), "accepted");
+  ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+0+-\"}\n").ok());
+  EXPECT_THAT(Refusal(from_file), AllOf(HasSubstr("spins.jsonl:2"), HasSubstr("4 signs")));
+  EXPECT_THAT(Refusal("task: {kind: ising_energy, side: 8}\n"), HasSubstr("task.data"));
+  const RunConfig config = Config("task: {kind: ising_energy, side: 2}\nobjective: {kind: vargrad}\ntrain: {behaviour: {on_policy: 0.5, replay: 0.5}}\n");
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+  EXPECT_THAT(std::string(Message(training.status())), HasSubstr("older energy"));
 }
 
 constexpr char kTradeOff[] =

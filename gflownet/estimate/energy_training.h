@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 #include "gflownet/base/config_rules.h"
 #include "gflownet/base/rng.h"
@@ -18,6 +19,7 @@
 #include "gflownet/estimate/factor_graph.h"
 #include "gflownet/estimate/sample_from.h"
 #include "gflownet/train/optimizer.h"
+#include "gflownet/train/training_loop.h"
 
 namespace gfn {
 
@@ -49,26 +51,26 @@ struct EnergyTrainingParts {
   uint64_t seed = 0;
 };
 
-struct EnergyStep {
-  double data_score = 0;      // mean score of the data
-  double negative_score = 0;  // mean score under the model, by the negatives
-  double ess = 0;             // of the negatives' weights
-  double log_likelihood = 0;  // data_score - log Z by the same weights: a consistent estimate
-};
-
-class EnergyTraining {
+class EnergyTraining : public TrainingLoop {
  public:
+  static constexpr char kEnergyFile[] = "energy.safetensors";  // of a saved loop: the energy's parameters
+
   EnergyTraining(const EnergyTrainingConfig& config, const EnergyTrainingParts& parts);
-  // Steps of the sampler, then one of the energy.
-  StatusOr<EnergyStep> Step();
-  int64_t num_steps() const { return step_; }
+  // Steps of the sampler, then one of the energy. The metrics of the last step of the sampler, and of the energy
+  //   data_score      mean score of the data
+  //   negative_score  mean score under the model, by the negatives
+  //   negative_ess    effective sample size of the negatives' weights
+  //   log_likelihood  data_score - log Z by the same weights: a consistent estimate
+  StatusOr<StepMetrics> Step() override;
+  int64_t num_steps() const override { return parts_.sampler_trainer->num_steps() / config_.sampler_steps; }
+  Status Save(const std::string& folder) const override;
+  Status Load(const std::string& folder) override;
 
  private:
-  at::Tensor DataRows() const;
+  at::Tensor DataRows(int64_t step) const;
 
   EnergyTrainingConfig config_;
   EnergyTrainingParts parts_;
-  int64_t step_ = 0;
 };
 
 }  // namespace gfn

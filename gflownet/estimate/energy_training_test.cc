@@ -123,7 +123,7 @@ TEST_F(OnSpins, JointTrainingRecoversTheCouplings) {
     ASSERT_TRUE(result.ok()) << Message(result.status());
     if (step < 160) continue;
     mean_M += Learned().detach() / 100;
-    ess += result->ess / 100;
+    ess += *result->Find("negative_ess") / 100;
   }
   EXPECT_GT(ess, 40);  // the sampler keeps up with the energy
   EXPECT_LT(RootMeanSquare(mean_M - most_likely_M), 0.08);

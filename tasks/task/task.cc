@@ -15,6 +15,10 @@ Status WriteEvalRecord(const RunPaths& paths, const EvalResult& result) {
   return WriteJsonFile(JoinPath(paths.root, "eval_" + result.name + ".json"), record);
 }
 
+StatusOr<std::unique_ptr<TrainingLoop>> Task::MakeLoop(Trainer&) { return std::unique_ptr<TrainingLoop>(); }
+
+Status Task::LoadLearned(const std::string&) { return OkStatus(); }
+
 StatusOr<std::string> Task::Merge(const std::string&, const std::string&) {
   return InvalidArgument("this run trains no adapter of a model: there is nothing to merge");
 }

@@ -18,6 +18,7 @@
 #include "gflownet/core/exploration.h"
 #include "gflownet/core/policy.h"
 #include "gflownet/core/reward.h"
+#include "gflownet/core/trainer.h"
 #include "gflownet/tensor/parameter_set.h"
 #include "gflownet/train/drive.h"
 #include "gflownet/train/metrics.h"
@@ -96,6 +97,10 @@ class Task {
   virtual StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) = 0;
   virtual StatusOr<Evaluation> Validate() = 0;
   virtual std::vector<std::string> Highlights() const = 0;
+  // The loop of a task that learns more than its sampler, around the sampler's trainer; null: the trainer alone.
+  virtual StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(Trainer& trainer);
+  // What such a loop has learned besides, from a checkpoint of it.
+  virtual Status LoadLearned(const std::string& checkpoint);
   // After training, with the parameters of the best checkpoint: writes what others read. Returns a line that says what and where.
   virtual StatusOr<std::string> Export(const RunPaths& paths, int64_t step) = 0;
 

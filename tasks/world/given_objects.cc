@@ -1,5 +1,6 @@
 #include "tasks/world/given_objects.h"
 
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <unordered_map>
 

@@ -18,6 +18,7 @@
 #include "gflownet/core/reward.h"
 #include "gflownet/env/state_policies.h"
 #include "gflownet/estimate/pareto.h"
+#include "tasks/world/energy_model.h"
 
 namespace gfn {
 
@@ -32,6 +33,7 @@ struct Quadrature {
 struct World {
   std::shared_ptr<const void> refers_to;  // what the environment and the reward refer to, or null
   std::unique_ptr<Environment> environment;
+  std::unique_ptr<EnergyModel> energy;   // whose reward changes while it is learned, or null
   std::unique_ptr<Reward> plain_reward;  // what the reward is a function of, or null
   std::unique_ptr<Reward> reward;
   ConditionTable conditions;  // at least one

@@ -17,6 +17,8 @@ struct MetricName {
   const char* meaning;
 };
 constexpr MetricName kMetrics[] = {
+    {"log_likelihood", "log-likelihood", "mean over the data, nats"},
+    {"coupling_error", "coupling error", "root mean square of learned less true couplings"},
     {"total_variation", "total variation", "1/2 sum |q - p| over all objects, exact"},
     {"jensen_shannon", "Jensen-Shannon", "nats, exact"},
     {"kl", "KL(q || p)", "nats, exact"},
@@ -100,6 +102,9 @@ json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, con
       pictures["bars"] = Bars(world, truth[0], p_X, q_X);
     }
   }
+  if (world.energy != nullptr && world.energy->true_couplings_M.defined()) {
+    pictures["couplings"] = {{"true", List(world.energy->true_couplings_M)}, {"learned", List(world.energy->couplings_M.detach())}};
+  }
   if (measurement.front.has_value()) {
     pictures["front"] = {{"true", world.true_front}, {"found", measurement.front->found}};
   }
@@ -181,6 +186,26 @@ report::Figure CalibrationFigure(const json& calibration) {
   return figure;
 }
 
+report::Figure CouplingsFigure(const json& couplings) {
+  report::ScatterChart chart;
+  chart.x.label = "true";
+  chart.y.label = "learned";
+  chart.unit_line_offset = 0;
+  chart.unit_line_label = "learned = true";
+  report::ScatterSeries series;
+  series.name = "couplings";
+  series.hue = Hue::kBlue;
+  series.x = Numbers(couplings["true"]);
+  series.y = Numbers(couplings["learned"]);
+  chart.series.push_back(std::move(series));
+  report::Figure figure;
+  figure.title = "Couplings";
+  figure.chart = std::move(chart);
+  figure.half_width = true;
+  figure.how_to_read = "One point a coupling. Finite data leave some distance between the most likely couplings and the true ones.";
+  return figure;
+}
+
 // The first two rewards.
 report::Figure FrontFigure(const json& front) {
   const auto series = [&](const char* key, const std::string& name, Hue hue) {
@@ -234,6 +259,8 @@ void AddHeadlines(const json& metrics, report::Report& page) {
     if (!metrics.contains(key) || !metrics[key].is_number()) return;
     page.headlines.push_back({label, FormatShort(metrics[key].get<double>()), detail});
   };
+  add("log_likelihood", "Log-likelihood", "mean over the data, nats");
+  add("coupling_error", "Coupling error", "root mean square of learned less true");
   add("total_variation", "Total variation", "from the target, exact; 0 is perfect");
   add("log_z_error", "log Z error", "|learned - exact|, nats");
   add("correlation", "Correlation", "of log q and log R");
@@ -254,6 +281,7 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
   sampler.title = "The sampler after step " + std::to_string(world["step"].get<int64_t>());
   if (world.contains("grid")) sampler.blocks.push_back(GridFigure(world["grid"]));
   if (world.contains("bars")) sampler.blocks.push_back(BarsFigure(world["bars"]));
+  if (world.contains("couplings")) sampler.blocks.push_back(CouplingsFigure(world["couplings"]));
   if (world.contains("front")) sampler.blocks.push_back(FrontFigure(world["front"]));
   page.sections.push_back(std::move(sampler));
   report::Section training = TrainingSection(record.lines);

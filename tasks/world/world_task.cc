@@ -42,16 +42,49 @@ class WorldTask : public Task {
     return data;
   }
 
+  StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(Trainer& trainer) override {
+    if (world_->energy == nullptr) return std::unique_ptr<TrainingLoop>();
+    if (settings_.train.trainer.behaviour.UsesReplay()) {
+      return InvalidArgument("train.behaviour: replay and backward take stored rewards, which are of an older energy in a world that learns its energy");
+    }
+    if (settings_.train.trainer.reward_temperature.end != 1 || settings_.train.trainer.reward_temperature.start != 1) {
+      return InvalidArgument("train.reward_temperature: an energy is learned at temperature 1");
+    }
+    EnergyModel& model = *world_->energy;
+    ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(model.optimizer, &model.parameters));
+    energy_optimizer_ = std::make_unique<Optimizer>(std::move(optimizer));
+    EnergyTrainingParts parts;
+    parts.sampler_trainer = &trainer;
+    parts.sampler = {.environment = world_->environment.get(), .policy = &policy_.sampler(), .reward = world_->reward.get()};
+    parts.sampler.condition = world_->conditions.ids()[0];
+    parts.reward = dynamic_cast<const FactorGraphReward*>(world_->reward.get());
+    parts.energy_parameters = &model.parameters;
+    parts.energy_optimizer = energy_optimizer_.get();
+    parts.data_NV = model.data_NV;
+    parts.seed = static_cast<uint64_t>(settings_.seed);
+    return std::unique_ptr<TrainingLoop>(std::make_unique<EnergyTraining>(model.training, parts));
+  }
+
+  Status LoadLearned(const std::string& checkpoint) override {
+    return world_->energy == nullptr ? OkStatus() : world_->energy->parameters.Load(JoinPath(checkpoint, EnergyTraining::kEnergyFile));
+  }
+
   StatusOr<Evaluation> Validate() override {
     ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0));
     Evaluation evaluation;
     evaluation.metrics = AllMetrics(measurement);
-    // Distance where it is known, else the bound of log Z.
-    evaluation.score = measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
+    // Distance where it is known, else the bound of log Z; of an energy what the data say.
+    if (const double* likelihood = evaluation.metrics.Find("log_likelihood"); likelihood != nullptr) {
+      evaluation.score = *likelihood;
+    } else {
+      evaluation.score = measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
+    }
     return evaluation;
   }
 
-  std::vector<std::string> Highlights() const override { return {"total_variation", "log_z_error", "elbo", "spread", "modes"}; }
+  std::vector<std::string> Highlights() const override {
+    return {"log_likelihood", "coupling_error", "total_variation", "log_z_error", "elbo", "spread", "modes"};
+  }
 
   StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
     EvalRequest request;
@@ -100,13 +133,17 @@ class WorldTask : public Task {
  private:
   double Temperature() const { return settings_.train.trainer.reward_temperature.end; }
 
-  StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw) const {
+  StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw) {
+    if (world_->energy != nullptr) {
+      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
+    }
     const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
     return MeasureWorld(*world_, truth_, policy_.sampler(), {samples > 0 ? samples : settings_.evaluation.samples, config_.metrics.top_k, Temperature(), key});
   }
 
   StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
     StepMetrics metrics = ToMetrics(measurement);
+    if (world_->energy != nullptr) metrics.Merge(EnergyMetrics(*world_->energy, measurement));
     if (policy_.with_log_z == nullptr) return metrics;
     const at::Tensor log_z_C = policy_.log_z_C().to(at::kDouble);
     metrics.Set("learned_log_z", log_z_C.mean().item<double>());
@@ -122,6 +159,7 @@ class WorldTask : public Task {
   std::unique_ptr<World> world_;
   ParameterSet parameters_;
   WorldPolicy policy_;
+  std::unique_ptr<Optimizer> energy_optimizer_;  // of a world that learns its energy, once it is trained
   std::vector<ExactTruth> truth_;  // of each condition; empty without exact metrics
 };
 
