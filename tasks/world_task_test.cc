@@ -237,6 +237,8 @@ TEST(WorldTask, TheSecondSamplerOfAnEntropyIsARun) {
   EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {}}\n"), HasSubstr("task.entropy_target.log_c"));
   EXPECT_EQ(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {log_c: 2}}\n"), "accepted");
   EXPECT_THAT(Refusal("task: {kind: box, entropy_target: {}}\n"), HasSubstr("continuous"));
+  EXPECT_THAT(Refusal("task: {kind: ising_energy, side: 2, entropy_target: {}}\n"), HasSubstr("no c bounds it"));
+  EXPECT_EQ(Refusal("task: {kind: trade_off, side: 3, entropy_target: {}}\n"), "accepted");
 }
 
 // 64 objects in the proportions 1 to 3 of the first two: what maximum likelihood of them learns is known.

@@ -81,8 +81,11 @@ at::Tensor StateGraph::LogReach(const at::Tensor& log_pf_NA) const {
 StatusOr<TrajectoryBatch> StateGraph::OneTrajectoryEach(const EnumerableEnvironment& environment) const {
   const int64_t* parent = parent_E_.data_ptr<int64_t>();
   const int64_t* child = child_E_.data_ptr<int64_t>();
-  std::vector<int64_t> way_in(num_states_ + num_objects_, -1);  // some edge into each node
-  for (int64_t edge = 0; edge < num_edges(); ++edge) way_in[child[edge]] = edge;
+  // Some edge into each node, from one that is reached itself: a numbering may have states that nothing leads to.
+  std::vector<int64_t> way_in(num_states_ + num_objects_, -1);
+  for (int64_t edge = 0; edge < num_edges(); ++edge) {
+    if (parent[edge] == 0 || way_in[parent[edge]] >= 0) way_in[child[edge]] = edge;
+  }
 
   // Edges from each object up to the initial state, turned round; padding is -1.
   const int64_t most_steps = environment.Spec().max_steps;
