@@ -164,6 +164,15 @@ report::Figure BarsFigure(const json& bars) {
   return figure;
 }
 
+report::ScatterSeries Points(const std::string& name, Hue hue, std::vector<double> x, std::vector<double> y) {
+  report::ScatterSeries series;
+  series.name = name;
+  series.hue = hue;
+  series.x = std::move(x);
+  series.y = std::move(y);
+  return series;
+}
+
 report::Figure CalibrationFigure(const json& calibration) {
   const bool exact = calibration["exact"].get<bool>();
   report::ScatterChart chart;
@@ -171,12 +180,7 @@ report::Figure CalibrationFigure(const json& calibration) {
   chart.y.label = "log R(x) / T";
   if (calibration["log_z"].is_number()) chart.unit_line_offset = calibration["log_z"].get<double>();
   chart.unit_line_label = exact ? "log R = log q + log Z: perfect" : "slope 1 at the estimated log Z: perfect";
-  report::ScatterSeries series;
-  series.name = exact ? "objects" : "samples";
-  series.hue = Hue::kBlue;
-  series.x = Numbers(calibration["log_q"]);
-  series.y = Numbers(calibration["log_reward"]);
-  chart.series.push_back(std::move(series));
+  chart.series = {Points(exact ? "objects" : "samples", Hue::kBlue, Numbers(calibration["log_q"]), Numbers(calibration["log_reward"]))};
   report::Figure figure;
   figure.title = "Calibration";
   figure.chart = std::move(chart);
@@ -192,12 +196,7 @@ report::Figure CouplingsFigure(const json& couplings) {
   chart.y.label = "learned";
   chart.unit_line_offset = 0;
   chart.unit_line_label = "learned = true";
-  report::ScatterSeries series;
-  series.name = "couplings";
-  series.hue = Hue::kBlue;
-  series.x = Numbers(couplings["true"]);
-  series.y = Numbers(couplings["learned"]);
-  chart.series.push_back(std::move(series));
+  chart.series = {Points("couplings", Hue::kBlue, Numbers(couplings["true"]), Numbers(couplings["learned"]))};
   report::Figure figure;
   figure.title = "Couplings";
   figure.chart = std::move(chart);
@@ -209,14 +208,12 @@ report::Figure CouplingsFigure(const json& couplings) {
 // The first two rewards.
 report::Figure FrontFigure(const json& front) {
   const auto series = [&](const char* key, const std::string& name, Hue hue) {
-    report::ScatterSeries points;
-    points.name = name;
-    points.hue = hue;
+    std::vector<double> x, y;
     for (const json& point : front[key]) {
-      points.x.push_back(Number(point[0]));
-      points.y.push_back(Number(point[1]));
+      x.push_back(Number(point[0]));
+      y.push_back(Number(point[1]));
     }
-    return points;
+    return Points(name, hue, std::move(x), std::move(y));
   };
   report::ScatterChart chart;
   chart.x.label = "first reward";
