@@ -52,7 +52,8 @@ struct Rows {
 };
 
 // Writes out [N, H, D] and, if log_sum_exp is given, log_sum_exp [N, H] (natural logarithm of the sum of exp(scale q.k)), for
-// every query of a block. Bitwise the same for any number of threads (0: OpenMP's default) and whatever other blocks there are.
+// every query of a block. Bitwise the same for any number of threads (0: OpenMP's default), whatever other blocks there are, and
+// however the keys that a query sees are cut into ranges and own keys (up to 64 ranges), as long as their order is the same.
 void AttentionForward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v,
                       Rows out, float* log_sum_exp, int num_threads = 0);
 

@@ -87,7 +87,7 @@ void AttentionBackward(const AttentionJob& job, const AttentionTile& tile) {
       Spread(slopes + offset, piece.count, dense_q, ld, tile.rows, job.dk.data + piece.key * job.dk.stride + head,
              job.dk.stride, dim);
       WeighPiece(job.k.data + piece.key * job.k.stride + head, job.k.stride, piece.count, dim, slopes + offset, width, sums,
-                 !first || i > 0);
+                 first && i == 0 ? nullptr : sums);
     }
   }
   StoreRows(sums, tile, shape, shape.scale, job.dq.data, job.dq.stride);

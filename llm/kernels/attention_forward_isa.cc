@@ -1,7 +1,10 @@
 // Attention forward for one tile. Compiled once for each instruction set.
 //
 // A tile with few rows (decoding: one query, the heads of a group) would leave most lanes of a transposed score empty, so it
-// has its own road, with vectors along the head; both compute the same sums in another order.
+// has its own road, with vectors along the keys and the head. Both roads add up in one order, that of the keys and of the numbers of a head:
+// what a query gets depends, bit for bit, on the sequence of its keys alone, not on how many queries come with it or on which
+// ranges the keys lie in. A sampler with a cache and a scorer over whole trajectories therefore see the same numbers; without that
+// bfloat16 products, which round what they are given, would make percents out of last bits.
 #include "llm/kernels/attention_isa.h"
 
 namespace gfn::GFN_ISA {
@@ -78,7 +81,7 @@ void ForwardTile(const AttentionJob& job, const AttentionTile& tile) {
     for (int i = 0; i < chunk.num_pieces; ++i) {
       const Piece& piece = chunk.pieces[i];
       WeighPiece(values + piece.key * job.v.stride, job.v.stride, piece.count, dim, scores + piece.offset * kTileWidth, width,
-                 sums, !first || i > 0);
+                 sums, first && i == 0 ? nullptr : sums);
     }
   }
   for (int64_t v = 0; v * kLanes < width; ++v) {
@@ -103,30 +106,53 @@ GFN_INLINE void PrefetchRow(const float* row, int64_t dim) {
   for (int64_t d = 0; d < dim; d += kLanes) __builtin_prefetch(row + d, 0, 3);
 }
 
-// scores [R][256] of a piece: dot products along the head. dense: the queries times scale, [R][ld].
+// Keys [begin, begin + 16) of a chunk, transposed: [D][16]; those beyond its end are zero. copied: room for 16 keys, [16][D].
+void TransposeKeys(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, int64_t begin, float* copied, float* columns) {
+  const int64_t dim = job.shape.head_dim, head = tile.kv_head * dim, count = Smaller(kLanes, chunk.keys - begin);
+  const float* from = copied;
+  int64_t ld = dim;
+  for (int i = 0; i < chunk.num_pieces; ++i) {
+    const Piece& piece = chunk.pieces[i];
+    const int64_t first = Clamp(begin - piece.offset, 0, piece.count), last = Clamp(begin + count - piece.offset, 0, piece.count);
+    const float* keys = job.k.data + piece.key * job.k.stride + head;
+    const float* values = job.v.data + piece.key * job.v.stride + head;
+    for (int64_t j = first; j < last; ++j) {
+      if (j + kLanes < piece.count) PrefetchRow(keys + (j + kLanes) * job.k.stride, dim);
+      PrefetchRow(values + j * job.v.stride, dim);  // WeighFewRows wants it soon
+    }
+    if (last - first == count) {
+      from = keys + first * job.k.stride;
+      ld = job.k.stride;
+    } else {
+      for (int64_t j = first; j < last; ++j) {
+        __builtin_memcpy(copied + (piece.offset + j - begin) * dim, keys + j * job.k.stride, static_cast<size_t>(dim) * sizeof(float));
+      }
+    }
+  }
+  for (int64_t d = 0; d < dim; d += kLanes) TransposeBlock(from + d, ld, count, Smaller(kLanes, dim - d), columns + d * kLanes, kLanes);
+}
+
+// scores [R][256] of a chunk. dense: the queries times scale, [R][ld]; room: 32 keys.
 template <int R>
-void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Piece& piece, const float* dense, int64_t ld,
+void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, const float* dense, int64_t ld, float* room,
                   float* scores) {
   const int64_t dim = job.shape.head_dim;
-  constexpr int64_t kKeysAhead = 8;
-  const float* key = job.k.data + piece.key * job.k.stride + tile.kv_head * dim;
-  const float* value = job.v.data + piece.key * job.v.stride + tile.kv_head * dim;
-  for (int64_t j = 0; j < piece.count; ++j, key += job.k.stride, value += job.v.stride) {
-    if (j + kKeysAhead < piece.count) PrefetchRow(key + kKeysAhead * job.k.stride, dim);
-    PrefetchRow(value, dim);  // WeighFewRows wants it soon
+  float* columns = room + kLanes * ld;
+  for (int64_t begin = 0; begin < chunk.keys; begin += kLanes) {
+    TransposeKeys(job, tile, chunk, begin, room, columns);
     Vec sum[R];
     for (int r = 0; r < R; ++r) sum[r] = Zero();
-    for (int64_t d = 0; d < dim; d += kLanes) {
-      const Vec part = dim - d >= kLanes ? Load(key + d) : LoadFirst(key + d, dim - d);
-      for (int r = 0; r < R; ++r) sum[r] = MulAdd(part, Load(dense + r * ld + d), sum[r]);
+    for (int64_t d = 0; d < dim; ++d) {
+      const Vec part = Load(columns + d * kLanes);
+      for (int r = 0; r < R; ++r) sum[r] = MulAdd(part, Set(dense[r * ld + d]), sum[r]);
     }
-    for (int r = 0; r < R; ++r) scores[r * kChunkKeys + piece.offset + j] = Sum(sum[r]);
+    for (int r = 0; r < R; ++r) Store(scores + r * kChunkKeys + begin, sum[r]);
   }
 }
 
-// Turns the scores of a chunk of one row into exp(score - maximum), updates maximum and sum; returns what earlier sums are to
-// be multiplied by. The row sees its own keys up to number `sees`.
-float UpdateRow(const Chunk& chunk, int64_t sees, float* scores, float* largest, float* sum) {
+// Turns the scores of a chunk of one row into exp(score - maximum) and updates the maximum; returns what earlier sums are to be multiplied
+// by. The row sees its own keys up to number `sees`.
+float WeighScores(const Chunk& chunk, int64_t sees, float* scores, float* largest) {
   for (int i = 0; i < chunk.num_pieces; ++i) {
     const Piece& piece = chunk.pieces[i];
     const int64_t visible = piece.own < 0 ? piece.count : Clamp(sees + 1 - piece.own, 0, piece.count);
@@ -136,15 +162,20 @@ float UpdateRow(const Chunk& chunk, int64_t sees, float* scores, float* largest,
   Vec top = Set(*largest);
   for (int64_t key = 0; key < chunk.keys; key += kLanes) top = Max(top, Load(scores + key));
   const float next = Largest(top), rescale = Lane0(Exp(Set(*largest - next)));
-  Vec total = Zero();
-  for (int64_t key = 0; key < chunk.keys; key += kLanes) {
-    const Vec weight = Exp(Load(scores + key) - Set(next));
-    Store(scores + key, weight);
-    total = total + weight;
-  }
-  *sum = *sum * rescale + Sum(total);
+  for (int64_t key = 0; key < chunk.keys; key += kLanes) Store(scores + key, Exp(Load(scores + key) - Set(next)));
   *largest = next;
   return rescale;
+}
+
+// sum [R] = sum * rescale + the weights of a chunk, key by key; the rows side by side, since each waits for its own addition before.
+template <int R>
+void SumWeights(const Chunk& chunk, const float* weights, const float rescale[R], float sum[R]) {
+  float total[R];
+  for (int r = 0; r < R; ++r) total[r] = sum[r] * rescale[r];
+  for (int64_t key = 0; key < chunk.keys; ++key) {
+    for (int r = 0; r < R; ++r) total[r] += weights[r * kChunkKeys + key];
+  }
+  for (int r = 0; r < R; ++r) sum[r] = total[r];
 }
 
 // sums [R][ld] = sums * rescale + the values of a chunk, weighed.
@@ -173,9 +204,10 @@ template <int R>
 void ForwardFewRows(const AttentionJob& job, const AttentionTile& tile) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.head_dim, ld = RoundUp(dim, kLanes), group = shape.num_heads / shape.num_kv_heads;
-  float* dense = job.scratch;        // [R][ld], times scale
-  float* sums = dense + R * ld;      // [R][ld]
-  float* scores = sums + R * ld;     // [R][256]
+  float* dense = job.scratch;           // [R][ld], times scale
+  float* sums = dense + R * ld;         // [R][ld]
+  float* scores = sums + R * ld;        // [R][256]
+  float* room = scores + R * kChunkKeys;  // 32 keys
   float largest[R], sum[R];
   for (int r = 0; r < R; ++r) {
     const float* from = RowOf(job.q.data, job.q.stride, tile, shape, r);
@@ -189,11 +221,12 @@ void ForwardFewRows(const AttentionJob& job, const AttentionTile& tile) {
   KeyWalk walk(tile, job.ranges, group);
   Chunk chunk;
   while (chunk.Fill(&walk)) {
-    for (int i = 0; i < chunk.num_pieces; ++i) ScoreFewRows<R>(job, tile, chunk.pieces[i], dense, ld, scores);
+    ScoreFewRows<R>(job, tile, chunk, dense, ld, room, scores);
     float rescale[R];
     for (int r = 0; r < R; ++r) {
-      rescale[r] = UpdateRow(chunk, (tile.row + r) / group, scores + r * kChunkKeys, &largest[r], &sum[r]);
+      rescale[r] = WeighScores(chunk, (tile.row + r) / group, scores + r * kChunkKeys, &largest[r]);
     }
+    SumWeights<R>(chunk, scores, rescale, sum);
     WeighFewRows<R>(job, tile, chunk, scores, rescale, ld, sums);
   }
   for (int r = 0; r < R; ++r) {

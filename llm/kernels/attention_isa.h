@@ -90,14 +90,18 @@ GFN_INLINE void ScorePiece(const float* rows, int64_t stride, int64_t count, int
   }
 }
 
-// sums [D][48] (+)= rows [count, D] of values (or keys), transposed, times weights [count][48].
+// sums [D][48] = from + rows [count, D] of values (or keys), transposed, times weights [count][48]; from: sums or null, zeros.
 GFN_INLINE void WeighPiece(const float* rows, int64_t stride, int64_t count, int64_t head_dim, const float* weights,
-                           int64_t width, float* sums, bool accumulate) {
+                           int64_t width, float* sums, const float* from) {
   const RowTiles tiles(head_dim);
   for (int64_t t = 0; t < tiles.count; ++t) {
     const int64_t d = tiles.Begin(t);
-    TileFor<DotFloat>(tiles.Begin(t + 1) - d, width)({rows + d, 1, stride, weights, kTileWidth, count}, sums + d * kTileWidth,
-                                                     kTileWidth, width, accumulate);
+    Operands o = {.a = rows + d, .row_stride = 1, .k_stride = stride, .b = weights, .ld_b = kTileWidth, .k = count};
+    if (from != nullptr) {
+      o.from = from + d * kTileWidth;
+      o.ld_from = kTileWidth;
+    }
+    TileFor<DotFloat>(tiles.Begin(t + 1) - d, width)(o, sums + d * kTileWidth, kTileWidth, width, false);
   }
 }
 

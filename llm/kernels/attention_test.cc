@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -196,6 +197,33 @@ TEST_P(AttentionTest, EqualsNaiveForwardAndBackward) {
     EXPECT_EQ(r.out, one.out);
     EXPECT_EQ(r.lse, one.lse);
     EXPECT_EQ(r.dq, one.dq);
+  }
+}
+
+// What a query gets does not depend on how its keys come: all queries of a sequence in one block, or each alone behind ranges of any cut,
+// as a sampler with a cache sees them.
+TEST_P(AttentionTest, OneQueryAtATimeIsBitwiseTheSame) {
+  for (const auto& [heads, kv_heads, dim] : {std::array{9, 3, 64}, std::array{2, 1, 40}, std::array{8, 1, 16}}) {
+    const int64_t length = 300, q_width = heads * dim, k_width = kv_heads * dim;
+    const AttentionCase whole = MakeCase("whole", heads, kv_heads, dim, {length}, {{}});
+    const std::vector<float> q = Values(length * q_width, 1, 1.5), k = Values(length * k_width, 2, 1.5), v = Values(length * k_width, 3);
+    std::vector<float> out(q.size()), lse(static_cast<size_t>(length * heads));
+    const auto run = [&](const AttentionCase& c) {
+      AttentionForward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width}, {out.data(), q_width}, lse.data());
+    };
+    run(whole);
+    const std::vector<float> whole_out = out, whole_lse = lse;
+    std::fill(out.begin(), out.end(), 0.0f);
+    AttentionCase alone{"alone", heads, kv_heads, dim, length, length, {}, {}};
+    for (int32_t i = 0; i < length; ++i) {
+      const int32_t cut = i * 7 % (i + 1);
+      alone.blocks.push_back({i, 1, i, static_cast<int32_t>(alone.ranges.size()), 2});
+      alone.ranges.push_back({0, cut});
+      alone.ranges.push_back({cut, i - cut});
+    }
+    run(alone);
+    EXPECT_EQ(out, whole_out) << heads << " heads of " << dim;
+    EXPECT_EQ(lse, whole_lse) << heads << " heads of " << dim;
   }
 }
 

@@ -247,6 +247,28 @@ GFN_INLINE void TransposeBlock(const float* from, int64_t ld_from, int64_t rows,
     _mm512_storeu_ps(to + (4 + j) * ld_to, _mm512_shuffle_f32x4(y[4 + j], y[12 + j], 0x88));
     _mm512_storeu_ps(to + (12 + j) * ld_to, _mm512_shuffle_f32x4(y[4 + j], y[12 + j], 0xdd));
   }
+#elif defined(__AVX2__)
+  for (int64_t c = 0; c < 16; c += 8) {  // four blocks of 8 x 8
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(cols - c)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    for (int64_t r = 0; r < 16; r += 8) {
+      __m256 x[8], y[8];
+      for (int i = 0; i < 8; ++i) x[i] = r + i < rows && c < cols ? _mm256_maskload_ps(from + (r + i) * ld_from + c, mask) : _mm256_setzero_ps();
+      for (int i = 0; i < 8; i += 2) {  // 2 x 2 blocks
+        y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+      }
+      for (int i = 0; i < 8; i += 4) {  // 4 x 4 blocks, as above
+        for (int j = 0; j < 4; ++j) {
+          const __m256d low = _mm256_castps_pd(y[i + j / 2]), high = _mm256_castps_pd(y[i + 2 + j / 2]);
+          x[i + j] = _mm256_castpd_ps(j % 2 == 0 ? _mm256_unpacklo_pd(low, high) : _mm256_unpackhi_pd(low, high));
+        }
+      }
+      for (int j = 0; j < 4; ++j) {  // the halves
+        _mm256_storeu_ps(to + (c + j) * ld_to + r, _mm256_permute2f128_ps(x[j], x[4 + j], 0x20));
+        _mm256_storeu_ps(to + (c + 4 + j) * ld_to + r, _mm256_permute2f128_ps(x[j], x[4 + j], 0x31));
+      }
+    }
+  }
 #else
   for (int64_t j = 0; j < kLanes; ++j) {
     for (int64_t i = 0; i < kLanes; ++i) to[j * ld_to + i] = i < rows && j < cols ? from[i * ld_from + j] : 0.0f;
