@@ -24,7 +24,7 @@ struct Support {
   at::Tensor stop_legal_B;   // bool [B]: may the row stop here (minimum length)
   at::Tensor inner_legal_B;  // bool [B]: may the row go on (maximum length)
   at::Tensor forced_B;       // int64 [B]: the only legal action, -1 where the row is free
-  at::Tensor mask_BA;        // bool [B, A]: only for worlds with a small A
+  at::Tensor mask_BA;        // bool [B, A]: only for worlds with a small A, or single steps
   at::Tensor done_B;         // bool [B]: finished rows; always defined
   at::Tensor low_BD, high_BD;  // float [B, D]: limits of a continuous action
 

@@ -61,13 +61,15 @@ StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceE
 
   // Which tokens are legal depends on the step alone.
   const at::Tensor uniforms_TB = Uniforms(rows_B, key, num_steps).to(device);
-  const at::Tensor inner_V = environment.legal_V().to(device, at::kBool);
+  const at::Tensor inner_V = environment.legal_V(0).to(device, at::kBool);
+  const at::Tensor last_V = environment.legal_V(support.max_len - 1).to(device, at::kBool);
   const at::Tensor stops_S = IndexTensor(support.stop_ids).to(device);
   const at::Tensor is_stop_V = at::zeros_like(inner_V).index_fill_(0, stops_S, true);
   at::Tensor tokens_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kLong).device(device));
   at::Tensor largest_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kDouble).device(device));
   for (int64_t k = 0; k < num_steps; ++k) {
-    at::Tensor legal_V = k >= support.max_len ? is_stop_V : k >= support.min_len ? inner_V.logical_or(is_stop_V) : inner_V;
+    const at::Tensor& place_V = environment.IsLastPlace(k) ? last_V : inner_V;
+    at::Tensor legal_V = k >= support.max_len ? is_stop_V : k >= support.min_len ? place_V.logical_or(is_stop_V) : place_V;
     at::Tensor logits_BV = decoder.Logits();
     if (explores) {
       logits_BV = BehaviourLogits(logits_BV, legal_V.unsqueeze(0).expand_as(logits_BV), exploration_B);

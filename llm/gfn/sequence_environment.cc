@@ -6,6 +6,13 @@
 
 namespace gfn {
 
+bool SequenceSupport::Contains(std::span<const int32_t> inner) const {
+  const int64_t length = static_cast<int64_t>(inner.size());
+  if (length < min_len || length > max_len) return false;
+  if (!std::all_of(inner.begin(), inner.end(), [&](int32_t id) { return legal[id]; })) return false;
+  return illegal_last.empty() || length < max_len || length == 0 || !illegal_last[inner.back()];
+}
+
 StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(SequenceSupport support, const SequenceConditionTable& conditions,
                                                                            std::string digest,
                                                                            std::function<std::string(std::vector<int32_t>)> to_text) {
@@ -28,6 +35,12 @@ StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(Seque
   if (support.max_len > 0 && std::find(support.legal.begin(), support.legal.end(), true) == support.legal.end()) {
     return InvalidArgument("the vocabulary limits leave no legal token");
   }
+  if (!support.illegal_last.empty() && support.max_len > 0) {
+    if (static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size) return InvalidArgument("illegal_last has another size than the model's vocabulary");
+    int64_t num_left = 0;
+    for (int64_t v = 0; v < support.vocab_size; ++v) num_left += support.legal[v] && !support.illegal_last[v] ? 1 : 0;
+    if (num_left == 0) return InvalidArgument("the vocabulary limits leave no legal token for the last place");
+  }
   return std::unique_ptr<SequenceEnvironment>(
       new SequenceEnvironment(std::move(support), conditions, std::move(digest), std::move(to_text)));
 }
@@ -43,6 +56,10 @@ SequenceEnvironment::SequenceEnvironment(SequenceSupport support, const Sequence
   legal_V_ = at::zeros({support_.vocab_size}, at::kByte);
   for (int64_t v = 0; v < support_.vocab_size; ++v) legal_V_.mutable_data_ptr<uint8_t>()[v] = support_.legal[v] ? 1 : 0;
   vocabulary_V_ = legal_V_.to(at::kBool);
+  legal_last_V_ = legal_V_.clone();
+  for (size_t v = 0; v < support_.illegal_last.size(); ++v) {
+    if (support_.illegal_last[v]) legal_last_V_.mutable_data_ptr<uint8_t>()[v] = 0;
+  }
   stops_S_ = at::empty({static_cast<int64_t>(support_.stop_ids.size())}, at::kLong);
   std::copy(support_.stop_ids.begin(), support_.stop_ids.end(), stops_S_.mutable_data_ptr<int64_t>());
 }
@@ -92,6 +109,11 @@ Support SequenceEnvironment::ForwardSupport(const State& state) const {
   support.vocabulary_A = vocabulary_V_;
   support.stop_legal_B = length_B.ge(support_.min_len);
   support.inner_legal_B = length_B.lt(support_.max_len);
+  // Only where a row is at its last place, so that the other steps of a rollout need no [B, V].
+  const at::Tensor last_B = length_B.eq(support_.max_len - 1);
+  if (IsLastPlace(support_.max_len - 1) && last_B.any().item<bool>()) {
+    support.mask_BA = last_B.logical_not().unsqueeze(1).logical_or(legal_last_V_.to(at::kBool).unsqueeze(0));
+  }
   support.done_B = state.done_B();
   return support;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ struct SequenceSupport {
   std::vector<bool> legal;        // [V] inner tokens
   std::vector<int64_t> stop_ids;  // sorted, distinct; never legal as inner tokens
   int64_t min_len = 1, max_len = 1;  // inner tokens
+  // [V] inner tokens that are illegal in the last of max_len places, behind which the stop is forced; empty: none. Where a text breaks off
+  // ("he went to the.") the frozen model gives the stop next to nothing, far below what a sampler gives such an object.
+  std::vector<bool> illegal_last = {};
+
+  // Are these inner tokens an object, whatever stop follows?
+  bool Contains(std::span<const int32_t> inner) const;
 };
 
 class SequenceEnvironment : public Environment {
@@ -41,8 +48,10 @@ class SequenceEnvironment : public Environment {
 
   const SequenceSupport& support() const { return support_; }
   const SequenceConditionTable& conditions() const { return conditions_; }
-  // uint8 [V], as the head takes it: legal inner tokens.
-  const at::Tensor& legal_V() const { return legal_V_; }
+  // uint8 [V], as the head takes it: inner tokens that are legal after k others, k < max_len.
+  const at::Tensor& legal_V(int64_t k) const { return IsLastPlace(k) ? legal_last_V_ : legal_V_; }
+  // After k inner tokens, do other ones follow than elsewhere?
+  bool IsLastPlace(int64_t k) const { return !support_.illegal_last.empty() && k + 1 == support_.max_len; }
   // Index of a stop token in stop_ids; -1: not a stop.
   int64_t StopIndex(int64_t token) const;
   // Is a stop the only way on after k inner tokens, and is it a single one, so that its probability is 1?
@@ -57,7 +66,9 @@ class SequenceEnvironment : public Environment {
   std::string digest_;
   std::function<std::string(std::vector<int32_t>)> to_text_;
   EnvironmentSpec spec_;
-  at::Tensor legal_V_, vocabulary_V_, stops_S_;
+  at::Tensor legal_V_, legal_last_V_;  // uint8
+  at::Tensor vocabulary_V_;            // bool: legal_V_
+  at::Tensor stops_S_;
 };
 
 }  // namespace gfn

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/phase.h"
@@ -11,7 +12,6 @@
 #include "llm/gfn/device_rollout.h"
 #include "llm/gfn/token_rows.h"
 #include "llm/gfn/trajectory_tokens.h"
-#include "llm/model/lm_head.h"
 
 namespace gfn {
 namespace {
@@ -72,6 +72,18 @@ std::unique_ptr<RolloutSession> SequencePolicy::StartRollout(const std::vector<C
   return std::make_unique<SequenceSession>(model_, adapter_, parameters_, environment_, prompts, prompt_of_row);
 }
 
+HeadScores SequencePolicy::ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets, const std::set<int64_t>& last_rows) const {
+  const std::vector<int64_t>& stop_ids = environment_.support().stop_ids;
+  HeadScores head = ScoreHead(model_, hidden_RC, {targets, stop_ids, environment_.legal_V(0)});
+  if (last_rows.empty()) return head;
+  // Only the normaliser is another one in the last place.
+  const at::Tensor rows = IndexTensor({last_rows.begin(), last_rows.end()}).to(hidden_RC.device());
+  const std::vector<int64_t> no_targets(last_rows.size(), -1);
+  const HeadScores last = ScoreHead(model_, hidden_RC.index_select(0, rows), {no_targets, stop_ids, environment_.legal_V(environment_.support().max_len - 1)});
+  head.log_norm_R = head.log_norm_R.index_copy(0, rows, last.log_norm_R);
+  return head;
+}
+
 TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
   at::AutoGradMode grad_mode(options.with_grad);
   const TokenTrajectories trajectories(batch);
@@ -95,6 +107,7 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
 
   // One row of the head for each decision (b, k) that is not forced: the action's logit, the stops', the inner normaliser.
   TokenRows rows;
+  std::set<int64_t> last_rows;
   std::vector<int64_t> row_of_entry(B * T, 0), stop_of_row(B, 0);
   at::Tensor decided_BT = at::zeros({B, T}, at::kBool), is_stop_BT = at::zeros({B, T}, at::kBool);
   at::Tensor inner_legal_BT = at::zeros({B, T}, at::kBool), stop_legal_BT = at::zeros({B, T}, at::kBool);
@@ -109,6 +122,7 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
       const int64_t position = k == 0 ? packed.starts[root] + static_cast<int64_t>(forest.segments()[root].tokens.size()) - 1
                                       : packed.Position(places[b][k - 1]);
       row_of_entry[b * T + k] = rows.Add(position, k < n ? z[k] : -1);
+      if (environment_.IsLastPlace(k)) last_rows.insert(row_of_entry[b * T + k]);
       decided_BT.mutable_data_ptr<bool>()[b * T + k] = true;
       is_stop_BT.mutable_data_ptr<bool>()[b * T + k] = k == n;
       inner_legal_BT.mutable_data_ptr<bool>()[b * T + k] = k < support.max_len;
@@ -120,7 +134,7 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
   std::optional<RngKey> dropout_key;
   if (options.with_grad && adapter_ != nullptr && adapter_->dropout > 0) dropout_key = options.dropout_key;
   const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
-  const HeadScores head = ScoreHead(model_, hidden, {rows.targets, support.stop_ids, environment_.legal_V()});
+  const HeadScores head = ScoreRows(hidden, rows.targets, last_rows);
 
   // From rows to entries: log q = logit - log(sum over legal inner tokens + sum over stops where legal).
   const at::Device device = hidden.device();

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "gflownet/core/policy.h"
 #include "gflownet/tensor/parameter_set.h"
 #include "llm/gfn/sequence_environment.h"
 #include "llm/model/language_model.h"
+#include "llm/model/lm_head.h"
 
 namespace gfn {
 
@@ -30,6 +32,9 @@ class SequencePolicy : public Policy {
   const std::vector<int32_t>& Prompt(ConditionId id) const;
 
  private:
+  // The head's numbers of rows of hidden states; last_rows: those in the last place, where other tokens are legal.
+  HeadScores ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets, const std::set<int64_t>& last_rows) const;
+
   const LanguageModel& model_;
   const Adapter* adapter_;
   const ParameterSet* parameters_;

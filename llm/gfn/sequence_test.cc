@@ -25,20 +25,22 @@ struct Case {
   std::string name;
   std::vector<int64_t> stops;
   int64_t min_len, max_len;
+  std::vector<int64_t> illegal_last = {};
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class Sequences : public testing::TestWithParam<Case> {
  protected:
   static TestWorld MakeWorld(ModelDtype dtype) {
-    return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len);
+    return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len, GetParam().illegal_last);
   }
   static constexpr ConformanceOptions kOptions{.rollouts = 5, .seed = 1, .tolerance = kTinyModelTolerance};
   TestWorld world_ = MakeWorld(ModelDtype::kFloat64);
 };
 INSTANTIATE_TEST_SUITE_P(Supports, Sequences,
                          testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
-                                         Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3}),
+                                         Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3},
+                                         Case{"other_last_place", {10}, 1, 3, {6, 20, 33}}, Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}}),
                          [](const auto& info) { return info.param.name; });
 
 // Float64 values that behave as after training.
@@ -125,7 +127,7 @@ class DeviceRollouts : public Sequences {
 };
 INSTANTIATE_TEST_SUITE_P(Supports, DeviceRollouts,
                          testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
-                                         Case{"empty_object", {10, 3}, 0, 3}),
+                                         Case{"empty_object", {10, 3}, 0, 3}, Case{"other_last_place", {10}, 1, 3, {6, 20, 33}}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(DeviceRollouts, AreThoseOfTheHost) {
@@ -235,6 +237,8 @@ TEST(SequenceEnvironment, RefusesSupportsWithoutSense) {
   EXPECT_THAT(changed([](auto& s) { s.min_len = 4; }), testing::HasSubstr("min_len 4 and max_len 3"));
   EXPECT_THAT(changed([](auto& s) { s.legal = {false, false, true, false}; }), testing::HasSubstr("no legal token"));
   EXPECT_THAT(changed([](auto& s) { s.legal.pop_back(); }), testing::HasSubstr("another size"));
+  EXPECT_THAT(changed([](auto& s) { s.illegal_last = {true, true, false}; }), testing::HasSubstr("another size"));
+  EXPECT_THAT(changed([](auto& s) { s.illegal_last = {true, true, false, false}; }), testing::HasSubstr("no legal token for the last place"));
 }
 
 }  // namespace

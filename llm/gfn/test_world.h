@@ -27,14 +27,16 @@ struct TestWorld {
   std::unique_ptr<SequenceEnvironment> environment;
   std::unique_ptr<LikelihoodReward> reward;
 
-  // legal: ids of inner tokens.
+  // legal: ids of inner tokens; illegal_last: those that are not legal in the last place.
   TestWorld(const std::string& path, ModelDtype dtype, const std::vector<SequenceCondition>& contents, const std::vector<int64_t>& legal,
-            std::vector<int64_t> stop_ids, int64_t min_len, int64_t max_len) {
+            std::vector<int64_t> stop_ids, int64_t min_len, int64_t max_len, const std::vector<int64_t>& illegal_last = {}) {
     source = OpenModel(path).value();
     model = LanguageModel::Load(*source, {dtype, at::kCPU}).value();
     for (const SequenceCondition& content : contents) conditions.push_back(InsertCondition(table, content).value());
     const int64_t vocab_size = model->config().vocab_size;
     SequenceSupport support{vocab_size, std::vector<bool>(vocab_size, false), std::move(stop_ids), min_len, max_len};
+    if (!illegal_last.empty()) support.illegal_last.assign(vocab_size, false);
+    for (const int64_t id : illegal_last) support.illegal_last[id] = true;
     for (const int64_t id : legal) support.legal[id] = true;
     environment = SequenceEnvironment::Create(std::move(support), table, "test support", {}).value();
     reward = std::make_unique<LikelihoodReward>(*model, *environment, "test likelihood", LikelihoodRewardOptions{});
@@ -48,7 +50,7 @@ struct TestWorld {
       std::vector<std::vector<int32_t>> next;
       for (const std::vector<int32_t>& inner : level) {
         for (const int64_t stop : support.stop_ids) {
-          if (length < support.min_len) break;
+          if (!support.Contains(inner)) break;
           objects.push_back(inner);
           objects.back().push_back(static_cast<int32_t>(stop));
         }

@@ -25,12 +25,17 @@ Status ExportAdapter(const InfillParts& parts, const std::string& folder) {
     if (end > id) legal.push_back({id, end});
     id = end + 1;
   }
+  nlohmann::json illegal_last = nlohmann::json::array();
+  for (size_t id = 0; id < support.illegal_last.size(); ++id) {
+    if (support.illegal_last[id]) illegal_last.push_back(id);
+  }
   const nlohmann::json sampler = {
       {"format", 1},
       {"task", "infill"},
       {"prompt", parts.task.prompt},
       {"stop_ids", support.stop_ids},
       {"legal_id_ranges", legal},
+      {"illegal_last_ids", illegal_last},
       {"min_len", support.min_len},
       {"max_len", support.max_len},
       {"reward_temperature", parts.settings.train.trainer.reward_temperature.end},

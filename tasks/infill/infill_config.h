@@ -51,6 +51,7 @@ struct InfillSupport {
   std::vector<std::string> stop = {"."};
   std::string forbidden_characters = ".!?\n\r";
   std::vector<std::string> forbidden_tokens;
+  std::vector<std::string> forbidden_last = {};
 
   template <class V>
   void Visit(V& v) {
@@ -59,6 +60,8 @@ struct InfillSupport {
     v("stop", stop, "texts of the tokens that end the hidden text, each one token and each an object of its own", NonEmpty{});
     v("forbidden_characters", forbidden_characters, "no inner token contains any of these");
     v("forbidden_tokens", forbidden_tokens, "texts of further tokens that are not allowed inside");
+    v("forbidden_last", forbidden_last, "texts of tokens that are not allowed as the last of max_len, behind which the stop is forced: those "
+      "that no text ends with");
   }
 };
 

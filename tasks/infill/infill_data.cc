@@ -119,6 +119,12 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
     ASSIGN_OR_RETURN(const int64_t id, single_token(text));
     support.legal[id] = false;
   }
+  if (!config.forbidden_last.empty()) support.illegal_last.assign(vocab_size, false);
+  for (const std::string& text : config.forbidden_last) {
+    auto id = single_token(text);
+    if (!id.ok()) return Annotate(id.status(), "task.support.forbidden_last");
+    support.illegal_last[*id] = true;
+  }
   for (const std::string& text : config.stop) {
     auto id = single_token(text);
     if (!id.ok()) return Annotate(id.status(), "task.support.stop");
@@ -129,13 +135,10 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
 
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z) {
   std::vector<int32_t> tokens = EncodeContinuation(tokenizer, z);
-  const int64_t inner = static_cast<int64_t>(tokens.size()) - 1;
-  if (inner < support.min_len || inner > support.max_len) return {};
-  const auto is_stop = [&](int64_t id) { return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end(); };
-  if (!is_stop(tokens.back())) return {};
-  for (int64_t i = 0; i < inner; ++i) {
-    if (!support.legal[tokens[i]] || is_stop(tokens[i])) return {};
-  }
+  if (tokens.empty()) return {};
+  const auto is_stop = [&](int32_t id) { return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end(); };
+  const std::span<const int32_t> inner(tokens.data(), tokens.size() - 1);
+  if (!is_stop(tokens.back()) || std::any_of(inner.begin(), inner.end(), is_stop) || !support.Contains(inner)) return {};
   return tokens;
 }
 

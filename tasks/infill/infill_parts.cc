@@ -11,6 +11,7 @@ std::string SupportDigestOf(const SequenceSupport& support, const Tokenizer& tok
   Digest digest;
   for (const bool legal : support.legal) digest.Bool(legal);
   digest.Ints(support.stop_ids).Int(support.min_len).Int(support.max_len);
+  for (const bool illegal : support.illegal_last) digest.Bool(illegal);
   return "sequence support " + DigestToHex(digest.value()) + ", tokenizer " + DigestToHex(tokenizer.digest());
 }
 

@@ -110,6 +110,22 @@ TEST(Support, StopMustBeOneToken) {
   EXPECT_TRUE(support->legal[*tokenizer->FindToken(" Timmy")]);
 }
 
+TEST(Support, TheLastPlaceHasItsOwnVocabulary) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  InfillSupport config;
+  config.min_len = 2;
+  config.max_len = 3;
+  config.forbidden_last = {" happy", "xyzzy."};
+  EXPECT_THAT(MessageOf(MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size())),
+              AllOf(HasSubstr("task.support.forbidden_last"), HasSubstr("'xyzzy.'")));
+  config.forbidden_last = {" happy"};
+  const SequenceSupport support = MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size()).value();
+  EXPECT_TRUE(support.legal[*tokenizer->FindToken(" happy")]);
+  EXPECT_FALSE(EncodeReference(*tokenizer, support, "was happy.").empty()) << "the second of at most three";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She was happy.").empty()) << "the third";
+  EXPECT_FALSE(EncodeReference(*tokenizer, support, "was happy day.").empty());
+}
+
 TEST(Support, ReferenceIsKeptOnlyInside) {
   const auto tokenizer = LoadTokenizer(kTokenizer).value();
   InfillSupport config;

@@ -22,12 +22,6 @@ StatusOr<std::unique_ptr<SequenceEnvironment>> FreeWorld(int64_t vocab_size, std
   return SequenceEnvironment::Create(std::move(support), table, "free", {});
 }
 
-bool InSupport(const SequenceSupport& support, const std::vector<int32_t>& z) {
-  const int64_t length = static_cast<int64_t>(z.size());
-  return length >= support.min_len && length <= support.max_len &&
-         std::all_of(z.begin(), z.end(), [&](int32_t id) { return support.legal[id]; });
-}
-
 // One continuation of the base model behind each prompt (they need not differ), drawn on the given streams.
 StatusOr<TokenTrajectories> Continue(const LanguageModel& model, const std::vector<std::vector<int32_t>>& prompts,
                                      const std::vector<uint64_t>& streams, const std::vector<int64_t>& stops, int64_t max_len,
@@ -77,7 +71,7 @@ StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& r
   std::vector<uint64_t> y_streams;
   std::vector<size_t> kept;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    if (!InSupport(request.support, z.inner[i])) continue;
+    if (!request.support.Contains(z.inner[i])) continue;
     kept.push_back(i);
     longer.push_back(prompts[i]);
     longer.back().insert(longer.back().end(), z.inner[i].begin(), z.inner[i].end());
