@@ -109,10 +109,12 @@ Support SequenceEnvironment::ForwardSupport(const State& state) const {
   support.vocabulary_A = vocabulary_V_;
   support.stop_legal_B = length_B.ge(support_.min_len);
   support.inner_legal_B = length_B.lt(support_.max_len);
-  // Only where a row is at its last place, so that the other steps of a rollout need no [B, V].
-  const at::Tensor last_B = length_B.eq(support_.max_len - 1);
-  if (IsLastPlace(support_.max_len - 1) && last_B.any().item<bool>()) {
-    support.mask_BA = last_B.logical_not().unsqueeze(1).logical_or(legal_last_V_.to(at::kBool).unsqueeze(0));
+  if (IsLastPlace(support_.max_len - 1)) {
+    // Only where a row is at its last place, so that the other steps of a rollout need no [B, V].
+    const at::Tensor last_B = length_B.eq(support_.max_len - 1);
+    if (last_B.any().item<bool>()) {
+      support.mask_BA = last_B.logical_not().unsqueeze(1).logical_or(legal_last_V_.to(at::kBool).unsqueeze(0));
+    }
   }
   support.done_B = state.done_B();
   return support;
