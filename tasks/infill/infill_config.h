@@ -70,12 +70,14 @@ struct InfillSupport {
 // al. 1995). Endings that people wrote are reached by the GFlowNet steps that follow.
 struct InfillSimulation {
   int64_t attempts = 0;
+  int64_t endings = 1;
   int64_t max_y_len = 24;
   double temperature = 1;
 
   template <class V>
   void Visit(V& v) {
     v("attempts", attempts, "simulated stories, spread over the training beginnings; those outside the support are dropped; 0: none", NonNegative());
+    v("endings", endings, "endings drawn behind each hidden text that is inside the support, each of them a story", AtLeast(1));
     v("max_y_len", max_y_len, "an ending that is not finished after so many tokens is dropped", AtLeast(1));
     v("temperature", temperature, "of the simulation; 1 is exact", Positive());
   }

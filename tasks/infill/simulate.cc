@@ -54,29 +54,41 @@ std::vector<int64_t> EndTokens(const SimulationRequest& request) {
 
 StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request, int64_t first, int64_t last) {
   at::NoGradGuard no_grad;
-  // 1. z behind x. max_len + 1: a sequence that the model would have gone on with is told from one that it ended.
+  // 1. z behind x. max_len + 1: a sequence that the model would have gone on with is told from one that it ended. Attempts at one
+  // beginning follow each other, so that it is read once for many of them; a token that may not be inside ends an attempt at once.
+  const int64_t attempts_in_a_row =
+      std::clamp<int64_t>(request.config.attempts / static_cast<int64_t>(request.beginnings.size()), 1, kSimulationChunk);
+  const std::vector<int64_t>& stop_ids = request.support.stop_ids;
+  const auto is_stop = [&](int64_t id) { return std::ranges::find(stop_ids, id) != stop_ids.end(); };
+  std::vector<int64_t> ends = stop_ids;
+  for (int64_t id = 0; id < request.support.vocab_size; ++id) {
+    if (!request.support.legal[id] && !is_stop(id)) ends.push_back(id);
+  }
   std::vector<std::vector<int32_t>> prompts;
   std::vector<uint64_t> streams;
   std::vector<size_t> example;
   for (int64_t i = first; i < last; ++i) {
-    example.push_back(static_cast<size_t>(i) % request.beginnings.size());
+    example.push_back(static_cast<size_t>(i / attempts_in_a_row) % request.beginnings.size());
     prompts.push_back(request.beginnings[example.back()]);
-    streams.push_back(static_cast<uint64_t>(2 * i));
+    streams.push_back(static_cast<uint64_t>(i * (1 + request.config.endings)));
   }
   const RngKey key{request.seed, RngPurpose::kData, 1};
-  ASSIGN_OR_RETURN(const TokenTrajectories z, Continue(*request.model, prompts, streams, request.support.stop_ids,
-                                                       request.support.max_len + 1, request.config.temperature, key));
+  ASSIGN_OR_RETURN(const TokenTrajectories z, Continue(*request.model, prompts, streams, ends, request.support.max_len + 1,
+                                                       request.config.temperature, key));
   // 2. y behind those that are inside the support.
   std::vector<std::vector<int32_t>> longer;
   std::vector<uint64_t> y_streams;
   std::vector<size_t> kept;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    if (!request.support.Contains(z.inner[i])) continue;
-    kept.push_back(i);
-    longer.push_back(prompts[i]);
-    longer.back().insert(longer.back().end(), z.inner[i].begin(), z.inner[i].end());
-    longer.back().push_back(static_cast<int32_t>(z.stop[i]));
-    y_streams.push_back(streams[i] + 1);
+    if (!is_stop(z.stop[i]) || !request.support.Contains(z.inner[i])) continue;
+    std::vector<int32_t> prompt = prompts[i];
+    prompt.insert(prompt.end(), z.inner[i].begin(), z.inner[i].end());
+    prompt.push_back(static_cast<int32_t>(z.stop[i]));
+    for (int64_t ending = 1; ending <= request.config.endings; ++ending) {
+      kept.push_back(i);
+      longer.push_back(prompt);
+      y_streams.push_back(streams[i] + static_cast<uint64_t>(ending));
+    }
   }
   std::vector<SimulatedStory> stories;
   if (kept.empty()) return stories;
