@@ -4,6 +4,9 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
+#include <vector>
 
 #include "gflownet/tensor/device.h"
 #include "llm/gfn/test_world.h"
