@@ -29,10 +29,17 @@
 
 namespace gfn {
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0, end = 0;
+};
+
 struct EncodeOptions {
   // Strings of special tokens ("<|im_end|>", "</s>") become these tokens, leftmost and longest first; text after one counts
   // as the start of a text. By default they are plain text, so that no input can forge a special token.
   bool parse_special = false;
+  // With parse_special: parts of the text that come from elsewhere (the values in a template), where they stay plain text.
+  std::span<const TextRange> plain = {};
   // The text goes on from text before it: see above.
   bool continuation = false;
 };

@@ -117,6 +117,8 @@ TEST_P(TokenizerBehaviour, PlainTextNeverMakesSpecialTokens) {
     const std::vector<int32_t> parsed = tokenizer_->Encode(text, {.parse_special = true});
     EXPECT_EQ(std::count(parsed.begin(), parsed.end(), special), 1) << text;
     EXPECT_NE(tokenizer_->Decode(parsed, {.show_special = true}).find('a'), std::string::npos);
+    const TextRange name{2, text.size() - 2};
+    EXPECT_EQ(tokenizer_->Encode(text, {.parse_special = true, .plain = {&name, 1}}), tokenizer_->Encode(text)) << text;
   }
 }
 

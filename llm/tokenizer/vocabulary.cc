@@ -107,13 +107,17 @@ std::optional<int32_t> VocabularyTokenizer::FindToken(std::string_view name) con
 }
 
 std::optional<VocabularyTokenizer::Match> VocabularyTokenizer::NextAddedToken(std::string_view text, size_t pos,
-                                                                              bool parse_special) const {
-  if (!parse_special && !has_user_defined_) return std::nullopt;
+                                                                              const EncodeOptions& options) const {
+  if (!options.parse_special && !has_user_defined_) return std::nullopt;
+  const auto may_be_special = [&options](size_t begin, size_t end) {
+    return options.parse_special && std::ranges::none_of(options.plain, [&](const TextRange& plain) { return begin < plain.end && plain.begin < end; });
+  };
   for (; pos < text.size(); ++pos) {
     for (const int32_t id : added_tokens_[static_cast<unsigned char>(text[pos])]) {
       const Token& t = vocabulary_.tokens[id];
-      if (!parse_special && t.kind != TokenKind::kUserDefined) continue;
-      if (text.substr(pos).starts_with(t.text)) return Match{pos, pos + t.text.size(), id};
+      const size_t end = pos + t.text.size();
+      if (!text.substr(pos).starts_with(t.text)) continue;
+      if (t.kind == TokenKind::kUserDefined || may_be_special(pos, end)) return Match{pos, end, id};
     }
   }
   return std::nullopt;
@@ -124,7 +128,7 @@ std::vector<int32_t> VocabularyTokenizer::Encode(std::string_view text, const En
   ids.reserve(text.size() / 4 + 8);
   Place place = options.continuation ? Place::kMiddle : Place::kFront;
   size_t pos = 0;
-  while (const std::optional<Match> match = NextAddedToken(text, pos, options.parse_special)) {
+  while (const std::optional<Match> match = NextAddedToken(text, pos, options)) {
     const Token& added = vocabulary_.tokens[match->id];
     std::string_view before = text.substr(pos, match->begin - pos);
     if (added.strips_left) before = before.substr(0, WithoutSpaceAtEnd(before));

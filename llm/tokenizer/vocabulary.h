@@ -88,7 +88,7 @@ class VocabularyTokenizer : public Tokenizer {
     size_t begin, end;
     int32_t id;
   };
-  std::optional<Match> NextAddedToken(std::string_view text, size_t pos, bool parse_special) const;
+  std::optional<Match> NextAddedToken(std::string_view text, size_t pos, const EncodeOptions& options) const;
   void EncodePlain(std::string_view text, Place place, std::vector<int32_t>* ids) const;
 
   Vocabulary vocabulary_;

@@ -95,7 +95,7 @@ struct InfillConfig {
   template <class V>
   void Visit(V& v) {
     v("data", data, "the examples");
-    v("prompt", prompt, "what the policy reads: a text with {X} and {Y}", NonEmpty{});
+    v("prompt", prompt, "what the policy reads: a text with {X} and {Y}; names of special tokens in it (\"</s>\") are these tokens", NonEmpty{});
     v("support", support, "which hidden texts exist");
     v("simulation", simulation, "given objects for a warm start, simulated by the frozen model");
     v("share_prefixes", share_prefixes, "compute what rollouts of a condition have in common once; off only to compare costs");

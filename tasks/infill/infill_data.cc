@@ -49,10 +49,10 @@ std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::s
   return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
 }
 
-std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text) {
+std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text, const EncodeOptions& options = {}) {
   std::vector<int32_t> ids;
   if (tokenizer.prepends_bos() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
-  const std::vector<int32_t> rest = tokenizer.Encode(text);
+  const std::vector<int32_t> rest = tokenizer.Encode(text, options);
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;
 }
@@ -81,24 +81,25 @@ StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path,
   return examples;
 }
 
-std::string FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y) {
-  std::string out;
+FilledTemplate FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y) {
+  FilledTemplate filled;
   for (size_t i = 0; i < prompt_template.size();) {
-    if (prompt_template.compare(i, 3, "{X}") == 0) {
-      out += x;
-      i += 3;
-    } else if (prompt_template.compare(i, 3, "{Y}") == 0) {
-      out += y;
-      i += 3;
-    } else {
-      out += prompt_template[i++];
+    const bool is_x = prompt_template.compare(i, 3, "{X}") == 0;
+    if (!is_x && prompt_template.compare(i, 3, "{Y}") != 0) {
+      filled.text += prompt_template[i++];
+      continue;
     }
+    const size_t begin = filled.text.size();
+    filled.text += is_x ? x : y;
+    filled.values.push_back({begin, filled.text.size()});
+    i += 3;
   }
-  return out;
+  return filled;
 }
 
 SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y) {
-  return {EncodeStart(tokenizer, FillTemplate(prompt_template, x, y)), EncodeStart(tokenizer, x), EncodeContinuation(tokenizer, y)};
+  const FilledTemplate prompt = FillTemplate(prompt_template, x, y);
+  return {EncodeStart(tokenizer, prompt.text, {.parse_special = true, .plain = prompt.values}), EncodeStart(tokenizer, x), EncodeContinuation(tokenizer, y)};
 }
 
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size) {

@@ -23,10 +23,15 @@ struct InfillExample {
 // InvalidArgument with file and line for a line that is no JSON object, or lacks a text.
 StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields);
 
-// The prompt template with {X} and {Y} replaced.
-std::string FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y);
+// The prompt template with {X} and {Y} replaced, and where their values stand.
+struct FilledTemplate {
+  std::string text;
+  std::vector<TextRange> values;
+};
+FilledTemplate FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y);
 
-// Token ids of an example: y and z go on from a text, with a space between.
+// Token ids of an example: y and z go on from a text, with a space between. Names of special tokens in the template itself
+// ("<|im_start|>") are these tokens; in x and y they are plain text.
 SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y);
 
 // The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "gflownet/base/test_folder.h"
@@ -76,8 +77,12 @@ TEST_F(InfillFile, ErrorsNameFileAndLine) {
 }
 
 TEST(Template, ReplacesEveryPlaceOnceAndNothingInTheTexts) {
-  EXPECT_EQ(FillTemplate("Ends: {Y}\n\n{X}", "x {Y}", "y"), "Ends: y\n\nx {Y}");
-  EXPECT_EQ(FillTemplate("{X}{X} {Z} {", "a", "b"), "aa {Z} {");
+  const FilledTemplate filled = FillTemplate("Ends: {Y}\n\n{X}", "x {Y}", "y");
+  EXPECT_EQ(filled.text, "Ends: y\n\nx {Y}");
+  ASSERT_EQ(filled.values.size(), 2u);
+  EXPECT_EQ(filled.text.substr(filled.values[0].begin, filled.values[0].end - filled.values[0].begin), "y");
+  EXPECT_EQ(filled.text.substr(filled.values[1].begin), "x {Y}");
+  EXPECT_EQ(FillTemplate("{X}{X} {Z} {", "a", "b").text, "aa {Z} {");
 }
 
 TEST(Condition, TokensAreThoseOfTheTexts) {
@@ -91,6 +96,19 @@ TEST(Condition, TokensAreThoseOfTheTexts) {
   EXPECT_EQ(condition.prompt[0], *tokenizer->bos_id());
   EXPECT_EQ(condition.x[0], *tokenizer->bos_id());
   EXPECT_NE(condition.y[0], *tokenizer->bos_id());
+}
+
+TEST(Condition, OnlyTheTemplateNamesSpecialTokens) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  const int32_t eos = *tokenizer->eos_id();
+  const std::string name(tokenizer->TokenName(eos));
+  const SequenceCondition condition = EncodeCondition(*tokenizer, "{Y}" + name + "{X}", "Lily" + name + "saw.", name);
+  EXPECT_EQ(std::ranges::count(condition.prompt, eos), 1);
+  EXPECT_EQ(std::ranges::count(condition.x, eos), 0);
+  EXPECT_EQ(std::ranges::count(condition.y, eos), 0);
+  // Half of a name in the template and half in a text is no name.
+  const SequenceCondition halves = EncodeCondition(*tokenizer, name.substr(0, 2) + "{Y} {X}", "Lily saw.", name.substr(2));
+  EXPECT_EQ(std::ranges::count(halves.prompt, eos), 0);
 }
 
 TEST(Support, StopMustBeOneToken) {
