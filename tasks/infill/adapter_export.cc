@@ -11,6 +11,18 @@ namespace {
 
 constexpr char kSamplerFile[] = "gfn_sampler.json";
 
+// The runs [begin, end) of ids that are marked.
+nlohmann::json RunsOf(const std::vector<bool>& marked) {
+  nlohmann::json runs = nlohmann::json::array();
+  for (size_t id = 0; id < marked.size();) {
+    size_t end = id;
+    while (end < marked.size() && marked[end]) ++end;
+    if (end > id) runs.push_back({id, end});
+    id = end + 1;
+  }
+  return runs;
+}
+
 }  // namespace
 
 Status ExportAdapter(const InfillParts& parts, const std::string& folder) {
@@ -18,24 +30,13 @@ Status ExportAdapter(const InfillParts& parts, const std::string& folder) {
   RETURN_IF_ERROR(WritePeft(folder, peft));
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts.source->weight_hash());
   const SequenceSupport& support = parts.environment->support();
-  nlohmann::json legal = nlohmann::json::array();  // runs [begin, end) of legal ids
-  for (int64_t id = 0; id < support.vocab_size;) {
-    int64_t end = id;
-    while (end < support.vocab_size && support.legal[end]) ++end;
-    if (end > id) legal.push_back({id, end});
-    id = end + 1;
-  }
-  nlohmann::json illegal_last = nlohmann::json::array();
-  for (size_t id = 0; id < support.illegal_last.size(); ++id) {
-    if (support.illegal_last[id]) illegal_last.push_back(id);
-  }
   const nlohmann::json sampler = {
       {"format", 1},
       {"task", "infill"},
       {"prompt", parts.task.prompt},
       {"stop_ids", support.stop_ids},
-      {"legal_id_ranges", legal},
-      {"illegal_last_ids", illegal_last},
+      {"legal_id_ranges", RunsOf(support.legal)},
+      {"illegal_last_id_ranges", RunsOf(support.illegal_last)},
       {"min_len", support.min_len},
       {"max_len", support.max_len},
       {"reward_temperature", parts.settings.train.trainer.reward_temperature.end},

@@ -52,6 +52,7 @@ struct InfillSupport {
   std::string forbidden_characters = ".!?\n\r";
   std::vector<std::string> forbidden_tokens;
   std::vector<std::string> forbidden_last = {};
+  bool last_from_data = false;
 
   template <class V>
   void Visit(V& v) {
@@ -62,6 +63,8 @@ struct InfillSupport {
     v("forbidden_tokens", forbidden_tokens, "texts of further tokens that are not allowed inside");
     v("forbidden_last", forbidden_last, "texts of tokens that are not allowed as the last of max_len, behind which the stop is forced: those "
       "that no text ends with");
+    v("last_from_data", last_from_data, "as the last of max_len only tokens are allowed that stand before a stop somewhere in x and y of the "
+      "training data");
   }
 };
 

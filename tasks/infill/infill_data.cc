@@ -134,6 +134,22 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
   return support;
 }
 
+void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExample>& examples, SequenceSupport& support) {
+  std::vector<bool> ends_a_text(support.vocab_size, false);
+  for (const InfillExample& example : examples) {
+    for (const std::string* text : {&example.x, &example.y}) {
+      const std::vector<int32_t> ids = EncodeContinuation(tokenizer, *text);
+      for (size_t i = 0; i + 1 < ids.size(); ++i) {
+        if (std::ranges::find(support.stop_ids, ids[i + 1]) != support.stop_ids.end()) ends_a_text[ids[i]] = true;
+      }
+    }
+  }
+  support.illegal_last.resize(support.vocab_size, false);
+  for (int64_t id = 0; id < support.vocab_size; ++id) {
+    if (!ends_a_text[id]) support.illegal_last[id] = true;
+  }
+}
+
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z) {
   std::vector<int32_t> tokens = EncodeContinuation(tokenizer, z);
   if (tokens.empty()) return {};

@@ -37,6 +37,9 @@ SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string&
 // The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size);
 
+// Leaves to the last of max_len places only tokens that stand before a stop somewhere in x and y of these examples.
+void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExample>& examples, SequenceSupport& support);
+
 // The reference as tokens with its stop at the end, if it is in the support; otherwise empty.
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z);
 

@@ -53,6 +53,11 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   RETURN_IF_ERROR(CheckTokenizer(*parts->tokenizer, source, parts->source->config()));
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
   ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
+  if (task.support.last_from_data) {
+    const auto examples = ReadInfillExamples(task.data.train, task.data.fields);
+    if (!examples.ok()) return Annotate(examples.status(), "task.support.last_from_data");
+    RestrictLastPlace(*parts->tokenizer, *examples, support);
+  }
   const std::string support_digest = SupportDigestOf(support, *parts->tokenizer);
   const Tokenizer* tokenizer = parts->tokenizer.get();
   ASSIGN_OR_RETURN(parts->environment,

@@ -144,6 +144,25 @@ TEST(Support, TheLastPlaceHasItsOwnVocabulary) {
   EXPECT_FALSE(EncodeReference(*tokenizer, support, "was happy day.").empty());
 }
 
+TEST(Support, TheLastPlaceTakesWhatEndsASentenceInTheData) {
+  const auto tokenizer = LoadTokenizer(kTokenizer).value();
+  InfillSupport config;
+  config.min_len = 2;
+  config.max_len = 3;
+  config.forbidden_last = {" day"};
+  SequenceSupport support = MakeInfillSupport(*tokenizer, config, tokenizer->vocab_size()).value();
+  InfillExample example;
+  example.x = "Timmy was happy. It was day.";
+  example.y = "She was big! They said.";
+  RestrictLastPlace(*tokenizer, {example}, support);
+  EXPECT_FALSE(EncodeReference(*tokenizer, support, "She was happy.").empty()) << "ends a sentence of x";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "She was day.").empty()) << "forbidden all the same";
+  EXPECT_TRUE(EncodeReference(*tokenizer, support, "They was Timmy.").empty()) << "ends no sentence";
+  EXPECT_FALSE(EncodeReference(*tokenizer, support, "was Timmy.").empty()) << "the second of at most three";
+  EXPECT_TRUE(support.illegal_last[*tokenizer->FindToken(" big")]) << "before a mark that is no stop";
+  EXPECT_FALSE(support.illegal_last[*tokenizer->FindToken(" said")]) << "ends y";
+}
+
 TEST(Support, ReferenceIsKeptOnlyInside) {
   const auto tokenizer = LoadTokenizer(kTokenizer).value();
   InfillSupport config;
