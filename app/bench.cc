@@ -6,12 +6,15 @@ namespace gfn {
 
 // A story's beginning and end for every benchmark: real text, so that sampling and its caches see what they see in use.
 const char* const kBenchBeginning =
-    "The ferry was late, and Nadia stood at the end of the pier with a suitcase that had belonged to her grandmother. She had packed "
-    "it twice and still did not know what she would need on the island. A boy sold roasted nuts from a cart, and the smell of sugar "
+    "The ferry was late, and Nadia stood at the end of the pier with a suitcase that had belonged to her grandmother. She had "
+    "packed "
+    "it twice and still did not know what she would need on the island. A boy sold roasted nuts from a cart, and the smell of "
+    "sugar "
     "drifted over the water. Behind her two men argued about the weather, and neither of them looked at the sky. When the horn "
     "sounded at last, everybody moved at once.";
 const char* const kBenchEnding =
-    "By the time the lights of the harbour came into view, she had made up her mind to stay for the whole winter and to write home.";
+    "By the time the lights of the harbour came into view, she had made up her mind to stay for the whole winter and to write "
+    "home.";
 
 std::string BenchModel(const BenchCommand& command) {
   return command.model.empty() ? ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf" : command.model;

@@ -27,8 +27,8 @@ struct PhaseResult {
   double positions = 0, head_rows = 0, flops = 0;
 };
 
-// One infilling step of fixed shapes: every rollout has max_len tokens, and a stop is legal (and scored) at every prefix; only the
-// sampler is kept from choosing it.
+// One infilling step of fixed shapes: every rollout has max_len tokens, and a stop is legal (and scored) at every prefix; only
+// the sampler is kept from choosing it.
 struct InfillStep {
   std::vector<PhaseResult> phases;  // sample, reward, score, backward, optimiser
   std::vector<double> totals;       // seconds of each repeat
@@ -39,7 +39,7 @@ struct InfillStep {
 StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command);
 
 Status BenchInfill(const BenchCommand& command);
-Status BenchSweep(const BenchCommand& command);     // infill --sweep
+Status BenchSweep(const BenchCommand& command);  // infill --sweep
 Status BenchDecode(const BenchCommand& command);
 Status BenchRounding(const BenchCommand& command);
 

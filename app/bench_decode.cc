@@ -30,7 +30,8 @@ double MeasureReadBandwidth() {
 
 // Greedy decoding behind one prompt, the prompt's own pass not counted: seconds of new_tokens steps.
 double MeasureDecoding(const LanguageModel& model, const std::vector<int32_t>& prompt, int64_t batch, int64_t new_tokens) {
-  DecodeSession session(model, nullptr, {prompt}, std::vector<int32_t>(static_cast<size_t>(batch), 0), static_cast<int32_t>(new_tokens));
+  DecodeSession session(model, nullptr, {prompt}, std::vector<int32_t>(static_cast<size_t>(batch), 0),
+                        static_cast<int32_t>(new_tokens));
   const double start = SteadySeconds();
   for (int64_t t = 0; t < new_tokens; ++t) {
     const at::Tensor next = at::argmax(session.Logits(), 1).to(at::kCPU);
@@ -64,23 +65,31 @@ Status BenchDecode(const BenchCommand& command) {
   const double bandwidth = MeasureReadBandwidth();
 
   report::Table table;
-  table.title = "decoding " + std::to_string(command.new_tokens) + " tokens behind " + std::to_string(command.prompt_tokens) + ", no adapter, weights stored as " +
-                source->stored_type() + ", " + command.dtype + " arithmetic, " + DescribeDevice(device);
-  table.columns = {{.name = "batch", .decimals = 0}, {.name = "tokens/s", .decimals = 1}, {.name = "ms a step"},
-                   {.name = "min"}, {.name = "max"}, {.name = "GB/s of weights", .decimals = 1}, {.name = "% of reads", .decimals = 0}};
-  table.note = "reads of a large array: " + report::FormatFixed(bandwidth, 1) + " GB/s; medians of " + std::to_string(command.repeats);
-  nlohmann::json json = {{"read_gb_per_s", bandwidth}, {"threads", NumThreads()}, {"stored", source->stored_type()}, {"dtype", command.dtype},
-                         {"weight_bytes", bytes}, {"rows", nlohmann::json::array()}};
+  table.title = "decoding " + std::to_string(command.new_tokens) + " tokens behind " + std::to_string(command.prompt_tokens) +
+                ", no adapter, weights stored as " + source->stored_type() + ", " + command.dtype + " arithmetic, " +
+                DescribeDevice(device);
+  table.columns = {{.name = "batch", .decimals = 0},
+                   {.name = "tokens/s", .decimals = 1},
+                   {.name = "ms a step"},
+                   {.name = "min"},
+                   {.name = "max"},
+                   {.name = "GB/s of weights", .decimals = 1},
+                   {.name = "% of reads", .decimals = 0}};
+  table.note =
+      "reads of a large array: " + report::FormatFixed(bandwidth, 1) + " GB/s; medians of " + std::to_string(command.repeats);
+  nlohmann::json json = {{"read_gb_per_s", bandwidth}, {"threads", NumThreads()}, {"stored", source->stored_type()},
+                         {"dtype", command.dtype},     {"weight_bytes", bytes},   {"rows", nlohmann::json::array()}};
   for (const int64_t batch : {1, 16}) {
     MeasureDecoding(*model, prompt, batch, std::min<int64_t>(command.new_tokens, 4));  // the first pays for allocations
     std::vector<double> seconds;
     for (int64_t r = 0; r < command.repeats; ++r) seconds.push_back(MeasureDecoding(*model, prompt, batch, command.new_tokens));
     const double steps = static_cast<double>(command.new_tokens), median = Quantile(seconds, 0.5);
     const double rate = static_cast<double>(batch) * steps / median, reads = 1e-9 * bytes * steps / median;
-    table.rows.push_back({static_cast<double>(batch), rate, 1e3 * median / steps, 1e3 * *std::min_element(seconds.begin(), seconds.end()) / steps,
+    table.rows.push_back({static_cast<double>(batch), rate, 1e3 * median / steps,
+                          1e3 * *std::min_element(seconds.begin(), seconds.end()) / steps,
                           1e3 * *std::max_element(seconds.begin(), seconds.end()) / steps, reads, 100 * reads / bandwidth});
-    json["rows"].push_back({{"batch", batch}, {"tokens_per_s", rate}, {"ms_per_step", 1e3 * median / steps},
-                            {"weights_gb_per_s", reads}});
+    json["rows"].push_back(
+        {{"batch", batch}, {"tokens_per_s", rate}, {"ms_per_step", 1e3 * median / steps}, {"weights_gb_per_s", reads}});
   }
   std::cout << report::FormatTable(table);
   return command.json.empty() ? OkStatus() : WriteJsonFile(command.json, json);

@@ -20,7 +20,8 @@ namespace {
 // GFLOP/s of the engine's own products at a training pass's size: the limit that phases are compared with.
 double MeasureGemmPeak(const LanguageModel& model) {
   const FrozenMatrix& matrix = model.Matrix(0, Slot::kUp);
-  const at::Tensor x = UniformTensor({1, RngPurpose::kBenchmark, 0}, {2048, matrix.num_inputs()}, model.activation_type()).to(model.device());
+  const at::Tensor x =
+      UniformTensor({1, RngPurpose::kBenchmark, 0}, {2048, matrix.num_inputs()}, model.activation_type()).to(model.device());
   std::vector<double> rates;
   for (int i = 0; i < 12; ++i) {
     PhaseTimes times;
@@ -30,7 +31,8 @@ double MeasureGemmPeak(const LanguageModel& model) {
       matrix.Apply(x).sum().item();
     }
     SetPhaseTimes(before);
-    rates.push_back(2e-9 * static_cast<double>(x.size(0) * matrix.num_inputs() * matrix.num_outputs()) / times.Find("gemm")->seconds);
+    rates.push_back(2e-9 * static_cast<double>(x.size(0) * matrix.num_inputs() * matrix.num_outputs()) /
+                    times.Find("gemm")->seconds);
   }
   return Quantile(rates, 0.9);
 }
@@ -79,8 +81,10 @@ StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command) {
     const std::string beginning = (p == 0 ? "" : "Part " + std::to_string(p) + ". ") + std::string(kBenchBeginning);
     SequenceCondition condition;
     condition.x = FirstTokens(tokenizer, beginning, command.prompt_tokens);
-    condition.y = FirstTokens(tokenizer, kBenchEnding, command.suffix_tokens - 1);  // the stop before it is the first suffix token
-    for (const auto& piece : {tokenizer.Encode("Beginning: "), condition.x, tokenizer.Encode("\nEnding: "), condition.y, tokenizer.Encode("\nMiddle:")}) {
+    condition.y =
+        FirstTokens(tokenizer, kBenchEnding, command.suffix_tokens - 1);  // the stop before it is the first suffix token
+    for (const auto& piece : {tokenizer.Encode("Beginning: "), condition.x, tokenizer.Encode("\nEnding: "), condition.y,
+                              tokenizer.Encode("\nMiddle:")}) {
       condition.prompt.insert(condition.prompt.end(), piece.begin(), piece.end());
     }
     ASSIGN_OR_RETURN(const ConditionId id, InsertCondition(parts->conditions, condition));
@@ -95,7 +99,8 @@ StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command) {
   step.gemm_peak = MeasureGemmPeak(*parts->model);
   step.device = DescribeDevice(parts->model->device());
   for (const char* name : {"sample", "reward", "score", "backward", "optimiser"}) step.phases.emplace_back().name = name;
-  int64_t decode_positions = command.prompts * (command.batch * (command.max_len - 1)) + command.prompts * static_cast<int64_t>(parts->conditions.Get(conditions[0]).prompt.size());
+  int64_t decode_positions = command.prompts * (command.batch * (command.max_len - 1)) +
+                             command.prompts * static_cast<int64_t>(parts->conditions.Get(conditions[0]).prompt.size());
   for (int64_t repeat = -1; repeat < command.repeats; ++repeat) {
     PhaseTimes times;
     SetPhaseTimes(&times);
@@ -117,7 +122,9 @@ StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command) {
       GroupLoss loss;
       {
         const Phase phase("score");
-        const TrajectoryScores scores = parts->policy->Score(batch, {.needs = objective->needs().Without(Need::kLogPb), .with_grad = true, .dropout_key = {}, .dropout_streams_B = {}});
+        const TrajectoryScores scores = parts->policy->Score(
+            batch,
+            {.needs = objective->needs().Without(Need::kLogPb), .with_grad = true, .dropout_key = {}, .dropout_streams_B = {}});
         loss = objective->Loss(scores, ApplyTemperature(batch, 1.0, scores.log_pf_BT.device()));
       }
       {
@@ -155,22 +162,40 @@ StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command) {
 Status BenchInfill(const BenchCommand& command) {
   ASSIGN_OR_RETURN(const InfillStep step, MeasureInfillStep(command));
   report::Table table;
-  table.title = "one step: " + std::to_string(command.prompts) + " x " + std::to_string(command.batch) + " rollouts, X " + std::to_string(command.prompt_tokens) +
-                ", suffix " + std::to_string(command.suffix_tokens) + ", Z " + std::to_string(command.max_len) + " tokens, " + command.dtype + ", LoRA rank " +
-                std::to_string(command.rank) + ", " + step.device;
-  table.columns = {{.name = "phase"}, {.name = "seconds", .decimals = 3}, {.name = "min", .decimals = 3}, {.name = "max", .decimals = 3},
-                   {.name = "positions", .decimals = 0}, {.name = "GFLOP/s", .decimals = 0}, {.name = "% of GEMM peak", .decimals = 0}};
-  nlohmann::json json = {{"total_seconds", Quantile(step.totals, 0.5)}, {"gemm_peak_gflops", step.gemm_peak}, {"peak_rss_mib", step.peak_rss_bytes >> 20},
-                         {"dtype", command.dtype}, {"batch", command.batch}, {"prompts", command.prompts}, {"repeats", command.repeats}};
+  table.title = "one step: " + std::to_string(command.prompts) + " x " + std::to_string(command.batch) + " rollouts, X " +
+                std::to_string(command.prompt_tokens) + ", suffix " + std::to_string(command.suffix_tokens) + ", Z " +
+                std::to_string(command.max_len) + " tokens, " + command.dtype + ", LoRA rank " + std::to_string(command.rank) +
+                ", " + step.device;
+  table.columns = {{.name = "phase"},
+                   {.name = "seconds", .decimals = 3},
+                   {.name = "min", .decimals = 3},
+                   {.name = "max", .decimals = 3},
+                   {.name = "positions", .decimals = 0},
+                   {.name = "GFLOP/s", .decimals = 0},
+                   {.name = "% of GEMM peak", .decimals = 0}};
+  nlohmann::json json = {{"total_seconds", Quantile(step.totals, 0.5)},
+                         {"gemm_peak_gflops", step.gemm_peak},
+                         {"peak_rss_mib", step.peak_rss_bytes >> 20},
+                         {"dtype", command.dtype},
+                         {"batch", command.batch},
+                         {"prompts", command.prompts},
+                         {"repeats", command.repeats}};
   for (const PhaseResult& result : step.phases) {
     const double seconds = Quantile(result.seconds, 0.5), rate = result.flops * 1e-9 / seconds, share = rate / step.gemm_peak;
     table.rows.push_back({result.name, seconds, *std::min_element(result.seconds.begin(), result.seconds.end()),
                           *std::max_element(result.seconds.begin(), result.seconds.end()), result.positions, rate, 100 * share});
-    json["phases"][result.name] = {{"seconds", seconds}, {"positions", result.positions}, {"gflops", rate}, {"share_of_gemm_peak", share}};
+    json["phases"][result.name] = {
+        {"seconds", seconds}, {"positions", result.positions}, {"gflops", rate}, {"share_of_gemm_peak", share}};
   }
-  table.rows.push_back({"total", Quantile(step.totals, 0.5), *std::min_element(step.totals.begin(), step.totals.end()), *std::max_element(step.totals.begin(), step.totals.end()), {}, {}, {}});
-  table.note = "GEMM peak measured here: " + report::FormatFixed(step.gemm_peak, 0) + " GFLOP/s; peak memory " + std::to_string(step.peak_rss_bytes >> 20) +
-               " MiB; prefix sharing " + (command.share_prefixes ? "on" : "off");
+  table.rows.push_back({"total",
+                        Quantile(step.totals, 0.5),
+                        *std::min_element(step.totals.begin(), step.totals.end()),
+                        *std::max_element(step.totals.begin(), step.totals.end()),
+                        {},
+                        {},
+                        {}});
+  table.note = "GEMM peak measured here: " + report::FormatFixed(step.gemm_peak, 0) + " GFLOP/s; peak memory " +
+               std::to_string(step.peak_rss_bytes >> 20) + " MiB; prefix sharing " + (command.share_prefixes ? "on" : "off");
   std::cout << report::FormatTable(table);
   return command.json.empty() ? OkStatus() : WriteJsonFile(command.json, json);
 }

@@ -1,5 +1,6 @@
-// What bf16 changes in the numbers that training is made of: the same rollouts of real stories, scored by the model in fp32 and in
-// bf16. Rounding that is common to all objects of a story cancels in the objective; what is left within a story is listed apart.
+// What bf16 changes in the numbers that training is made of: the same rollouts of real stories, scored by the model in fp32 and
+// in bf16. Rounding that is common to all objects of a story cancels in the objective; what is left within a story is listed
+// apart.
 #include <ATen/ops/dot.h>
 
 #include <algorithm>
@@ -49,7 +50,8 @@ StatusOr<StoryModel> BuildStories(const BenchCommand& command, ModelDtype dtype,
   uint64_t stream = 0;
   for (auto& layer : model.parts->adapter.layers) {
     for (LoraGroup& group : layer) {
-      for (LoraPart& part : group.parts) part.b.copy_((UniformTensor({2, RngPurpose::kBenchmark, 0}, part.b.sizes(), at::kFloat, stream++) - 0.5) * 0.02);
+      for (LoraPart& part : group.parts)
+        part.b.copy_((UniformTensor({2, RngPurpose::kBenchmark, 0}, part.b.sizes(), at::kFloat, stream++) - 0.5) * 0.02);
     }
   }
   return model;
@@ -61,8 +63,8 @@ struct LossAndGradient {
   at::Tensor gradient;
 };
 StatusOr<LossAndGradient> Differentiate(InfillParts& parts, const Objective& objective, const TrajectoryBatch& batch) {
-  const TrajectoryScores scores =
-      parts.policy->Score(batch, {.needs = objective.needs().Without(Need::kLogPb), .with_grad = true, .dropout_key = {}, .dropout_streams_B = {}});
+  const TrajectoryScores scores = parts.policy->Score(
+      batch, {.needs = objective.needs().Without(Need::kLogPb), .with_grad = true, .dropout_key = {}, .dropout_streams_B = {}});
   const GroupLoss loss = objective.Loss(scores, ApplyTemperature(batch, 1.0, scores.log_pf_BT.device()));
   const at::Tensor total = loss.numerator_G.sum() / loss.weight_G.sum();
   parts.parameters.ZeroGrad();
@@ -74,7 +76,8 @@ StatusOr<LossAndGradient> Differentiate(InfillParts& parts, const Objective& obj
 
 // log q of each whole trajectory.
 std::vector<double> LogQ(const InfillParts& parts, const TrajectoryBatch& batch) {
-  const TrajectoryScores scores = parts.policy->Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+  const TrajectoryScores scores =
+      parts.policy->Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
   const at::Tensor sums = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
   return {sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.numel()};
 }
@@ -109,18 +112,22 @@ Status BenchRounding(const BenchCommand& command) {
   ASSIGN_OR_RETURN(const StoryModel exact, BuildStories(command, ModelDtype::kFloat32, kNumStories));
   ASSIGN_OR_RETURN(const StoryModel rounded, BuildStories(command, ModelDtype::kBFloat16, kNumStories));
   ASSIGN_OR_RETURN(const std::unique_ptr<Objective> objective, MakeObjective(ModifiedSubTbConfig{}));
-  ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(*exact.parts->environment, *exact.parts->policy, RolloutRows(exact.conditions, command.batch),
-                                                  {1, RngPurpose::kBenchmark, 0}));
+  ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(*exact.parts->environment, *exact.parts->policy,
+                                                  RolloutRows(exact.conditions, command.batch), {1, RngPurpose::kBenchmark, 0}));
   RETURN_IF_ERROR(CompleteBatch(*exact.parts->environment, batch));
   TrajectoryBatch with_rounded = batch;
   RETURN_IF_ERROR(EvaluateReward(*exact.parts->reward, batch, true));
   RETURN_IF_ERROR(EvaluateReward(*rounded.parts->reward, with_rounded, true));
 
   report::Table table;
-  table.title = "bf16 against fp32: " + std::to_string(exact.conditions.size()) + " stories x " + std::to_string(command.batch) + " rollouts, rank " +
-                std::to_string(command.rank);
-  table.columns = {{.name = "of an object (nats)"}, {.name = "rms error", .decimals = 4}, {.name = "largest", .decimals = 4}, {.name = "mean", .decimals = 4},
-                   {.name = "rms within a story", .decimals = 4}, {.name = "rms of the value within a story", .decimals = 2}};
+  table.title = "bf16 against fp32: " + std::to_string(exact.conditions.size()) + " stories x " + std::to_string(command.batch) +
+                " rollouts, rank " + std::to_string(command.rank);
+  table.columns = {{.name = "of an object (nats)"},
+                   {.name = "rms error", .decimals = 4},
+                   {.name = "largest", .decimals = 4},
+                   {.name = "mean", .decimals = 4},
+                   {.name = "rms within a story", .decimals = 4},
+                   {.name = "rms of the value within a story", .decimals = 2}};
   nlohmann::json json = {{"batch", command.batch}, {"stories", exact.conditions.size()}, {"rank", command.rank}};
   const auto compare = [&](const char* name, const std::vector<double>& a, const std::vector<double>& b) {
     const std::vector<double> error = PairedDifferences(b, a);
@@ -129,7 +136,11 @@ Status BenchRounding(const BenchCommand& command) {
     const double rms = RootMeanSquare(error), within = RootMeanSquare(WithinStory(error, batch.condition_ids));
     const double value = RootMeanSquare(WithinStory(a, batch.condition_ids));
     table.rows.push_back({name, rms, largest, Mean(error), within, value});
-    json[name] = {{"rms", rms}, {"largest", largest}, {"mean", Mean(error)}, {"rms_within_story", within}, {"rms_of_value_within_story", value}};
+    json[name] = {{"rms", rms},
+                  {"largest", largest},
+                  {"mean", Mean(error)},
+                  {"rms_within_story", within},
+                  {"rms_of_value_within_story", value}};
   };
   compare("log R", LogR(batch), LogR(with_rounded));
   compare("log q", LogQ(*exact.parts, batch), LogQ(*rounded.parts, batch));
@@ -138,15 +149,21 @@ Status BenchRounding(const BenchCommand& command) {
   ASSIGN_OR_RETURN(const LossAndGradient truth, Differentiate(*exact.parts, *objective, batch));
   report::Table losses;
   losses.title = "modified SubTB and its gradient; fp32 loss " + report::FormatFixed(truth.loss, 4);
-  losses.columns = {{.name = "in bf16"}, {.name = "loss", .decimals = 4}, {.name = "relative error", .decimals = 5}, {.name = "gradient: cosine", .decimals = 6},
+  losses.columns = {{.name = "in bf16"},
+                    {.name = "loss", .decimals = 4},
+                    {.name = "relative error", .decimals = 5},
+                    {.name = "gradient: cosine", .decimals = 6},
                     {.name = "relative error of it", .decimals = 4}};
   const double norm = truth.gradient.norm().item<double>();
   const auto differentiate = [&](const char* name, InfillParts& parts, const TrajectoryBatch& rewarded) -> Status {
     ASSIGN_OR_RETURN(const LossAndGradient result, Differentiate(parts, *objective, rewarded));
-    const double cosine = at::dot(result.gradient, truth.gradient).item<double>() / (norm * result.gradient.norm().item<double>());
-    const double error = (result.gradient - truth.gradient).norm().item<double>() / norm, loss_error = std::abs(result.loss - truth.loss) / truth.loss;
+    const double cosine =
+        at::dot(result.gradient, truth.gradient).item<double>() / (norm * result.gradient.norm().item<double>());
+    const double error = (result.gradient - truth.gradient).norm().item<double>() / norm,
+                 loss_error = std::abs(result.loss - truth.loss) / truth.loss;
     losses.rows.push_back({name, result.loss, loss_error, cosine, error});
-    json[name] = {{"loss", result.loss}, {"relative_error", loss_error}, {"gradient_cosine", cosine}, {"gradient_relative_error", error}};
+    json[name] = {
+        {"loss", result.loss}, {"relative_error", loss_error}, {"gradient_cosine", cosine}, {"gradient_relative_error", error}};
     return OkStatus();
   };
   RETURN_IF_ERROR(differentiate("reward", *exact.parts, with_rounded));

@@ -45,7 +45,8 @@ Line FitLine(const std::vector<double>& x, const std::vector<double>& y) {
   Line line;
   line.slope = xx > 0 ? xy / xx : 0;
   line.intercept = mean_y - line.slope * mean_x;
-  for (size_t i = 0; i < x.size(); ++i) line.worst = std::max(line.worst, std::abs(line.intercept + line.slope * x[i] - y[i]) / y[i]);
+  for (size_t i = 0; i < x.size(); ++i)
+    line.worst = std::max(line.worst, std::abs(line.intercept + line.slope * x[i] - y[i]) / y[i]);
   return line;
 }
 
@@ -54,9 +55,17 @@ Line FitLine(const std::vector<double>& x, const std::vector<double>& y) {
 Status BenchSweep(const BenchCommand& command) {
   ASSIGN_OR_RETURN(const Sweep sweep, FindSweep(command.sweep));
   report::Table table;
-  table.title = "one infilling step against " + command.sweep + ", " + command.dtype + ", prefix sharing " + (command.share_prefixes ? "on" : "off");
-  table.columns = {{.name = command.sweep, .decimals = 0}, {.name = "seconds"}, {.name = "ms a rollout", .decimals = 1}, {.name = "positions", .decimals = 0},
-                   {.name = "us a position", .decimals = 1}, {.name = "sample"}, {.name = "reward"}, {.name = "score"}, {.name = "backward"},
+  table.title = "one infilling step against " + command.sweep + ", " + command.dtype + ", prefix sharing " +
+                (command.share_prefixes ? "on" : "off");
+  table.columns = {{.name = command.sweep, .decimals = 0},
+                   {.name = "seconds"},
+                   {.name = "ms a rollout", .decimals = 1},
+                   {.name = "positions", .decimals = 0},
+                   {.name = "us a position", .decimals = 1},
+                   {.name = "sample"},
+                   {.name = "reward"},
+                   {.name = "score"},
+                   {.name = "backward"},
                    {.name = "peak MiB", .decimals = 0}};
   report::LineChart chart;
   chart.x = report::Axis(command.sweep, false, 0.0);
@@ -81,10 +90,16 @@ Status BenchSweep(const BenchCommand& command) {
       phases.push_back(Quantile(phase.seconds, 0.5));
       if (phase.name != "backward") positions += phase.positions;
     }
-    table.rows.push_back({size, total, 1e3 * total / rollouts, positions, 1e6 * total / positions, phases[0], phases[1], phases[2], phases[3],
-                          static_cast<double>(step.peak_rss_bytes >> 20)});
-    json["points"].push_back({{"size", size}, {"total_seconds", total}, {"rollouts", rollouts}, {"positions", positions},
-                              {"sample", phases[0]}, {"reward", phases[1]}, {"score", phases[2]}, {"backward", phases[3]},
+    table.rows.push_back({size, total, 1e3 * total / rollouts, positions, 1e6 * total / positions, phases[0], phases[1],
+                          phases[2], phases[3], static_cast<double>(step.peak_rss_bytes >> 20)});
+    json["points"].push_back({{"size", size},
+                              {"total_seconds", total},
+                              {"rollouts", rollouts},
+                              {"positions", positions},
+                              {"sample", phases[0]},
+                              {"reward", phases[1]},
+                              {"score", phases[2]},
+                              {"backward", phases[3]},
                               {"peak_rss_mib", step.peak_rss_bytes >> 20}});
     for (size_t s = 0; s < chart.series.size(); ++s) {
       chart.series[s].x.push_back(size);
@@ -93,8 +108,8 @@ Status BenchSweep(const BenchCommand& command) {
   }
   const Line line = FitLine(sizes, seconds);
   json["line"] = {{"intercept", line.intercept}, {"slope", line.slope}, {"worst_relative_error", line.worst}};
-  table.note = "seconds = " + report::FormatFixed(line.intercept, 2) + " + " + report::FormatFixed(line.slope, 4) + " x size, off by " +
-               report::FormatFixed(100 * line.worst, 1) + " % at most; " + device;
+  table.note = "seconds = " + report::FormatFixed(line.intercept, 2) + " + " + report::FormatFixed(line.slope, 4) +
+               " x size, off by " + report::FormatFixed(100 * line.worst, 1) + " % at most; " + device;
   std::cout << report::FormatTable(table);
   if (!command.page.empty()) {
     report::Report page;
@@ -103,7 +118,8 @@ Status BenchSweep(const BenchCommand& command) {
     report::Figure figure;
     figure.title = "Seconds of a step";
     figure.chart = chart;
-    figure.how_to_read = "A straight line is cost in proportion to size; where it starts above zero, that is the part that does not grow.";
+    figure.how_to_read =
+        "A straight line is cost in proportion to size; where it starts above zero, that is the part that does not grow.";
     page.sections.push_back({"Measured", {figure, table}});
     RETURN_IF_ERROR(report::WriteReport(page, command.page));
   }

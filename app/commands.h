@@ -29,9 +29,9 @@ struct SampleCommand {
 struct EvalCommand {
   std::string run;
   std::string split = "test";
-  std::string data;  // a file instead of a split
-  std::string json;  // where the numbers go, beside the table
-  int64_t samples = 0;       // 0: the run's
+  std::string data;     // a file instead of a split
+  std::string json;     // where the numbers go, beside the table
+  int64_t samples = 0;  // 0: the run's
   int64_t max_conditions = 0;
   std::string checkpoint = "best";  // best or last
   int64_t show = 0;                 // samples of so many examples, side by side
@@ -76,10 +76,10 @@ struct BenchCommand {
   int64_t rank = 64;
   int64_t repeats = 3;
   bool share_prefixes = false;
-  std::string sweep;       // of infill: the size to vary
+  std::string sweep;        // of infill: the size to vary
   int64_t new_tokens = 64;  // of decode
-  std::string cell;        // of core: only this one
-  std::string page;        // HTML
+  std::string cell;         // of core: only this one
+  std::string page;         // HTML
   std::string json;
 };
 
@@ -95,8 +95,8 @@ struct MergeCommand {
 
 struct VersionCommand {};
 
-using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand, BenchCommand, ReportCommand,
-                             MergeCommand, VersionCommand>;
+using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand,
+                             BenchCommand, ReportCommand, MergeCommand, VersionCommand>;
 
 }  // namespace gfn
 

@@ -24,13 +24,14 @@ std::string MetricsText(const StepMetrics& metrics) {
 void DescribeMetrics(const std::string& path) {
   if (!FileExists(path)) return PrintField("metrics", "none yet");
   const StatusOr<std::vector<MetricsLine>> lines = ReadMetrics(path);
-  if (!lines.ok()) return PrintField("metrics", Message(lines.status()) + " (a resumed run writes it again from its checkpoint on)");
+  if (!lines.ok())
+    return PrintField("metrics", Message(lines.status()) + " (a resumed run writes it again from its checkpoint on)");
   PrintField("steps", lines->empty() ? "0" : std::to_string(lines->back().step));
   for (const char* kind : {"train", "eval"}) {
     for (auto line = lines->rbegin(); line != lines->rend(); ++line) {
       if (line->kind != kind) continue;
       PrintField(kind == std::string("eval") ? "last evaluation" : "last step",
-           "step " + std::to_string(line->step) + ": " + MetricsText(line->metrics));
+                 "step " + std::to_string(line->step) + ": " + MetricsText(line->metrics));
       break;
     }
   }
@@ -71,7 +72,7 @@ Status DescribeCheckpoints(const std::string& path) {
   std::cout << "checkpoints\n";
   for (const CheckpointHealth& health : checkpoints) {
     PrintField("step " + std::to_string(health.step), FormatBytes(health.bytes) + (health.is_best ? ", best" : "") + ", " +
-                                                    (health.status.ok() ? "healthy" : Message(health.status)));
+                                                          (health.status.ok() ? "healthy" : Message(health.status)));
   }
   if (checkpoints.empty()) PrintField("none", "");
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path));

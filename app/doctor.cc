@@ -27,7 +27,8 @@ Status Doctor(const DoctorCommand& command) {
   table.columns = {{.name = "check"}, {.name = "found"}, {.name = "allowed"}, {.name = ""}};
   bool all_green = true;
   for (const Check& check : examination.checks) {
-    table.rows.push_back({check.name, FormatShort(check.found), FormatShort(check.allowed), std::string(check.ok() ? "green" : "RED")});
+    table.rows.push_back(
+        {check.name, FormatShort(check.found), FormatShort(check.allowed), std::string(check.ok() ? "green" : "RED")});
     all_green = all_green && check.ok();
   }
   std::cout << report::FormatTable(table);

@@ -77,7 +77,8 @@ Status Estimate(const EstimateCommand& command) {
   const TaskSampler parts = run.task->sampler();
   ASSIGN_OR_RETURN(EstimandRequest request, ToRequest(command, parts));
   if (parts.conditions->size() == 0) {
-    return InvalidArgument(command.run + ": a task of kind " + TaskKind(run.config) + " has no conditions of its own to answer for");
+    return InvalidArgument(command.run + ": a task of kind " + TaskKind(run.config) +
+                           " has no conditions of its own to answer for");
   }
   if (command.condition < 0 || command.condition >= parts.conditions->size()) {
     return InvalidArgument("--condition is " + std::to_string(command.condition) + ", expected one of 0 .. " +

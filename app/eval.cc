@@ -12,7 +12,8 @@ Status Eval(const EvalCommand& command) {
   }
   // A place that cannot be written shows before the work, not after it.
   if (!command.json.empty()) RETURN_IF_ERROR(AtomicFile::Create(command.json).status());
-  ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, command.checkpoint == "best" ? WhichCheckpoint::kBest : WhichCheckpoint::kLast));
+  ASSIGN_OR_RETURN(const LoadedRun run,
+                   LoadRun(command.run, command.checkpoint == "best" ? WhichCheckpoint::kBest : WhichCheckpoint::kLast));
   EvalRequest request;
   request.split = command.split;
   request.data = command.data;

@@ -13,8 +13,9 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which) {
   const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
   if (IsRunFolder(path)) {
     run.paths.root = path;
-    ASSIGN_OR_RETURN(const FoundCheckpoint found, which == WhichCheckpoint::kBest ? BestCheckpoint(run.paths.checkpoints())
-                                                                                  : LatestValidCheckpoint(run.paths.checkpoints()));
+    ASSIGN_OR_RETURN(const FoundCheckpoint found, which == WhichCheckpoint::kBest
+                                                      ? BestCheckpoint(run.paths.checkpoints())
+                                                      : LatestValidCheckpoint(run.paths.checkpoints()));
     for (const RejectedCheckpoint& bad : found.rejected) Log("skipping " + bad.path + ": " + bad.reason);
     checkpoint = found.path;
   } else if (FileExists(JoinPath(path, "manifest.json"))) {

@@ -6,7 +6,8 @@
 namespace gfn {
 
 Status Merge(const MergeCommand& command) {
-  if (command.dtype != "fp32" && command.dtype != "bf16") return InvalidArgument("unknown --dtype '" + command.dtype + "'; known: fp32, bf16");
+  if (command.dtype != "fp32" && command.dtype != "bf16")
+    return InvalidArgument("unknown --dtype '" + command.dtype + "'; known: fp32, bf16");
   if (FileExists(JoinPath(command.out, "config.json"))) return FailedPrecondition(command.out + " already holds a model");
   if (IsRunFolder(command.out)) return FailedPrecondition(command.out + ": is a run folder; the model needs a folder of its own");
   ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, WhichCheckpoint::kBest));

@@ -14,7 +14,8 @@ Status Sample(const SampleCommand& command) {
   }
   if (command.top_k < 0) return InvalidArgument("--top-k must be at least 0 (all), found " + std::to_string(command.top_k));
   if (command.seed < 0) return InvalidArgument("--seed must be at least 0, found " + std::to_string(command.seed));
-  if (!(command.top_p > 0 && command.top_p <= 1)) return InvalidArgument("--top-p must be in (0, 1], found " + FormatReal(command.top_p));
+  if (!(command.top_p > 0 && command.top_p <= 1))
+    return InvalidArgument("--top-p must be in (0, 1], found " + FormatReal(command.top_p));
   ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, WhichCheckpoint::kBest));
   SampleRequest request;
   request.input = command.input;

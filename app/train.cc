@@ -42,8 +42,10 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
   std::vector<std::string> refused;
   for (const ConfigDifference& difference : DiffConfigs(before, config)) {
     // What only says how long, how often and with what resources may change; all else would make it another run.
-    static const std::vector<std::string> kMayChange = {"name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit", "validation.", "checkpoint."};
-    const bool may_change = std::any_of(kMayChange.begin(), kMayChange.end(), [&](const std::string& key) { return difference.path.starts_with(key); });
+    static const std::vector<std::string> kMayChange = {
+        "name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit", "validation.", "checkpoint."};
+    const bool may_change = std::any_of(kMayChange.begin(), kMayChange.end(),
+                                        [&](const std::string& key) { return difference.path.starts_with(key); });
     if (may_change) {
       allowed.push_back(difference);
     } else {
@@ -51,7 +53,8 @@ StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config
     }
   }
   if (!refused.empty()) {
-    return InvalidArgument(out + " was started with another configuration; these keys cannot change in a run:\n  " + Join(refused, "\n  "));
+    return InvalidArgument(out + " was started with another configuration; these keys cannot change in a run:\n  " +
+                           Join(refused, "\n  "));
   }
   if (!allowed.empty()) RETURN_IF_ERROR(run.ChangeConfig(WriteConfig(config), allowed));
   return run;
@@ -77,9 +80,11 @@ class Display {
       progress_ = std::make_unique<Progress>("train", max_steps_, report.step - 1, options);
     }
     NamedNumbers numbers;
-    if (const double* loss = report.metrics->Find("loss"); loss != nullptr && std::isfinite(*loss)) numbers.push_back({"loss", *loss});
+    if (const double* loss = report.metrics->Find("loss"); loss != nullptr && std::isfinite(*loss))
+      numbers.push_back({"loss", *loss});
     for (const std::string& name : highlights_) {
-      if (const double* value = report.metrics->Find(name); value != nullptr && std::isfinite(*value)) numbers.push_back({name, *value});
+      if (const double* value = report.metrics->Find(name); value != nullptr && std::isfinite(*value))
+        numbers.push_back({name, *value});
     }
     const double* actions = report.metrics->Find("sampled_actions");
     progress_->Update(report.step, numbers, actions != nullptr ? static_cast<int64_t>(*actions) : 0);
@@ -153,7 +158,8 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   if (best.ok()) RETURN_IF_ERROR(LoadTrained(best->path, *task));
   ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
-  Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " + exported + "; report in " + report);
+  Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " +
+      exported + "; report in " + report);
   std::cout << out << std::endl;
   return OkStatus();
 }
@@ -163,7 +169,8 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
 Status Train(const TrainCommand& command) {
   ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
   const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
-  if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok()) RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
+  if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok())
+    RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
   Status status;
   {
     ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));

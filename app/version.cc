@@ -7,7 +7,8 @@
 namespace gfn {
 
 Status Version() {
-  std::cout << "gfn " << kVersion << " (" << kCommit << ")\nLibTorch " << LibTorchVersion() << "\n" << DescribeDevice(at::kCPU) << std::endl;
+  std::cout << "gfn " << kVersion << " (" << kCommit << ")\nLibTorch " << LibTorchVersion() << "\n"
+            << DescribeDevice(at::kCPU) << std::endl;
   return OkStatus();
 }
 

@@ -70,8 +70,7 @@ BarLayout LayOutBars(const BarChart& chart, const PlotSize& size, const Range& r
   options.max_ticks = std::max(3, static_cast<int>(layout.width / 80));
   layout.scale = MakeScale(range, options);
   layout.values = ChooseFormat(chart, layout.scale.exponent);
-  layout.category_height =
-      layout.label_row + static_cast<double>(chart.groups.size()) * (kBarHeight + kBarGap) + kCategoryGap;
+  layout.category_height = layout.label_row + static_cast<double>(chart.groups.size()) * (kBarHeight + kBarGap) + kCategoryGap;
   layout.first_row = chart.x_marks.empty() ? 4 : kTopRow;
   layout.bottom = layout.first_row + static_cast<double>(chart.categories.size()) * layout.category_height;
   return layout;
@@ -101,20 +100,17 @@ Range MeasureBars(const BarChart& chart, Drawing* drawing) {
 void DrawAxis(const BarChart& chart, const BarLayout& layout, Markup* svg) {
   for (const Tick& tick : layout.scale.ticks) {
     const std::string x = Px(layout.X(tick.value));
-    svg->Leaf("line",
-              {{"x1", x}, {"y1", Px(layout.first_row)}, {"x2", x}, {"y2", Px(layout.bottom)}, {"class", "grid"}});
+    svg->Leaf("line", {{"x1", x}, {"y1", Px(layout.first_row)}, {"x2", x}, {"y2", Px(layout.bottom)}, {"class", "grid"}});
     svg->Element("text", {{"x", x}, {"y", Px(layout.bottom + 15)}, {"class", "tick mid"}}, WithMinusSigns(tick.label));
   }
   std::string label = chart.x.label;
   if (layout.scale.exponent != 0) label += " (\xC3\x97" + PowerOfTen(layout.scale.exponent) + ")";
-  svg->Element(
-      "text", {{"x", Px(layout.left + layout.width / 2)}, {"y", Px(layout.bottom + 34)}, {"class", "axis mid"}}, label);
+  svg->Element("text", {{"x", Px(layout.left + layout.width / 2)}, {"y", Px(layout.bottom + 34)}, {"class", "axis mid"}}, label);
   double free_from = -1e9;  // labels that would cover their neighbour's are left out, their lines stay
   for (const Mark& mark : chart.x_marks) {
     if (!IsDrawable(mark.value, false)) continue;
     const double x = layout.X(mark.value), half = TextPixels(mark.label, kFontPixels) / 2;
-    svg->Leaf("line",
-              {{"x1", Px(x)}, {"y1", Px(kTopRow - 4)}, {"x2", Px(x)}, {"y2", Px(layout.bottom)}, {"class", "mark"}});
+    svg->Leaf("line", {{"x1", Px(x)}, {"y1", Px(kTopRow - 4)}, {"x2", Px(x)}, {"y2", Px(layout.bottom)}, {"class", "mark"}});
     if (x - half < free_from) continue;
     svg->Element("text", {{"x", Px(x)}, {"y", Px(kTopRow - 8)}, {"class", "marklabel mid"}}, mark.label);
     free_from = x + half + 6;
@@ -170,8 +166,7 @@ Drawing Draw(const BarChart& chart, const PlotSize& size) {
     for (size_t g = 0; g < chart.groups.size(); ++g) {
       const Interval& value = chart.groups[g].values[c];
       const double y = top + layout.label_row + static_cast<double>(g) * (kBarHeight + kBarGap);
-      if (IsDrawable(value.mean, false))
-        DrawValue(value, y, chart.style, layout, HueClass(chart.groups[g].hue, g), svg);
+      if (IsDrawable(value.mean, false)) DrawValue(value, y, chart.style, layout, HueClass(chart.groups[g].hue, g), svg);
     }
   }
   svg->Close();

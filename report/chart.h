@@ -23,8 +23,7 @@ enum class Hue { kAuto, kBlue, kVermillion, kGreen, kPurple, kOrange, kSky, kGre
 struct Axis {
   Axis() = default;
   // Implicit, so that a chart is written as .x = {"step"}. NOLINTNEXTLINE(google-explicit-constructor)
-  Axis(std::string axis_label, bool log = false, std::optional<double> low_end = {},
-       std::optional<double> high_end = {})
+  Axis(std::string axis_label, bool log = false, std::optional<double> low_end = {}, std::optional<double> high_end = {})
       : label(std::move(axis_label)), log_scale(log), low(low_end), high(high_end) {}
 
   std::string label = {};  // with its unit: "ELBO (nats)"

@@ -14,22 +14,20 @@ constexpr Hue kUntrained = Hue::kVermillion, kTrained = Hue::kBlue, kLeftContext
 double Noise(uint64_t stream, uint64_t position) { return Normal(RngKey{.seed = 7}, stream, position); }
 
 Table ResultTable() {
-  return {
-      .title = "Test stories, T = 1",
-      .columns = {{"sampler"}, {"ELBO (nats)", 1}, {"gain", 2, 0.0, 0, true}, {"spread", 2}, {"ESS", 1}, {"BLEU-4", 3}},
-      .rows = {{"trained", Interval{-52.1, -53.6, -50.6, 48}, Interval{1.84, 1.21, 2.47, 48},
-                Interval{1.7, 1.5, 2.0, 48}, 12.4, Interval{0.031, 0.022, 0.041, 48}},
-               {"untrained prompt", Interval{-53.9, -55.6, -52.3, 48}, std::monostate{}, Interval{3.68, 3.3, 4.1, 48},
-                3.9, Interval{0.024, 0.018, 0.031, 48}},
-               {"X alone", Interval{-56.2, -58.1, -54.4, 48}, Interval{-2.31, -3.0, -1.6, 48},
-                Interval{3.9, 3.4, 4.4, 48}, 2.8, Interval{0.019, 0.013, 0.026, 48}}},
-      .note = "Means over 48 stories with 95 % intervals; `gain` is paired by story, against the untrained prompt."};
+  return {.title = "Test stories, T = 1",
+          .columns = {{"sampler"}, {"ELBO (nats)", 1}, {"gain", 2, 0.0, 0, true}, {"spread", 2}, {"ESS", 1}, {"BLEU-4", 3}},
+          .rows = {{"trained", Interval{-52.1, -53.6, -50.6, 48}, Interval{1.84, 1.21, 2.47, 48}, Interval{1.7, 1.5, 2.0, 48},
+                    12.4, Interval{0.031, 0.022, 0.041, 48}},
+                   {"untrained prompt", Interval{-53.9, -55.6, -52.3, 48}, std::monostate{}, Interval{3.68, 3.3, 4.1, 48}, 3.9,
+                    Interval{0.024, 0.018, 0.031, 48}},
+                   {"X alone", Interval{-56.2, -58.1, -54.4, 48}, Interval{-2.31, -3.0, -1.6, 48}, Interval{3.9, 3.4, 4.4, 48},
+                    2.8, Interval{0.019, 0.013, 0.026, 48}}},
+          .note = "Means over 48 stories with 95 % intervals; `gain` is paired by story, against the untrained prompt."};
 }
 
 Figure LearningCurve() {
   LineChart chart = {.x = {"optimiser step"}, .y = {"ELBO (nats)"}};
-  LineSeries train = {.name = "training stories", .hue = kTrained},
-             unseen = {.name = "unseen stories", .hue = Hue::kGreen};
+  LineSeries train = {.name = "training stories", .hue = kTrained}, unseen = {.name = "unseen stories", .hue = Hue::kGreen};
   for (int step = 0; step <= 200; step += 20) {
     const auto add = [&](LineSeries* series, double gain, uint64_t stream) {
       const double y = -58.2 + gain * (1 - std::exp(-step / 60.0)) + 0.2 * Noise(stream, static_cast<uint64_t>(step));
@@ -44,16 +42,14 @@ Figure LearningCurve() {
   chart.series = {train, unseen};
   chart.y_marks = {{-50.3, "best bound found"}, {-58.2, "untrained prompt"}, {-58.5, "X alone"}};
   chart.x_marks = {{160, "best checkpoint"}};
-  return {"Learning curve", chart,
-          "The bands are 95 % intervals. A perfect sampler reaches the best importance bound."};
+  return {"Learning curve", chart, "The bands are 95 % intervals. A perfect sampler reaches the best importance bound."};
 }
 
 Figure LossCurve() {
   LineSeries loss = {.name = "loss (thin: every step, thick: mean)", .hue = kTrained, .smoothing = 0.9};
   for (int step = 1; step <= 200; ++step) {
     loss.x.push_back(step);
-    loss.y.push_back(step == 77 ? std::nan("")
-                                : 40 * std::exp(-step / 50.0 + 0.4 * Noise(3, static_cast<uint64_t>(step))) + 1.5);
+    loss.y.push_back(step == 77 ? std::nan("") : 40 * std::exp(-step / 50.0 + 0.4 * Noise(3, static_cast<uint64_t>(step))) + 1.5);
   }
   return {"Loss", LineChart{{"optimiser step"}, {"loss (nats\xC2\xB2)", true}, {loss}}, "", true};
 }
@@ -102,24 +98,20 @@ Figure Spread() {
 }
 
 Figure ElboByTheme() {
-  BarChart chart = {.style = BarChart::Style::kDot,
-                    .categories = {"school", "work and money", "family", "travel"},
-                    .x = {"ELBO (nats)"}};
-  chart.groups = {{"untrained",
-                   {{-57, -59, -55, 12}, {-52, -54.2, -50.1, 12}, {-55, -57, -53, 12}, {-58.4, -60.8, -55.9, 12}},
-                   kUntrained},
-                  {"trained",
-                   {{-54, -55.5, -52.5, 12}, {-50.8, -52.4, -49.2, 12}, {-53, -54.7, -51.5, 12}, {-55, -57, -53.1, 12}},
-                   kTrained}};
+  BarChart chart = {
+      .style = BarChart::Style::kDot, .categories = {"school", "work and money", "family", "travel"}, .x = {"ELBO (nats)"}};
+  chart.groups = {
+      {"untrained", {{-57, -59, -55, 12}, {-52, -54.2, -50.1, 12}, {-55, -57, -53, 12}, {-58.4, -60.8, -55.9, 12}}, kUntrained},
+      {"trained",
+       {{-54, -55.5, -52.5, 12}, {-50.8, -52.4, -49.2, 12}, {-53, -54.7, -51.5, 12}, {-55, -57, -53.1, 12}},
+       kTrained}};
   return {"ELBO by theme", chart, ""};
 }
 
 Figure PhaseTimes() {
   BarChart chart = {.categories = {"rollout", "reward", "score and backward", "optimiser"}, .x = {"seconds a step"}};
   chart.groups = {
-      {"",
-       {{0.42, 0.40, 0.45, 200}, {0.31, 0.30, 0.32, 200}, {0.93, 0.90, 0.97, 200}, {0.02, 0.019, 0.021, 200}},
-       kLeftContext}};
+      {"", {{0.42, 0.40, 0.45, 200}, {0.31, 0.30, 0.32, 200}, {0.93, 0.90, 0.97, 200}, {0.02, 0.019, 0.021, 200}}, kLeftContext}};
   return {"Time of a step", chart, ""};
 }
 
@@ -162,8 +154,7 @@ Report DemoReport() {
                   {"device", "cpu, 2 threads"}};
   report.sections = {
       {"Result",
-       {ResultTable(),
-        Note{"A perfect sampler has spread 0; its ELBO equals log Z, and no importance bound lies above it."},
+       {ResultTable(), Note{"A perfect sampler has spread 0; its ELBO equals log Z, and no importance bound lies above it."},
         ElboByTheme()}},
       {"Learning", {LearningCurve(), LossCurve(), Speed()}},
       {"Is the sampler right?",
@@ -174,8 +165,7 @@ Report DemoReport() {
       {"Samples", {Card()}},
       {"Cost", {PhaseTimes()}},
       {"Configuration",
-       {Preformatted{"resolved.yaml",
-                     "task: infill\nmodel:\n  path: SmolLM2-135M-Instruct.Q4_1.gguf\n  dtype: fp32\n"}}}};
+       {Preformatted{"resolved.yaml", "task: infill\nmodel:\n  path: SmolLM2-135M-Instruct.Q4_1.gguf\n  dtype: fp32\n"}}}};
   report.footer = "Written by `gfn report`. All numbers are in `eval.json` beside this page.";
   return report;
 }

@@ -34,8 +34,7 @@ void AppendLegend(const std::vector<LegendEntry>& legend, Markup* html) {
         html->Close();
         break;
       case Swatch::kBox:
-        html->Leaf("rect",
-                   {{"x", "6"}, {"y", "1"}, {"width", "14"}, {"height", "10"}, {"class", "bars " + entry.hue_class}});
+        html->Leaf("rect", {{"x", "6"}, {"y", "1"}, {"width", "14"}, {"height", "10"}, {"class", "bars " + entry.hue_class}});
         break;
       case Swatch::kDiagonal:
         html->Leaf("path", {{"d", "M4 11L22 1"}, {"class", "unit"}});

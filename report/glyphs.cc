@@ -54,11 +54,8 @@ Markup IntervalGlyph(const Interval& interval, const GlyphScale& scale, const st
     svg.Leaf("line", {{"x1", x}, {"y1", "0"}, {"x2", x}, {"y2", Px(kGlyphHeight)}, {"class", "reference"}});
   }
   if (IsDrawable(interval.low, false) && IsDrawable(interval.high, false)) {
-    svg.Leaf("line", {{"x1", x_of(interval.low)},
-                      {"y1", middle},
-                      {"x2", x_of(interval.high)},
-                      {"y2", middle},
-                      {"class", "whisker"}});
+    svg.Leaf("line",
+             {{"x1", x_of(interval.low)}, {"y1", middle}, {"x2", x_of(interval.high)}, {"y2", middle}, {"class", "whisker"}});
   }
   if (IsDrawable(interval.mean, false))
     svg.Leaf("circle", {{"cx", x_of(interval.mean)}, {"cy", middle}, {"r", "3.2"}, {"class", "dot"}});
@@ -69,9 +66,9 @@ Markup IntervalGlyph(const Interval& interval, const GlyphScale& scale, const st
 std::string WithMinusSigns(std::string text) {
   constexpr std::string_view kMinus = "\xE2\x88\x92";
   for (size_t i = text.find('-'); i != std::string::npos; i = text.find('-', i + 1)) {
-    const bool begins_number =
-        (i == 0 || text[i - 1] == ' ' || text[i - 1] == '[' || text[i - 1] == '(') && i + 1 < text.size() &&
-        (std::isdigit(static_cast<unsigned char>(text[i + 1])) != 0 || text.compare(i + 1, 3, "inf") == 0);
+    const bool begins_number = (i == 0 || text[i - 1] == ' ' || text[i - 1] == '[' || text[i - 1] == '(') &&
+                               i + 1 < text.size() &&
+                               (std::isdigit(static_cast<unsigned char>(text[i + 1])) != 0 || text.compare(i + 1, 3, "inf") == 0);
     if (begins_number) text.replace(i, 1, kMinus);
   }
   return text;

@@ -10,11 +10,11 @@
 namespace gfn::report {
 namespace {
 
-constexpr int kShades = 48;            // of the hue: more cannot be told apart
-constexpr double kGap = 28;            // between panels
-constexpr double kTop = 24;            // name of a panel
-constexpr double kScaleWidth = 12;     // the bar of colours
-constexpr double kScaleLabels = 58;    // and its numbers
+constexpr int kShades = 48;          // of the hue: more cannot be told apart
+constexpr double kGap = 28;          // between panels
+constexpr double kTop = 24;          // name of a panel
+constexpr double kScaleWidth = 12;   // the bar of colours
+constexpr double kScaleLabels = 58;  // and its numbers
 constexpr double kLargestCell = 40, kLargestPanel = 340;
 constexpr int64_t kMostTitles = 1200;  // cells with a text of their own when the pointer rests on them
 
@@ -26,7 +26,8 @@ struct MapLayout {
 MapLayout LayOutMap(const HeatMap& map, const PlotSize& size) {
   MapLayout layout;
   layout.left = map.y.label.empty() ? 22 : 40;
-  const double panels = static_cast<double>(map.panels.size()), columns = static_cast<double>(map.num_columns), rows = static_cast<double>(map.num_rows);
+  const double panels = static_cast<double>(map.panels.size()), columns = static_cast<double>(map.num_columns),
+               rows = static_cast<double>(map.num_rows);
   const double room = size.width - layout.left - kScaleLabels - kScaleWidth - panels * kGap;
   layout.panel_width = std::clamp(room / panels, 40.0, std::min(kLargestPanel, kLargestCell * columns));
   layout.cell_width = layout.panel_width / columns;
@@ -44,7 +45,10 @@ int ShadeOf(double value, const Range& range) {
 }
 
 void DrawCell(double x, double y, double width, double height, int shade, const std::string& title, Markup* svg) {
-  svg->Open("rect", {{"x", Px(x)}, {"y", Px(y)}, {"width", Px(width)}, {"height", Px(height)},
+  svg->Open("rect", {{"x", Px(x)},
+                     {"y", Px(y)},
+                     {"width", Px(width)},
+                     {"height", Px(height)},
                      {"fill-opacity", Px(static_cast<double>(shade) / kShades)}});
   if (!title.empty()) svg->Element("title", {}, title);
   svg->Close();
@@ -62,10 +66,11 @@ void DrawCells(const HeatMap& map, size_t p, const MapLayout& layout, const Rang
       const int shade = ShadeOf(value(column), range);
       int64_t end = column + 1;
       while (!has_titles && end < map.num_columns && ShadeOf(value(end), range) == shade) ++end;
-      const std::string title = has_titles ? "(" + std::to_string(column) + ", " + std::to_string(row) + "): " + FormatShort(value(column)) : "";
+      const std::string title =
+          has_titles ? "(" + std::to_string(column) + ", " + std::to_string(row) + "): " + FormatShort(value(column)) : "";
       if (shade >= 0 && (shade > 0 || has_titles)) {
-        DrawCell(layout.PanelLeft(p) + static_cast<double>(column) * layout.cell_width, y, static_cast<double>(end - column) * layout.cell_width,
-                 layout.cell_height, shade, title, svg);
+        DrawCell(layout.PanelLeft(p) + static_cast<double>(column) * layout.cell_width, y,
+                 static_cast<double>(end - column) * layout.cell_width, layout.cell_height, shade, title, svg);
       }
       column = end;
     }
@@ -76,7 +81,11 @@ void DrawCells(const HeatMap& map, size_t p, const MapLayout& layout, const Rang
 void DrawPanelFrame(const HeatMap& map, size_t p, const MapLayout& layout, Markup* svg) {
   const double left = layout.PanelLeft(p), middle = left + layout.panel_width / 2, bottom = kTop + layout.panel_height;
   svg->Element("text", {{"x", Px(middle)}, {"y", Px(kTop - 9)}, {"class", "marklabel mid"}}, map.panels[p].name);
-  svg->Leaf("rect", {{"x", Px(left)}, {"y", Px(kTop)}, {"width", Px(layout.panel_width)}, {"height", Px(layout.panel_height)}, {"class", "frame"}});
+  svg->Leaf("rect", {{"x", Px(left)},
+                     {"y", Px(kTop)},
+                     {"width", Px(layout.panel_width)},
+                     {"height", Px(layout.panel_height)},
+                     {"class", "frame"}});
   const auto columns = [&](int64_t column) { return left + (static_cast<double>(column) + 0.5) * layout.cell_width; };
   const auto rows = [&](int64_t row) { return bottom - (static_cast<double>(row) + 0.5) * layout.cell_height; };
   for (const int64_t column : {int64_t{0}, map.num_columns - 1}) {
@@ -89,7 +98,8 @@ void DrawPanelFrame(const HeatMap& map, size_t p, const MapLayout& layout, Marku
   }
   if (map.y.label.empty()) return;
   const std::string x = Px(11), y = Px(kTop + layout.panel_height / 2);
-  svg->Element("text", {{"x", x}, {"y", y}, {"transform", "rotate(-90 " + x + " " + y + ")"}, {"class", "axis mid"}}, map.y.label);
+  svg->Element("text", {{"x", x}, {"y", y}, {"transform", "rotate(-90 " + x + " " + y + ")"}, {"class", "axis mid"}},
+               map.y.label);
 }
 
 void DrawScale(const HeatMap& map, const MapLayout& layout, const Range& range, Markup* svg) {
@@ -99,7 +109,9 @@ void DrawScale(const HeatMap& map, const MapLayout& layout, const Range& range, 
     DrawCell(left, kTop + layout.panel_height - (shade + 1) * step, kScaleWidth, step, shade + 1, "", svg);
   }
   svg->Close();
-  svg->Leaf("rect", {{"x", Px(left)}, {"y", Px(kTop)}, {"width", Px(kScaleWidth)}, {"height", Px(layout.panel_height)}, {"class", "frame"}});
+  svg->Leaf(
+      "rect",
+      {{"x", Px(left)}, {"y", Px(kTop)}, {"width", Px(kScaleWidth)}, {"height", Px(layout.panel_height)}, {"class", "frame"}});
   ScaleOptions options;
   options.max_ticks = std::max(2, static_cast<int>(layout.panel_height / 50));
   const Scale scale = MakeScale(range, options);

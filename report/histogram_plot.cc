@@ -35,8 +35,7 @@ Bins ChooseBins(const Histogram& chart, const std::vector<double>& values, const
 }
 
 // The outline of the bars of one series, one path: area and edge agree, and neighbouring bars have no seam.
-void DrawBars(const std::vector<double>& shares, const Bins& bins, const PlotFrame& frame, const std::string& hue,
-              Markup* svg) {
+void DrawBars(const std::vector<double>& shares, const Bins& bins, const PlotFrame& frame, const std::string& hue, Markup* svg) {
   std::string path;
   const double base = frame.Y(0);
   path += "M" + Px(frame.X(bins.low)) + " " + Px(base);
@@ -72,13 +71,11 @@ Drawing Draw(const Histogram& chart, const PlotSize& size) {
   double largest = 0;
   for (size_t s = 0; s < chart.series.size(); ++s) {
     std::vector<double> share(static_cast<size_t>(bins.count), 0);
-    for (const double value : kept[s])
-      share[static_cast<size_t>(bins.IndexOf(value))] += 1 / static_cast<double>(kept[s].size());
+    for (const double value : kept[s]) share[static_cast<size_t>(bins.IndexOf(value))] += 1 / static_cast<double>(kept[s].size());
     largest = std::max(largest, *std::max_element(share.begin(), share.end()));
     shares.push_back(std::move(share));
   }
-  FrameAxis x_axis = {
-      .label = chart.x.label, .range = {bins.low, bins.low + bins.count * bins.width}, .marks = chart.x_marks};
+  FrameAxis x_axis = {.label = chart.x.label, .range = {bins.low, bins.low + bins.count * bins.width}, .marks = chart.x_marks};
   x_axis.fixed_low = x_axis.fixed_high = true;
   FrameAxis y_axis = {.label = "share of the values", .range = {0, largest > 0 ? largest : 1}};
   y_axis.options = {.round_ends = true, .percent = true};

@@ -14,9 +14,8 @@ namespace {
 // HTML's elements without an end tag, as far as the report uses them. SVG's are self-closing.
 constexpr std::array<std::string_view, 3> kVoidElements = {"meta", "br", "hr"};
 // A line break after these keeps the page readable in an editor; inside text it would change the picture.
-constexpr std::array<std::string_view, 14> kBlocks = {"article", "details", "div",    "figure", "footer",
-                                                      "g",       "head",    "header", "p",      "section",
-                                                      "style",   "svg",     "table",  "tr"};
+constexpr std::array<std::string_view, 14> kBlocks = {"article", "details", "div",     "figure", "footer", "g",     "head",
+                                                      "header",  "p",       "section", "style",  "svg",    "table", "tr"};
 
 template <size_t N>
 bool IsOneOf(const std::array<std::string_view, N>& names, std::string_view name) {

@@ -66,8 +66,7 @@ std::string PathOf(const std::vector<Pixel>& points, char start) {
   return path;
 }
 
-void DrawLine(const std::vector<std::vector<Pixel>>& segments, const std::string& css_class, double width,
-              Markup* svg) {
+void DrawLine(const std::vector<std::vector<Pixel>>& segments, const std::string& css_class, double width, Markup* svg) {
   std::string path;
   for (const auto& segment : segments) path += PathOf(Thinned(segment, width), 'M');
   if (!path.empty()) svg->Leaf("path", {{"d", path}, {"class", css_class}});
@@ -90,8 +89,8 @@ void DrawBand(const LineSeries& series, const PlotFrame& frame, const std::strin
       continue;
     }
     std::reverse(back.begin(), back.end());
-    svg->Leaf("path", {{"d", PathOf(Thinned(upper[s], frame.plot_width()), 'M') + PathOf(back, 'L') + "Z"},
-                       {"class", "band " + hue}});
+    svg->Leaf("path",
+              {{"d", PathOf(Thinned(upper[s], frame.plot_width()), 'M') + PathOf(back, 'L') + "Z"}, {"class", "band " + hue}});
   }
 }
 
@@ -106,8 +105,7 @@ void DrawSeries(const LineSeries& series, const PlotFrame& frame, const std::str
   for (const auto& segment : segments) {
     // A point with gaps on both sides would be no line at all.
     if (smooth || (series.x.size() > kMostDots && segment.size() > 1)) continue;
-    for (const Pixel& p : segment)
-      svg->Leaf("circle", {{"cx", Px(p.x)}, {"cy", Px(p.y)}, {"r", "2.8"}, {"class", "dot " + hue}});
+    for (const Pixel& p : segment) svg->Leaf("circle", {{"cx", Px(p.x)}, {"cy", Px(p.y)}, {"r", "2.8"}, {"class", "dot " + hue}});
   }
 }
 

@@ -89,8 +89,7 @@ bool AllIntegers(std::span<const double> values) {
   return std::all_of(values.begin(), values.end(), [](double v) { return !std::isfinite(v) || v == std::floor(v); });
 }
 
-PlotFrame::PlotFrame(const PlotSize& size, FrameAxis x, FrameAxis y)
-    : size_(size), x_axis_(std::move(x)), y_axis_(std::move(y)) {
+PlotFrame::PlotFrame(const PlotSize& size, FrameAxis x, FrameAxis y) : size_(size), x_axis_(std::move(x)), y_axis_(std::move(y)) {
   const double bottom = 22 + (x_axis_.label.empty() ? 0 : 20);
   y_ = ScaleOf(y_axis_, std::max(2, static_cast<int>((size.height - bottom - 30) / 40)));
   left_ = std::ceil(WidestLabel(y_)) + kTickGap;
@@ -123,8 +122,7 @@ void PlotFrame::PlaceXMarks() {
     const double x = left_ + fraction * plot_width_, width = TextPixels(mark.label, kFontPixels) + 4;
     const bool ends_at_x = x + width > size_.width && x - width > 0;
     const double begin = ends_at_x ? x - width : x;
-    const auto row =
-        std::find_if(row_begins.begin(), row_begins.end(), [&](double other) { return begin + width + 6 <= other; });
+    const auto row = std::find_if(row_begins.begin(), row_begins.end(), [&](double other) { return begin + width + 6 <= other; });
     x_marks_.push_back({x, static_cast<int>(row - row_begins.begin()), ends_at_x, mark.label});
     if (row == row_begins.end()) {
       row_begins.push_back(begin);

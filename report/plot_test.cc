@@ -32,8 +32,7 @@ std::string Checked(const Drawing& drawing) {
 }
 
 TEST(LinePlot, GapsWhereValuesCannotBeDrawn) {
-  const Drawing drawing =
-      Draw(LineChart{.series = {{.name = "a", .x = {1, 2, 3, 4, 5}, .y = {1, 2, kNan, kInf, 3}}}}, {});
+  const Drawing drawing = Draw(LineChart{.series = {{.name = "a", .x = {1, 2, 3, 4, 5}, .y = {1, 2, kNan, kInf, 3}}}}, {});
   const std::string svg = Checked(drawing);
   EXPECT_EQ(drawing.num_undrawable, 2);
   EXPECT_EQ(Count(svg, "<circle"), 3);
@@ -109,8 +108,7 @@ TEST(LinePlot, MarksGiveWayToEachOther) {
 }
 
 TEST(ScatterPlot, PointsHaveShapesLabelsAndALine) {
-  ScatterChart chart = {
-      .series = {{"a", {-1, -2, -3}, {1, 2, 3}, {"first", "", "third"}}, {"b", {-1, -2}, {3, 4}, {}}}};
+  ScatterChart chart = {.series = {{"a", {-1, -2, -3}, {1, 2, 3}, {"first", "", "third"}}, {"b", {-1, -2}, {3, 4}, {}}}};
   chart.unit_line_offset = 4;
   const Drawing drawing = Draw(chart, {});
   const std::string svg = Checked(drawing);
@@ -185,7 +183,11 @@ TEST(Glyph, HuesFollowTheEnumOrThePosition) {
 }
 
 TEST(HeatMapPlot, PanelsShareOneScale) {
-  const HeatMap map = {.num_rows = 2, .num_columns = 2, .x = {"x"}, .y = {"y"}, .panels = {{"target", {0, 0.5, 1, 0.25}}, {"learned", {0, 0.5, 0.5, kNan}}}};
+  const HeatMap map = {.num_rows = 2,
+                       .num_columns = 2,
+                       .x = {"x"},
+                       .y = {"y"},
+                       .panels = {{"target", {0, 0.5, 1, 0.25}}, {"learned", {0, 0.5, 0.5, kNan}}}};
   const Drawing drawing = Draw(map, {});
   const std::string svg = Checked(drawing);
   EXPECT_EQ(drawing.num_undrawable, 1);
@@ -207,7 +209,10 @@ TEST(HeatMapPlot, LargeGridsJoinCellsOfOneShade) {
 TEST(HeatMapPlot, NothingIsZeroEverywhere) {
   Checked(Draw(HeatMap{.num_rows = 1, .num_columns = 3, .panels = {{"", {0, 0, 0}}}}, {}));
   Checked(Draw(HeatMap{.num_rows = 1, .num_columns = 1, .panels = {{"", {-2}}}}, {360, 270}));
-  Checked(Draw(HeatMap{.num_rows = 300, .num_columns = 2, .panels = {{"a", std::vector<double>(600, 0.1)}, {"b", std::vector<double>(600, kInf)}}}, {}));
+  Checked(Draw(HeatMap{.num_rows = 300,
+                       .num_columns = 2,
+                       .panels = {{"a", std::vector<double>(600, 0.1)}, {"b", std::vector<double>(600, kInf)}}},
+               {}));
 }
 
 }  // namespace

@@ -17,10 +17,7 @@ struct BlockRenderer {
 
   void operator()(const Paragraph& paragraph) const { html->Open("p").RichText(paragraph.text).Close(); }
   void operator()(const Note& note) const {
-    html->Open("div", {{"class", "note"}})
-        .Element("span", {{"class", "role"}}, "How to read this")
-        .RichText(note.text)
-        .Close();
+    html->Open("div", {{"class", "note"}}).Element("span", {{"class", "role"}}, "How to read this").RichText(note.text).Close();
   }
   void operator()(const Preformatted& block) const {
     if (block.folded) {
@@ -66,8 +63,7 @@ void AppendHead(const Report& report, Markup* html) {
   }
   if (!report.facts.empty()) {
     html->Open("dl", {{"class", "facts"}});
-    for (const auto& [name, value] : report.facts)
-      html->Open("div").Element("dt", {}, name).Element("dd", {}, value).Close();
+    for (const auto& [name, value] : report.facts) html->Open("div").Element("dt", {}, name).Element("dd", {}, value).Close();
     html->Close();
   }
   html->Close();

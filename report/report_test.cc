@@ -78,16 +78,14 @@ TEST(Report, HalfWidthFiguresStandSideBySide) {
   Figure full = {.title = "b", .chart = LineChart{}};
   const std::string html = RenderHtml({.title = "t", .sections = {{"s", {half, half, full, half}}}});
   size_t rows = 0;
-  for (size_t at = html.find("class=\"sidebyside\""); at != std::string::npos;
-       at = html.find("class=\"sidebyside\"", at + 1))
+  for (size_t at = html.find("class=\"sidebyside\""); at != std::string::npos; at = html.find("class=\"sidebyside\"", at + 1))
     ++rows;
   EXPECT_EQ(rows, 2u);
 }
 
 TEST(Report, TableShowsIntervalsWithGlyphs) {
-  const Table table = {
-      .columns = {{"name"}, {"gain", 1, 0.0, 0, true}},
-      .rows = {{"a", Interval{1.5, 1.0, 2.0, 9}}, {"b", Interval{-0.5, -1.5, 0.5, 9}}, {"c", std::monostate{}}}};
+  const Table table = {.columns = {{"name"}, {"gain", 1, 0.0, 0, true}},
+                       .rows = {{"a", Interval{1.5, 1.0, 2.0, 9}}, {"b", Interval{-0.5, -1.5, 0.5, 9}}, {"c", std::monostate{}}}};
   const std::string html = RenderHtml({.sections = {{"s", {table}}}});
   EXPECT_THAT(html, HasSubstr("+1.5<span class=\"pm\"> \xC2\xB1 0.5</span>"));
   EXPECT_THAT(html, HasSubstr("\xE2\x88\x92"

@@ -55,8 +55,8 @@ Drawing Draw(const ScatterChart& chart, const PlotSize& size) {
     drawing.svg.Open("g", {{"class", "points " + hue + " " + DensityClass(num_points)}});
     for (size_t i = 0; i < series.x.size(); ++i) {
       if (!drawable(series, i)) continue;
-      AppendMarker(frame.X(series.x[i]), frame.Y(series.y[i]), static_cast<int>(s),
-                   series.labels.empty() ? "" : series.labels[i], &drawing.svg);
+      AppendMarker(frame.X(series.x[i]), frame.Y(series.y[i]), static_cast<int>(s), series.labels.empty() ? "" : series.labels[i],
+                   &drawing.svg);
     }
     drawing.svg.Close();
     drawing.legend.push_back({series.name, hue, LegendEntry::Swatch::kMarker, static_cast<int>(s)});

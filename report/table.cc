@@ -23,8 +23,7 @@ CellText TextOf(const Cell& cell, const Column& column) {
     const std::string printable = PrintableText(*text);
     return {column.max_width > 0 ? CutToWidth(printable, column.max_width) : printable, ""};
   }
-  if (const auto* number = std::get_if<double>(&cell))
-    return {FormatFixed(*number, column.decimals, column.show_sign), ""};
+  if (const auto* number = std::get_if<double>(&cell)) return {FormatFixed(*number, column.decimals, column.show_sign), ""};
   if (const auto* interval = std::get_if<Interval>(&cell)) {
     const std::string mean = FormatFixed(interval->mean, column.decimals, column.show_sign);
     return {mean, FormatInterval(*interval, column.decimals, column.show_sign).substr(mean.size())};
@@ -65,8 +64,7 @@ std::vector<std::string> LayOutColumn(const Table& table, size_t c) {
       continue;
     }
     std::string tail = cell.tail;
-    tail.insert(tail.starts_with(kPlusMinus) ? kPlusMinus.size() : tail.size(),
-                Spaces(tail_width - DisplayWidth(tail)));
+    tail.insert(tail.starts_with(kPlusMinus) ? kPlusMinus.size() : tail.size(), Spaces(tail_width - DisplayWidth(tail)));
     align(Spaces(head_width - DisplayWidth(cell.head)) + cell.head + tail);
   }
   return laid_out;
@@ -79,9 +77,7 @@ void AppendLine(std::string line, std::string* out) {
 
 }  // namespace
 
-bool IsNumeric(const Cell& cell) {
-  return std::holds_alternative<double>(cell) || std::holds_alternative<Interval>(cell);
-}
+bool IsNumeric(const Cell& cell) { return std::holds_alternative<double>(cell) || std::holds_alternative<Interval>(cell); }
 
 std::string FormatFixed(double value, int decimals, bool show_sign) {
   if (std::isnan(value)) return "nan";
@@ -101,8 +97,8 @@ std::string FormatInterval(const Interval& interval, int decimals, bool show_sig
   const double unit = std::pow(10.0, -decimals);
   // A difference of one unit in the last digit may be rounding alone.
   if (std::abs(above - below) > std::max(unit, 0.05 * (above + below))) {
-    return mean + " [" + FormatFixed(interval.low, decimals, show_sign) + ", " +
-           FormatFixed(interval.high, decimals, show_sign) + "]";
+    return mean + " [" + FormatFixed(interval.low, decimals, show_sign) + ", " + FormatFixed(interval.high, decimals, show_sign) +
+           "]";
   }
   return mean + std::string(kPlusMinus) + FormatFixed((above + below) / 2, decimals);
 }

@@ -20,11 +20,10 @@ bool IsNumeric(const Cell& cell);  // a number or an interval
 
 struct Column {
   std::string name = {};
-  int decimals = 2;  // of the column's numbers
-  std::optional<double> reference =
-      {};                  // a value to compare with (0 for differences): a line in the glyphs of the HTML table
-  int max_width = 0;       // longer texts are cut with "…" in a terminal; 0: no limit
-  bool show_sign = false;  // "+1.20": for differences
+  int decimals = 2;                      // of the column's numbers
+  std::optional<double> reference = {};  // a value to compare with (0 for differences): a line in the glyphs of the HTML table
+  int max_width = 0;                     // longer texts are cut with "…" in a terminal; 0: no limit
+  bool show_sign = false;                // "+1.20": for differences
 };
 
 // A column that holds a number or an interval anywhere is aligned to the right. Every row has one cell a column.

@@ -99,8 +99,7 @@ void PlaceLogTicks(const ScaleOptions& options, Scale* scale) {
   for (const auto& [mantissa, exponent] : ticks) {
     const double value = mantissa * std::pow(10.0, exponent);
     std::string label = WithCommas(FormatFixed(value, std::max(0, -exponent)), scale->range.high);
-    if (!plain)
-      label = mantissa == 1 ? PowerOfTen(exponent) : std::to_string(mantissa) + "\xC3\x97" + PowerOfTen(exponent);
+    if (!plain) label = mantissa == 1 ? PowerOfTen(exponent) : std::to_string(mantissa) + "\xC3\x97" + PowerOfTen(exponent);
     scale->ticks.push_back({std::clamp(value, scale->range.low, scale->range.high), label});
   }
 }
@@ -108,8 +107,7 @@ void PlaceLogTicks(const ScaleOptions& options, Scale* scale) {
 // A scale needs an extent that its numbers can resolve.
 Range Widened(Range range, bool log_scale) {
   if (log_scale) {
-    if (range.high < range.low * (1 + 1e-6))
-      return {std::max(range.low / 2, 1e-300), std::min(range.high * 2, kLargestDrawable)};
+    if (range.high < range.low * (1 + 1e-6)) return {std::max(range.low / 2, 1e-300), std::min(range.high * 2, kLargestDrawable)};
     return range;
   }
   const double magnitude = std::max(std::abs(range.low), std::abs(range.high));
@@ -171,8 +169,7 @@ std::string PowerOfTen(int exponent) {
                                                         "\xE2\x81\xB4", "\xE2\x81\xB5", "\xE2\x81\xB6", "\xE2\x81\xB7",
                                                         "\xE2\x81\xB8", "\xE2\x81\xB9"};
   std::string text = "10";
-  for (const char c : std::to_string(exponent))
-    text += c == '-' ? "\xE2\x81\xBB" : kDigits[static_cast<size_t>(c - '0')];
+  for (const char c : std::to_string(exponent)) text += c == '-' ? "\xE2\x81\xBB" : kDigits[static_cast<size_t>(c - '0')];
   return text;
 }
 

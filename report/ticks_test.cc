@@ -25,10 +25,8 @@ TEST(Ticks, RoundNumbers) {
   EXPECT_THAT(Labels(MakeScale({-58.3, -51.2}, {.max_ticks = 4})), ElementsAre("-58", "-56", "-54", "-52"));
   EXPECT_THAT(Labels(MakeScale({0, 35000}, {.max_ticks = 4})), ElementsAre("0", "10,000", "20,000", "30,000"));
   EXPECT_THAT(Labels(MakeScale({0, 4000}, {.max_ticks = 4})), ElementsAre("0", "1000", "2000", "3000", "4000"));
-  EXPECT_THAT(Labels(MakeScale({0, 0.4}, {.percent = true, .max_ticks = 4})),
-              ElementsAre("0%", "10%", "20%", "30%", "40%"));
-  EXPECT_THAT(Labels(MakeScale({0.1, 0.7}, {.max_ticks = 6})),
-              ElementsAre("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"));
+  EXPECT_THAT(Labels(MakeScale({0, 0.4}, {.percent = true, .max_ticks = 4})), ElementsAre("0%", "10%", "20%", "30%", "40%"));
+  EXPECT_THAT(Labels(MakeScale({0.1, 0.7}, {.max_ticks = 6})), ElementsAre("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"));
 }
 
 TEST(Ticks, RoundEndsContainTheData) {
@@ -56,14 +54,12 @@ TEST(Ticks, CommonPowerOfTenIsTakenOut) {
 
 TEST(Ticks, Logarithmic) {
   EXPECT_THAT(Labels(MakeScale({1, 1000}, {.log_scale = true, .max_ticks = 5})), ElementsAre("1", "10", "100", "1000"));
-  EXPECT_THAT(Labels(MakeScale({0.5, 20}, {.log_scale = true, .max_ticks = 6})),
-              ElementsAre("0.5", "1", "2", "5", "10", "20"));
+  EXPECT_THAT(Labels(MakeScale({0.5, 20}, {.log_scale = true, .max_ticks = 6})), ElementsAre("0.5", "1", "2", "5", "10", "20"));
   EXPECT_THAT(Labels(MakeScale({1e-9, 1}, {.log_scale = true, .max_ticks = 5})),
               ElementsAre("10\xE2\x81\xBB\xE2\x81\xB8", "10\xE2\x81\xBB\xE2\x81\xB6", "10\xE2\x81\xBB\xE2\x81\xB4",
                           "10\xE2\x81\xBB\xC2\xB2", "10\xE2\x81\xB0"));
   // Less than a decade without enough of 1, 2, 5: evenly spaced numbers.
-  EXPECT_THAT(Labels(MakeScale({2.1, 4.9}, {.log_scale = true, .max_ticks = 6})),
-              ElementsAre("2.5", "3.0", "3.5", "4.0", "4.5"));
+  EXPECT_THAT(Labels(MakeScale({2.1, 4.9}, {.log_scale = true, .max_ticks = 6})), ElementsAre("2.5", "3.0", "3.5", "4.0", "4.5"));
 }
 
 TEST(Ticks, DegenerateRangesGetAnExtent) {

@@ -10,6 +10,8 @@ std::unique_ptr<TaskPlan> MakePlan(const RunConfig& config) {
   return std::visit([&](const auto& task) { return MakeTaskPlan(task, config); }, config.task);
 }
 
-StatusOr<std::unique_ptr<Task>> BuildTask(const RunConfig& config, const LogFunction& log) { return MakePlan(config)->Build(log); }
+StatusOr<std::unique_ptr<Task>> BuildTask(const RunConfig& config, const LogFunction& log) {
+  return MakePlan(config)->Build(log);
+}
 
 }  // namespace gfn

@@ -49,7 +49,8 @@ StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string
 }
 
 std::string ConfigReference() {
-  return "# Configuration\n\nEvery key of a run's YAML file. Made by `gfn describe --keys`; a test keeps it current.\n\n" + DocumentConfig<RunConfig>();
+  return "# Configuration\n\nEvery key of a run's YAML file. Made by `gfn describe --keys`; a test keeps it current.\n\n" +
+         DocumentConfig<RunConfig>();
 }
 
 }  // namespace gfn

@@ -18,10 +18,11 @@
 namespace gfn {
 
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
-using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
-                                WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
-                                WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
-                                WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
+using TaskConfig =
+    std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
+                 WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
+                 WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
+                 WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
 
 struct RunConfig : RunSettings {
   TaskConfig task;

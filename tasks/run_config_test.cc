@@ -27,7 +27,9 @@ TEST(RunConfig, EveryRecipeParsesAndReadsBack) {
 
 TEST(RunConfig, AllMistakesAtOnceWithTheirPlaces) {
   const auto config = ReadConfigText<RunConfig>(
-      "model: {path: m.gguf}\nlora: {rank: 0, rnk: 4}\ntask:\n  kind: infill\n  prompt: no place\n  data: {train: t.jsonl}\ndevice: gpu\n", "bad.yaml");
+      "model: {path: m.gguf}\nlora: {rank: 0, rnk: 4}\ntask:\n  kind: infill\n  prompt: no place\n  data: {train: "
+      "t.jsonl}\ndevice: gpu\n",
+      "bad.yaml");
   ASSERT_FALSE(config.ok());
   const std::string message = Message(config.status());
   EXPECT_NE(message.find("bad.yaml:2:"), std::string::npos) << message;

@@ -40,7 +40,8 @@ class OnStories : public testing::Test {
     return std::move(*parts);
   }
   static double LogQ(InfillParts& parts) {
-    const InfillExample example{.id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
+    const InfillExample example{
+        .id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
     const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
     const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);
     return ScoreTexts(*parts.environment, *parts.policy, *parts.reward, {id}, {tokens}).value()[0].log_q;

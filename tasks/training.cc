@@ -10,7 +10,8 @@ constexpr char kParametersFile[] = "parameters.safetensors";  // as Trainer::Sav
 
 }  // namespace
 
-StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data, const std::string& failure_folder) {
+StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data,
+                                     const std::string& failure_folder) {
   const TaskSampler sampler = task.sampler();
   TrainingParts training;
   ASSIGN_OR_RETURN(training.objective, MakeObjective(settings.objective));
@@ -45,7 +46,8 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   ASSIGN_OR_RETURN(training.task_loop, task.MakeLoop(*training.trainer));
   if (training.checked_policy != nullptr) {
     const double rounding = settings.model->dtype == ModelDtype::kBFloat16 ? 4 : 1;
-    training.checked_loop = std::make_unique<CheckedLoop>(training.loop(), *training.checked_policy, rounding * settings.train.max_drift);
+    training.checked_loop =
+        std::make_unique<CheckedLoop>(training.loop(), *training.checked_policy, rounding * settings.train.max_drift);
   }
   return training;
 }
@@ -57,7 +59,8 @@ Status LoadTrained(const std::string& checkpoint, Task& task) {
   at::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters) {
     ASSIGN_OR_RETURN(const at::Tensor value, ReadTensor(file, parameter.name));
-    if (value.sizes() != parameter.value.sizes()) return DataLoss(path + ": " + parameter.name + " has another shape than in this run");
+    if (value.sizes() != parameter.value.sizes())
+      return DataLoss(path + ": " + parameter.name + " has another shape than in this run");
     at::Tensor(parameter.value).copy_(value);
   }
   parameters.RaiseVersion();

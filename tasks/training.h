@@ -20,8 +20,9 @@ struct TrainingParts {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<TrainingLoop> task_loop;  // of a task that learns more than its sampler
-  // Sampler = scorer, watched at every step of a language model, whose sampling and scoring are code of their own (a cache, an adapter,
-  // a fused head); absent with dropout, where Score is random on purpose, and for worlds, where it would cost as much as the step.
+  // Sampler = scorer, watched at every step of a language model, whose sampling and scoring are code of their own (a cache, an
+  // adapter, a fused head); absent with dropout, where Score is random on purpose, and for worlds, where it would cost as much as
+  // the step.
   std::unique_ptr<CheckedPolicy> checked_policy;
   std::unique_ptr<CheckedLoop> checked_loop;
 
@@ -30,7 +31,8 @@ struct TrainingParts {
     return task_loop != nullptr ? *task_loop : static_cast<TrainingLoop&>(*trainer);
   }
 };
-StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data, const std::string& failure_folder);
+StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data,
+                                     const std::string& failure_folder);
 
 // What a task has learned, from a checkpoint of its loop; what belongs to training alone is left out.
 Status LoadTrained(const std::string& checkpoint, Task& task);

@@ -64,11 +64,14 @@ TEST(WorldTask, TrainsToItsTargetAndKnowsIt) {
   int64_t lines = 0;
   SampleRequest request;
   request.num = 5;
-  ASSERT_TRUE((*task)->Sample(request, [&](const nlohmann::json& line) {
-    ++lines;
-    EXPECT_TRUE(line.contains("text") && line.contains("log_pf") && line.contains("log_reward")) << line;
-    return OkStatus();
-  }).ok());
+  ASSERT_TRUE((*task)
+                  ->Sample(request,
+                           [&](const nlohmann::json& line) {
+                             ++lines;
+                             EXPECT_TRUE(line.contains("text") && line.contains("log_pf") && line.contains("log_reward")) << line;
+                             return OkStatus();
+                           })
+                  .ok());
   EXPECT_EQ(lines, 5);
   const auto examination = (*task)->Examine();
   ASSERT_TRUE(examination.ok()) << examination.status();
@@ -81,8 +84,10 @@ TEST(WorldTask, TrainsToItsTargetAndKnowsIt) {
 
 TEST(WorldTask, MlpWithFlowsHasWhatTheObjectiveNeeds) {
   for (const char* objective : {"db", "subtb"}) {
-    const RunConfig config = Config("threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: {kind: " +
-                                    std::string(objective) + "}\ntrain: {rollouts: 4}\n");
+    const RunConfig config = Config(
+        "threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: "
+        "{kind: " +
+        std::string(objective) + "}\ntrain: {rollouts: 4}\n");
     auto task = BuildTask(config, {});
     ASSERT_TRUE(task.ok()) << task.status();
     const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
@@ -92,8 +97,9 @@ TEST(WorldTask, MlpWithFlowsHasWhatTheObjectiveNeeds) {
 }
 
 TEST(WorldTask, FlowsOfEdgesAndCountedTrajectories) {
-  const std::string grid = "threads: 1\ntask: {kind: hypergrid, side: 3, policy: {kind: tabular}, backward: max_entropy}\ntrain: {rollouts: 16}\n"
-                           "optimizer: {learning_rate: 0.1}\nevaluation: {samples: 64}\nobjective: {kind: ";
+  const std::string grid =
+      "threads: 1\ntask: {kind: hypergrid, side: 3, policy: {kind: tabular}, backward: max_entropy}\ntrain: {rollouts: 16}\n"
+      "optimizer: {learning_rate: 0.1}\nevaluation: {samples: 64}\nobjective: {kind: ";
   for (const char* objective : {"fm", "db", "vargrad"}) {
     SCOPED_TRACE(objective);
     const RunConfig config = Config(grid + objective + "}\n");
@@ -112,12 +118,14 @@ TEST(WorldTask, FlowsOfEdgesAndCountedTrajectories) {
 
 TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
-       {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}", "kind: box, dimensions: 1",
-        "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
-        "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
+       {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}",
+        "kind: box, dimensions: 1", "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3",
+        "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3", "kind: subset, num_elements: 4, max_size: 3",
+        "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
     SCOPED_TRACE(task);
-    const RunConfig config = Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +
-                                    "train: {rollouts: 4}\nevaluation: {samples: 16}\n");
+    const RunConfig config =
+        Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +
+               "train: {rollouts: 4}\nevaluation: {samples: 16}\n");
     auto built = BuildTask(config, {});
     ASSERT_TRUE(built.ok()) << built.status();
     const auto training = MakeTraining(config, **built, *(*built)->LoadTraining(RunPaths{"."}, {}), "");
@@ -133,16 +141,21 @@ TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
 TEST(WorldTask, KeysOfLanguageModelsAreNeitherNeededNorAccepted) {
   const std::string grid = "task: {kind: hypergrid}\n";
   EXPECT_EQ(Refusal(grid), "accepted");
-  EXPECT_THAT(Refusal(grid + "model: {path: m.gguf}\n"), AllOf(HasSubstr("[model]"), HasSubstr("hypergrid has no language model")));
+  EXPECT_THAT(Refusal(grid + "model: {path: m.gguf}\n"),
+              AllOf(HasSubstr("[model]"), HasSubstr("hypergrid has no language model")));
   EXPECT_THAT(Refusal(grid + "lora: {rank: 4}\n"), HasSubstr("[lora]"));
-  EXPECT_THAT(Refusal("task: {kind: infill, data: {train: t.jsonl}}\n"), AllOf(HasSubstr("[model]"), HasSubstr("infill needs a language model")));
+  EXPECT_THAT(Refusal("task: {kind: infill, data: {train: t.jsonl}}\n"),
+              AllOf(HasSubstr("[model]"), HasSubstr("infill needs a language model")));
 }
 
 TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
   const std::string big = "task: {kind: hypergrid, dimensions: 3, side: 20, metrics: {exact: ";
-  EXPECT_THAT(Refusal(big + "required, max_states: 7999}}\n"), AllOf(HasSubstr("task.metrics.exact"), HasSubstr("8000 states"), HasSubstr("7999")));
+  EXPECT_THAT(Refusal(big + "required, max_states: 7999}}\n"),
+              AllOf(HasSubstr("task.metrics.exact"), HasSubstr("8000 states"), HasSubstr("7999")));
   EXPECT_EQ(Refusal(big + "required, max_states: 8000}}\n"), "accepted");
-  const RunConfig config = Config(big + "auto, max_states: 100}, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: {kind: tb}\nthreads: 1\nevaluation: {samples: 16}\n");
+  const RunConfig config = Config(big +
+                                  "auto, max_states: 100}, policy: {kind: mlp, width: 16, depth: 1}}\nobjective: {kind: "
+                                  "tb}\nthreads: 1\nevaluation: {samples: 16}\n");
   auto task = BuildTask(config, {});
   ASSERT_TRUE(task.ok()) << task.status();
   const auto evaluation = (*task)->Validate();
@@ -152,7 +165,8 @@ TEST(WorldTask, ExactMetricsOfALargeWorldAreRefusedWhereTheyAreRequired) {
 }
 
 constexpr char kEnergy[] =
-    "threads: 1\ntask: {kind: ising_energy, side: 3, policy: {kind: tabular}, energy_optimizer: {learning_rate: 0.05}}\nobjective: {kind: vargrad}\n"
+    "threads: 1\ntask: {kind: ising_energy, side: 3, policy: {kind: tabular}, energy_optimizer: {learning_rate: "
+    "0.05}}\nobjective: {kind: vargrad}\n"
     "train: {rollouts: 64}\noptimizer: {learning_rate: 0.1}\nevaluation: {samples: 128}\n";
 
 TEST(WorldTask, AnEnergyIsLearnedWithItsSampler) {
@@ -194,7 +208,8 @@ TEST(WorldTask, SpinsOfAFileAndWhatDoesNotGoWithAnEnergy) {
   ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+0+-\"}\n").ok());
   EXPECT_THAT(Refusal(from_file), AllOf(HasSubstr("spins.jsonl:2"), HasSubstr("4 signs")));
   EXPECT_THAT(Refusal("task: {kind: ising_energy, side: 8}\n"), HasSubstr("task.data"));
-  const RunConfig config = Config("task: {kind: ising_energy, side: 2}\nobjective: {kind: vargrad}\ntrain: {behaviour: {on_policy: 0.5, replay: 0.5}}\n");
+  const RunConfig config = Config(
+      "task: {kind: ising_energy, side: 2}\nobjective: {kind: vargrad}\ntrain: {behaviour: {on_policy: 0.5, replay: 0.5}}\n");
   auto task = BuildTask(config, {});
   ASSERT_TRUE(task.ok()) << task.status();
   const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
@@ -202,7 +217,8 @@ TEST(WorldTask, SpinsOfAFileAndWhatDoesNotGoWithAnEnergy) {
 }
 
 constexpr char kTradeOff[] =
-    "threads: 1\ntask: {kind: trade_off, side: 5, divisions: 2, policy: {kind: mlp, width: 32, depth: 1}, log_z: {kind: network, width: 16, depth: 1}}\n"
+    "threads: 1\ntask: {kind: trade_off, side: 5, divisions: 2, policy: {kind: mlp, width: 32, depth: 1}, log_z: {kind: network, "
+    "width: 16, depth: 1}}\n"
     "objective: {kind: tb}\ntrain: {rollouts: 16, conditions_per_step: 3}\n"
     "optimizer: {learning_rate: 0.01, groups: [{group: log_z, learning_rate_scale: 3}]}\nevaluation: {samples: 128}\n";
 
@@ -223,7 +239,8 @@ TEST(WorldTask, OneSamplerFindsTheFrontOfSeveralRewards) {
   EXPECT_GT(*after->metrics.Find("hypervolume"), 0.97);
   EXPECT_LE(*after->metrics.Find("hypervolume"), 1);
   EXPECT_LT(*after->metrics.Find("front_distance"), 0.05);
-  EXPECT_THAT(Refusal("task: {kind: hypergrid, log_z: {kind: network}}\nobjective: {kind: tb}\n"), AllOf(HasSubstr("task.log_z"), HasSubstr("table fits")));
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, log_z: {kind: network}}\nobjective: {kind: tb}\n"),
+              AllOf(HasSubstr("task.log_z"), HasSubstr("table fits")));
 }
 
 TEST(WorldTask, TheSecondSamplerOfAnEntropyIsARun) {
@@ -234,7 +251,8 @@ TEST(WorldTask, TheSecondSamplerOfAnEntropyIsARun) {
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   // -R' log R' <= 1/e everywhere.
   EXPECT_LT(*evaluation->metrics.Find("exact_log_z"), std::log(16.0) - 1);
-  EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {}}\n"), HasSubstr("task.entropy_target.log_c"));
+  EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {}}\n"),
+              HasSubstr("task.entropy_target.log_c"));
   EXPECT_EQ(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, entropy_target: {log_c: 2}}\n"), "accepted");
   EXPECT_THAT(Refusal("task: {kind: box, entropy_target: {}}\n"), HasSubstr("continuous"));
   EXPECT_THAT(Refusal("task: {kind: ising_energy, side: 2, entropy_target: {}}\n"), HasSubstr("no c bounds it"));
@@ -247,8 +265,12 @@ TEST(WorldTask, LearnsGivenObjectsOfAFile) {
   std::string lines;
   for (int i = 0; i < 64; ++i) lines += i % 4 == 0 ? "{\"text\": \"(0, 2) stop\"}\n" : "{\"text\": \"(3, 1) stop\"}\n";
   ASSERT_TRUE(WriteFileAtomic(folder / "given.jsonl", lines).ok());
-  const std::string start = "threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: tabular}, backward: uniform, given: " + (folder / "given.jsonl") + "}\n";
-  const RunConfig config = Config(start + "objective: {kind: maximum_likelihood}\ntrain: {rollouts: 64, backward_given: true}\noptimizer: {learning_rate: 0.2}\n");
+  const std::string start =
+      "threads: 1\ntask: {kind: hypergrid, dimensions: 2, side: 4, policy: {kind: tabular}, backward: uniform, given: " +
+      (folder / "given.jsonl") + "}\n";
+  const RunConfig config = Config(
+      start +
+      "objective: {kind: maximum_likelihood}\ntrain: {rollouts: 64, backward_given: true}\noptimizer: {learning_rate: 0.2}\n");
   auto task = BuildTask(config, {});
   ASSERT_TRUE(task.ok()) << task.status();
   const auto data = (*task)->LoadTraining(RunPaths{folder.path()}, {});
@@ -260,7 +282,10 @@ TEST(WorldTask, LearnsGivenObjectsOfAFile) {
   std::map<std::string, int> drawn;
   SampleRequest request;
   request.num = 400;
-  ASSERT_TRUE((*task)->Sample(request, [&](const nlohmann::json& line) { return ++drawn[line["text"].get<std::string>()], OkStatus(); }).ok());
+  ASSERT_TRUE(
+      (*task)
+          ->Sample(request, [&](const nlohmann::json& line) { return ++drawn[line["text"].get<std::string>()], OkStatus(); })
+          .ok());
   EXPECT_NEAR(drawn["(0, 2) stop"], 100, 40);
   EXPECT_NEAR(drawn["(3, 1) stop"], 300, 40);
 
@@ -269,10 +294,12 @@ TEST(WorldTask, LearnsGivenObjectsOfAFile) {
     const auto built = BuildTask(Config(text), {});
     return std::string(Message((*built)->LoadTraining(RunPaths{folder.path()}, {}).status()));
   };
-  EXPECT_THAT(refusal("{\"text\": \"(3, 1) stop\"}\n{\"text\": \"(4, 0) stop\"}\n", start), AllOf(HasSubstr("given.jsonl:2"), HasSubstr("(4, 0)"), HasSubstr("(0, 0)")));
+  EXPECT_THAT(refusal("{\"text\": \"(3, 1) stop\"}\n{\"text\": \"(4, 0) stop\"}\n", start),
+              AllOf(HasSubstr("given.jsonl:2"), HasSubstr("(4, 0)"), HasSubstr("(0, 0)")));
   EXPECT_THAT(refusal("{\"object\": 1}\n", start), HasSubstr("\"text\""));
   EXPECT_THAT(refusal("", start), HasSubstr("found none"));
-  EXPECT_THAT(refusal("", "task: {kind: windy_grid, side: 3, given: " + (folder / "given.jsonl") + "}\n"), HasSubstr("deterministic"));
+  EXPECT_THAT(refusal("", "task: {kind: windy_grid, side: 3, given: " + (folder / "given.jsonl") + "}\n"),
+              HasSubstr("deterministic"));
   EXPECT_THAT(refusal("", "task: {kind: box, given: " + (folder / "given.jsonl") + "}\n"), HasSubstr("listed"));
 }
 

@@ -46,8 +46,7 @@ TEST(Data, StoriesAreSplitAsDocumented) {
       EXPECT_TRUE(ids.insert(id).second) << id << " occurs twice";
       EXPECT_TRUE(titles.insert(story.at("title")).second) << id;
       ASSERT_EQ(story.at("sentences").size(), 5u) << id;
-      for (const std::string sentence : story.at("sentences"))
-        EXPECT_TRUE(sentences.insert(sentence).second) << sentence;
+      for (const std::string sentence : story.at("sentences")) EXPECT_TRUE(sentences.insert(sentence).second) << sentence;
       num_a += id[0] == 'a' ? 1 : 0;
     }
     EXPECT_EQ(2 * num_a, size) << "both series alike in " << part;

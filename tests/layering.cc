@@ -11,8 +11,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 // Folders that hold code of this project; the first part of every quoted include that is ours.
-constexpr std::array<std::string_view, 8> kOurRoots = {"gflownet", "llm", "lvm",   "report",
-                                                       "tasks",    "app", "tools", "tests"};
+constexpr std::array<std::string_view, 8> kOurRoots = {"gflownet", "llm", "lvm", "report", "tasks", "app", "tools", "tests"};
 constexpr std::array<std::string_view, 8> kThirdParty = {"absl",     "gtest", "gmock",      "nlohmann",
                                                          "yaml-cpp", "CLI",   "rapidcheck", "benchmark"};
 constexpr size_t kMostLines = 400;
@@ -43,8 +42,7 @@ std::string Covered(std::string_view pattern, std::string_view path) {
 const Layer* RowOf(std::string_view path) {
   const Layer* best = nullptr;
   for (const Layer& layer : Layers()) {
-    if (!Covered(layer.folder, path).empty() && (best == nullptr || layer.folder.size() > best->folder.size()))
-      best = &layer;
+    if (!Covered(layer.folder, path).empty() && (best == nullptr || layer.folder.size() > best->folder.size())) best = &layer;
   }
   return best;
 }
@@ -83,8 +81,7 @@ std::string RefusedInclude(std::string_view path, std::string_view target, bool 
   if (root == "torch" || root == "ATen" || root == "c10") {
     if (target == "torch/torch.h") return "torch/torch.h takes 12 s to compile; include what is used";
     if (!layer->torch) return layer->folder + " is free of LibTorch";
-    if (path.ends_with(".h") && target != "ATen/core/Tensor.h")
-      return "a header includes ATen/core/Tensor.h of LibTorch at most";
+    if (path.ends_with(".h") && target != "ATen/core/Tensor.h") return "a header includes ATen/core/Tensor.h of LibTorch at most";
     return "";
   }
   if (!quoted || Contains(kThirdParty, root)) return "";
@@ -106,21 +103,20 @@ struct Refused {
 };
 const std::vector<Refused>& RefusedTexts() {
   const std::string random = "random numbers are addressed draws of gflownet/base/rng.h";
-  static const std::vector<Refused> texts = {
-      {std::string("manual") + "_seed", random, true},
-      {std::string("at::") + "Generator", random, true},
-      {std::string("at::") + "rand", random, true},
-      {std::string("torch::") + "rand", random, true},
-      {std::string("at::") + "normal(", random, true},
-      {std::string("at::") + "bernoulli", random, true},
-      {std::string("at::") + "multinomial", random, true},
-      {std::string(".uni") + "form_(", random, true},
-      {std::string(".nor") + "mal_(", random, true},
-      {std::string(".ran") + "dom_(", random, true},
-      {std::string("std::random") + "_device", random, true},
-      {std::string("std::mt") + "19937", random, false},
-      {std::string("TO") + "DO", "unfinished work belongs into an issue", true},
-      {std::string("FIX") + "ME", "unfinished work belongs into an issue", true}};
+  static const std::vector<Refused> texts = {{std::string("manual") + "_seed", random, true},
+                                             {std::string("at::") + "Generator", random, true},
+                                             {std::string("at::") + "rand", random, true},
+                                             {std::string("torch::") + "rand", random, true},
+                                             {std::string("at::") + "normal(", random, true},
+                                             {std::string("at::") + "bernoulli", random, true},
+                                             {std::string("at::") + "multinomial", random, true},
+                                             {std::string(".uni") + "form_(", random, true},
+                                             {std::string(".nor") + "mal_(", random, true},
+                                             {std::string(".ran") + "dom_(", random, true},
+                                             {std::string("std::random") + "_device", random, true},
+                                             {std::string("std::mt") + "19937", random, false},
+                                             {std::string("TO") + "DO", "unfinished work belongs into an issue", true},
+                                             {std::string("FIX") + "ME", "unfinished work belongs into an issue", true}};
   return texts;
 }
 
@@ -144,9 +140,8 @@ const std::vector<Layer>& Layers() {
     const Names base = {"gflownet/base"}, tensor = base + Names{"gflownet/kernels", "gflownet/tensor"},
                 train = tensor + Names{"gflownet/train"}, core = train + Names{"gflownet/core"},
                 tensor_only = base + Names{"gflownet/tensor"},  // what the language model's engine needs of gflownet
-                files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"},
-                lora = model + Names{"llm/model"}, generate = lora + Names{"llm/lora", "llm/tokenizer"},
-                engine = generate + Names{"llm/generate", "llm/metrics"};
+        files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"}, lora = model + Names{"llm/model"},
+                generate = lora + Names{"llm/lora", "llm/tokenizer"}, engine = generate + Names{"llm/generate", "llm/metrics"};
     const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn", "report"};
     const Names below_app = below_tasks + Names{"tasks", "tasks/*"};
     return std::vector<Layer>{
@@ -166,7 +161,8 @@ const std::vector<Layer>& Layers() {
         {"llm/lora", lora},
         {"llm/generate", generate},
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
-        {"tasks/task", core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
+        {"tasks/task",
+         core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
         {"tasks/world", core + Names{"gflownet/env", "gflownet/estimate", "report", "tasks/task"}},  // knows no language model
         {"tasks/*", below_tasks + Names{"tasks/task"}},
         {"tasks", below_tasks + Names{"tasks/*"}},
@@ -176,7 +172,7 @@ const std::vector<Layer>& Layers() {
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
         {"examples/*", core + Names{"gflownet/env"}},  // built outside the tree, from the installed headers
-        {"cmake", {}},  // the precompiled header
+        {"cmake", {}},                                 // the precompiled header
     };
   }();
   return layers;

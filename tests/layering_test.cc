@@ -22,8 +22,7 @@ std::vector<std::string> TreeFiles() {
   const std::filesystem::path root = GFN_SOURCE_DIR;
   const std::vector<std::string> ignored = {"build", "runs", "compile_commands.json"};  // of the root
   std::vector<std::string> files;
-  for (auto entry = std::filesystem::recursive_directory_iterator(root); entry != std::filesystem::end(entry);
-       ++entry) {
+  for (auto entry = std::filesystem::recursive_directory_iterator(root); entry != std::filesystem::end(entry); ++entry) {
     const std::string path = entry->path().lexically_relative(root).generic_string();
     const bool is_ignored =
         std::find(ignored.begin(), ignored.end(), path) != ignored.end() || (path.starts_with(".") && !path.starts_with(".ci"));
@@ -95,8 +94,7 @@ std::vector<std::string> Included(const std::string& path, const std::string& li
 TEST(Layering, RefusesEdgesThatAreNotInTheTable) {
   EXPECT_THAT(
       Included("gflownet/base/a.h", "#include \"gflownet/tensor/b.h\""),
-      ElementsAre(
-          "gflownet/base/a.h:2: #include of gflownet/tensor/b.h: gflownet/base must not include gflownet/tensor"));
+      ElementsAre("gflownet/base/a.h:2: #include of gflownet/tensor/b.h: gflownet/base must not include gflownet/tensor"));
   const std::vector<std::pair<std::string, std::string>> refused = {{"gflownet/tensor/a.cc", "gflownet/core/b.h"},
                                                                     {"gflownet/train/a.h", "gflownet/core/b.h"},
                                                                     {"gflownet/core/a.h", "gflownet/env/b.h"},
@@ -160,12 +158,10 @@ TEST(Layering, KeepsLibTorchOutOfHeaders) {
 }
 
 TEST(Layering, RefusesGlobalRandomnessAndUnfinishedWork) {
-  const auto count = [](const std::string& path, const std::string& line) {
-    return CheckSource(path, line + "\n").size();
-  };
-  for (const std::string& line : {std::string("torch::manual") + "_seed(1);", std::string("at::") + "Generator g;",
-                                  std::string("auto x = at::") + "randn({2});", std::string("x.nor") + "mal_();",
-                                  std::string("// TO") + "DO: later"}) {
+  const auto count = [](const std::string& path, const std::string& line) { return CheckSource(path, line + "\n").size(); };
+  for (const std::string& line :
+       {std::string("torch::manual") + "_seed(1);", std::string("at::") + "Generator g;",
+        std::string("auto x = at::") + "randn({2});", std::string("x.nor") + "mal_();", std::string("// TO") + "DO: later"}) {
     EXPECT_EQ(count("llm/model/a.cc", line), 1u) << line;
     EXPECT_EQ(count("llm/model/a_test.cc", line), 1u) << line;
   }

@@ -1,5 +1,5 @@
-// A world and a reward of one's own, outside the library's tree: stairs that are climbed by one or two steps at a time and left at
-// any of them. Trained with trajectory balance; prints how far the learned distribution is from the target, computed exactly.
+// A world and a reward of one's own, outside the library's tree: stairs that are climbed by one or two steps at a time and left
+// at any of them. Trained with trajectory balance; prints how far the learned distribution is from the target, computed exactly.
 #include <ATen/ATen.h>
 
 #include <iostream>
@@ -36,7 +36,9 @@ class Stairs : public gfn::EnumerableEnvironment {
     return Masked(at::stack({StepOf(s).ge(1) & inside, StepOf(s).ge(2) & inside, s.done_B()}, 1), IsInitial(s));
   }
   at::Tensor IsInitial(const State& s) const override { return StepOf(s).eq(0) & s.done_B().logical_not(); }
-  std::string Format(const State& s, int64_t row) const override { return "step " + std::to_string(StepOf(s)[row].item<int64_t>()); }
+  std::string Format(const State& s, int64_t row) const override {
+    return "step " + std::to_string(StepOf(s)[row].item<int64_t>());
+  }
   std::string SupportDigest() const override { return "stairs of " + std::to_string(kTop); }
   int64_t NumStates() const override { return kTop + 1; }
   int64_t NumObjects() const override { return kTop + 1; }
@@ -46,13 +48,18 @@ class Stairs : public gfn::EnumerableEnvironment {
   at::Tensor ObjectIndex(const State& s) const override { return StepOf(s); }
 
  private:
-  static Support Masked(const at::Tensor& mask, const at::Tensor& done) { return {.num_actions = 3, .mask_BA = mask, .done_B = done}; }
-  gfn::EnvironmentSpec spec_{.name = "stairs", .num_actions = 3, .num_backward_actions = 3, .max_steps = kTop + 1, .stop_actions = {kStop}};
+  static Support Masked(const at::Tensor& mask, const at::Tensor& done) {
+    return {.num_actions = 3, .mask_BA = mask, .done_B = done};
+  }
+  gfn::EnvironmentSpec spec_{
+      .name = "stairs", .num_actions = 3, .num_backward_actions = 3, .max_steps = kTop + 1, .stop_actions = {kStop}};
 };
 
 struct EveryFourthStep : gfn::StateReward {  // R = 10 on every fourth step, else 1
   using StateReward::StateReward;
-  at::Tensor LogRewardOf(const State& s) const override { return (1 + 9 * Stairs::StepOf(s).remainder(4).eq(0).to(at::kDouble)).log(); }
+  at::Tensor LogRewardOf(const State& s) const override {
+    return (1 + 9 * Stairs::StepOf(s).remainder(4).eq(0).to(at::kDouble)).log();
+  }
   std::string Digest() const override { return "every fourth step"; }
 };
 
@@ -66,12 +73,20 @@ int main() {
   const gfn::LogZPolicy with_log_z(policy, conditions, parameters, {});
   const auto objective = gfn::MakeObjective(gfn::TbConfig{}).value();
   gfn::Optimizer optimizer = gfn::Optimizer::Create({.learning_rate = 0.05}, &parameters).value();
-  auto trainer = gfn::Trainer::Create({.rollouts = 64}, {.environment = &stairs, .policy = &with_log_z, .reward = &reward,
-      .objective = objective.get(), .parameters = &parameters, .optimizer = &optimizer, .conditions = {none}, .seed = 1}).value();
+  auto trainer = gfn::Trainer::Create({.rollouts = 64}, {.environment = &stairs,
+                                                         .policy = &with_log_z,
+                                                         .reward = &reward,
+                                                         .objective = objective.get(),
+                                                         .parameters = &parameters,
+                                                         .optimizer = &optimizer,
+                                                         .conditions = {none},
+                                                         .seed = 1})
+                     .value();
   for (int step = 0; step < 400; ++step) {
     if (const auto metrics = trainer->Step(); !metrics.ok()) return std::cerr << metrics.status() << "\n", 1;
   }
   const at::Tensor objects = at::arange(stairs.NumObjects(), at::kLong);
-  const auto error = gfn::CompareWithTarget(gfn::ExactLogTerminating(stairs, policy, none), reward.LogRewardOf(stairs.ObjectsAt(objects, none)));
+  const auto error =
+      gfn::CompareWithTarget(gfn::ExactLogTerminating(stairs, policy, none), reward.LogRewardOf(stairs.ObjectsAt(objects, none)));
   std::cout << "total variation " << error.total_variation << "\n";
 }

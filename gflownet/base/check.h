@@ -22,9 +22,8 @@ struct Voidify {
 
 }  // namespace gfn::internal
 
-#define GFN_CHECK(condition)                      \
-  (condition) ? (void)0                           \
-              : ::gfn::internal::Voidify() & ::gfn::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
+#define GFN_CHECK(condition) \
+  (condition) ? (void)0 : ::gfn::internal::Voidify() & ::gfn::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
 #define GFN_CHECK_OP(a, op, b) GFN_CHECK((a)op(b)) << " (" << (a) << " vs " << (b) << ") "
 #define GFN_CHECK_EQ(a, b) GFN_CHECK_OP(a, ==, b)
 #define GFN_CHECK_NE(a, b) GFN_CHECK_OP(a, !=, b)

@@ -6,6 +6,8 @@
 namespace gfn {
 
 // Seconds since a moment that is the same for the whole process.
-inline double SteadySeconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+inline double SteadySeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 }  // namespace gfn

@@ -140,7 +140,8 @@ void ConfigLoader::ReadKeys(const StructSlot& slot, const YamlNode& node, const 
       continue;
     }
     if (has_kind && key.text == "kind") continue;
-    const auto field = std::find_if(fields.begin(), fields.end(), [&name = key.text](const ConfigField& f) { return f.name == name; });
+    const auto field =
+        std::find_if(fields.begin(), fields.end(), [&name = key.text](const ConfigField& f) { return f.name == name; });
     if (field == fields.end()) {
       UnknownKey(key, child, fields, has_kind);
     } else {

@@ -119,7 +119,8 @@ TEST(JsonlWriterTest, AppendsAndCountsBytes) {
 
 TEST(JsonlWriterTest, HalfALineThatAKillLeftIsCutOff) {
   const TestFolder folder;
-  for (const auto& [left, kept] : {std::pair<std::string, std::string>{"{\"step\":1}\n{\"st", "{\"step\":1}\n"}, {"{\"st", ""}, {"", ""}}) {
+  for (const auto& [left, kept] :
+       {std::pair<std::string, std::string>{"{\"step\":1}\n{\"st", "{\"step\":1}\n"}, {"{\"st", ""}, {"", ""}}) {
     ASSERT_TRUE(WriteFileAtomic(folder / "f", left).ok());
     ASSERT_TRUE(JsonlWriter::Open(folder / "f").value().Append({{"step", 2}}).ok());
     EXPECT_EQ(ReadFile(folder / "f").value(), kept + "{\"step\":2}\n");

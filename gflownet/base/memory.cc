@@ -91,7 +91,8 @@ bool ResetPeakRss() {
 Status LimitMemory(int64_t bytes) {
   const int64_t resident = CurrentRssBytes();
   if (bytes <= resident) {
-    return ResourceExhausted("a memory limit of " + FormatBytes(bytes) + ", but this process takes " + FormatBytes(resident) + " already");
+    return ResourceExhausted("a memory limit of " + FormatBytes(bytes) + ", but this process takes " + FormatBytes(resident) +
+                             " already");
   }
   struct rlimit limit;
   if (getrlimit(RLIMIT_DATA, &limit) != 0) return Internal(std::string("cannot read RLIMIT_DATA: ") + std::strerror(errno));

@@ -27,8 +27,8 @@ struct MemoryLimits {
   int64_t Total() const;
 };
 
-// Nothing that this process allocates from now on may take it beyond `bytes`: the allocation fails instead. Counts what is resident
-// now and every private page asked for later, touched or not (RLIMIT_DATA). ResourceExhausted if it is beyond already.
+// Nothing that this process allocates from now on may take it beyond `bytes`: the allocation fails instead. Counts what is
+// resident now and every private page asked for later, touched or not (RLIMIT_DATA). ResourceExhausted if it is beyond already.
 Status LimitMemory(int64_t bytes);
 
 // An allocation that failed and says how large it was to be.

@@ -47,14 +47,14 @@ Status Annotate(const Status& status, std::string_view context);
 #define GFN_CONCAT(a, b) GFN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function if the expression is not OK.
-#define RETURN_IF_ERROR(expr)                        \
-  do {                                               \
+#define RETURN_IF_ERROR(expr)                                                   \
+  do {                                                                          \
     if (::gfn::Status gfn_status = (expr); !gfn_status.ok()) return gfn_status; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F());
 #define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_INNER(GFN_CONCAT(gfn_status_or_, __LINE__), lhs, expr)
-#define ASSIGN_OR_RETURN_INNER(name, lhs, expr) \
-  auto name = (expr);                           \
+#define ASSIGN_OR_RETURN_INNER(name, lhs, expr)    \
+  auto name = (expr);                              \
   if (!name.ok()) return std::move(name).status(); \
   lhs = std::move(name).value()

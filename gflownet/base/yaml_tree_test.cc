@@ -84,7 +84,7 @@ TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
   EXPECT_THAT(TreeError("a: 1\n---\nb: 2\n"), HasSubstr("f.yaml:3:1: text after the end of the document"));
   EXPECT_THAT(TreeError("a: 1\nb: \xFF\n"), HasSubstr("f.yaml:2:4: not valid UTF-8"));
   EXPECT_THAT(TreeError("a: 1\n\x04"
-                    "b: 2\n"),
+                        "b: 2\n"),
               HasSubstr("f.yaml:2:1: a control character"));
   EXPECT_EQ(Parse("\uFEFFa: 'x'").entries[0].value.text, "x");  // a byte order mark is fine
   const std::string deep = std::string(100, '[') + std::string(100, ']');

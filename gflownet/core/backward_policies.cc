@@ -86,8 +86,12 @@ at::Tensor LogPathCounts(const EnumerableEnvironment& environment, ConditionId c
   return log_paths_N;
 }
 
-MaxEntropyBackwardPolicy::MaxEntropyBackwardPolicy(const StatePolicy& policy, const EnumerableEnvironment& environment, ConditionId condition)
-    : StatePolicy(policy.environment()), policy_(policy), enumerable_(environment), log_paths_N_(LogPathCounts(environment, condition)) {}
+MaxEntropyBackwardPolicy::MaxEntropyBackwardPolicy(const StatePolicy& policy, const EnumerableEnvironment& environment,
+                                                   ConditionId condition)
+    : StatePolicy(policy.environment()),
+      policy_(policy),
+      enumerable_(environment),
+      log_paths_N_(LogPathCounts(environment, condition)) {}
 
 StateValues MaxEntropyBackwardPolicy::Evaluate(const State& state) const {
   StateValues values = policy_.Evaluate(state);

@@ -8,9 +8,10 @@
 
 namespace gfn {
 
-// The forward logits of a policy read as log flows of edges (Bengio et al. 2106.04399): log F(s) is their log-sum-exp over the legal
-// actions, P_F their softmax, and P_B(s | s') the share of F(s -> s') in the flow into s'. Costs one evaluation of every parent of
-// every visited state. The policy's own flow and backward heads, if any, are not used. References must outlive this object.
+// The forward logits of a policy read as log flows of edges (Bengio et al. 2106.04399): log F(s) is their log-sum-exp over the
+// legal actions, P_F their softmax, and P_B(s | s') the share of F(s -> s') in the flow into s'. Costs one evaluation of every
+// parent of every visited state. The policy's own flow and backward heads, if any, are not used. References must outlive this
+// object.
 class EdgeFlowPolicy : public StatePolicy {
  public:
   explicit EdgeFlowPolicy(const StatePolicy& policy) : StatePolicy(policy.environment()), policy_(policy) {}

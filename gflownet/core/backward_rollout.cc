@@ -60,7 +60,8 @@ StatusOr<TrajectoryBatch> BackwardRollout(const Environment& environment, const 
   batch.actions_BT = at::zeros({num_rows, static_cast<int64_t>(longest)}, at::kLong);
   batch.lengths_B = at::zeros({num_rows}, at::kLong);
   for (int64_t row = 0; row < num_rows; ++row) {
-    std::copy(actions[row].rbegin(), actions[row].rend(), batch.actions_BT.data_ptr<int64_t>() + row * static_cast<int64_t>(longest));
+    std::copy(actions[row].rbegin(), actions[row].rend(),
+              batch.actions_BT.data_ptr<int64_t>() + row * static_cast<int64_t>(longest));
     batch.lengths_B.data_ptr<int64_t>()[row] = static_cast<int64_t>(actions[row].size());
   }
   RETURN_IF_ERROR(CompleteBatch(environment, batch));

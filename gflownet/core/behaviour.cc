@@ -39,9 +39,8 @@ BehaviourPlan PlanBehaviour(const BehaviourConfig& config, int64_t num_rollouts,
     const uint64_t position = config.per_rollout ? 2 * i : 0;
     const Behaviour behaviour = choose(position);
     plan.behaviour.push_back(behaviour);
-    plan.exploration.push_back(behaviour == Behaviour::kTempered
-                                   ? DrawExploration(config.exploration, key, slot, position + 1)
-                                   : Exploration{});
+    plan.exploration.push_back(behaviour == Behaviour::kTempered ? DrawExploration(config.exploration, key, slot, position + 1)
+                                                                 : Exploration{});
   }
   return plan;
 }

@@ -39,9 +39,11 @@ struct BehaviourConfig {
     v("tempered", tempered, "probability that they are sampled with `exploration`", Between(0, 1));
     v("replay", replay, "probability that they come from the replay buffer, as far as it has any, filled up on-policy",
       Between(0, 1));
-    v("backward", backward, "probability that they are trajectories drawn anew, by the backward policy, to objects of the replay buffer",
+    v("backward", backward,
+      "probability that they are trajectories drawn anew, by the backward policy, to objects of the replay buffer",
       Between(0, 1));
-    v("local_search", local_search, "probability that they are sampled from the policy and then improved by `search`", Between(0, 1));
+    v("local_search", local_search, "probability that they are sampled from the policy and then improved by `search`",
+      Between(0, 1));
     v("per_rollout", per_rollout, "choose for each rollout instead of each condition: a condition's group then mixes all");
     v("exploration", exploration, "how tempered rollouts are sampled");
     v("search", search, "local search");

@@ -19,8 +19,8 @@ StatusOr<ConditionId> ConditionTable::Insert(std::string canonical) {
   if (!is_new) {
     const std::string& known = contents_[place->second];
     if (known == canonical) return id;
-    return InvalidArgument("two different conditions have the hash " + id.ToString() + ": '" + known.substr(0, 80) +
-                           "' and '" + canonical.substr(0, 80) + "'; change one of them (a space is enough)");
+    return InvalidArgument("two different conditions have the hash " + id.ToString() + ": '" + known.substr(0, 80) + "' and '" +
+                           canonical.substr(0, 80) + "'; change one of them (a space is enough)");
   }
   ids_.push_back(id);
   contents_.push_back(std::move(canonical));

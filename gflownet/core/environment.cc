@@ -11,17 +11,20 @@ at::Tensor Environment::BackwardAction(const State&, const at::Tensor& actions_B
 }
 
 at::Tensor Environment::ForwardAction(const State& state, const at::Tensor& backward_actions_B) const {
-  GFN_CHECK(Spec().action == EnvironmentSpec::Action::kDiscrete && !Spec().is_stochastic) << Spec().name << " has no way back by search";
+  GFN_CHECK(Spec().action == EnvironmentSpec::Action::kDiscrete && !Spec().is_stochastic)
+      << Spec().name << " has no way back by search";
   const State parent = Undo(state, backward_actions_B);
   const Support support = ForwardSupport(parent);
-  const at::Tensor found_B = at::where(IsInitial(state), at::zeros_like(backward_actions_B), at::full_like(backward_actions_B, -1));
+  const at::Tensor found_B =
+      at::where(IsInitial(state), at::zeros_like(backward_actions_B), at::full_like(backward_actions_B, -1));
   for (int64_t action = 0; action < Spec().num_actions; ++action) {
     const at::Tensor legal_B = support.IsLegal(at::full_like(backward_actions_B, action)).logical_and(found_B.lt(0));
     const at::Tensor rows_N = legal_B.nonzero().squeeze(1);
     if (rows_N.numel() == 0) continue;
     const State from = parent.Gather(rows_N);
     const at::Tensor actions_N = at::full_like(rows_N, action);
-    const at::Tensor fits_N = BackwardAction(from, actions_N).eq(backward_actions_B.index_select(0, rows_N))
+    const at::Tensor fits_N = BackwardAction(from, actions_N)
+                                  .eq(backward_actions_B.index_select(0, rows_N))
                                   .logical_and(Step(from, actions_N).EqualRows(state.Gather(rows_N)));
     found_B.index_copy_(0, rows_N, at::where(fits_N, actions_N, at::full_like(actions_N, -1)));
   }

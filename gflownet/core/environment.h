@@ -21,12 +21,12 @@ struct EnvironmentSpec {
   enum class Action { kDiscrete, kContinuous };
   std::string name;
   Action action = Action::kDiscrete;
-  int64_t num_actions = 0;           // A: discrete actions are 0 .. A-1
-  int64_t num_backward_actions = 0;  // A_back; 0 for a tree, where the way back is known
-  int64_t action_width = 0;          // D: continuous actions are float [B, D]
-  bool is_stochastic = false;        // Step needs nature's outcome
-  bool is_tree = false;              // every state has one parent: log P_B = 0
-  int64_t max_steps = 0;             // no trajectory has more actions (the terminating one counts)
+  int64_t num_actions = 0;            // A: discrete actions are 0 .. A-1
+  int64_t num_backward_actions = 0;   // A_back; 0 for a tree, where the way back is known
+  int64_t action_width = 0;           // D: continuous actions are float [B, D]
+  bool is_stochastic = false;         // Step needs nature's outcome
+  bool is_tree = false;               // every state has one parent: log P_B = 0
+  int64_t max_steps = 0;              // no trajectory has more actions (the terminating one counts)
   std::vector<int64_t> stop_actions;  // sorted; actions that finish the object. Empty: the last step finishes it
   bool stops_everywhere = false;      // a stop action is legal in every state that is not done
 };
@@ -48,9 +48,12 @@ class Environment {
   // The backward action that undoes `actions_B` taken in `state` with nature's `outcome_B`:
   // Undo(Step(s, a, o), BackwardAction(s, a, o)) = s. Zero for a tree.
   virtual at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B, const at::Tensor& outcome_B) const;
-  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const { return BackwardAction(state, actions_B, at::Tensor()); }
+  at::Tensor BackwardAction(const State& state, const at::Tensor& actions_B) const {
+    return BackwardAction(state, actions_B, at::Tensor());
+  }
   // Its inverse, seen from the state that a step led to: the action a for which Step(Undo(s, b), a) = s and BackwardAction of it
-  // is b; 0 for initial rows. The default tries every action, worlds with many have a direct answer. Discrete, deterministic worlds.
+  // is b; 0 for initial rows. The default tries every action, worlds with many have a direct answer. Discrete, deterministic
+  // worlds.
   virtual at::Tensor ForwardAction(const State& state, const at::Tensor& backward_actions_B) const;
 
   // Legal forward actions; at least one for every row that is not done, none for one that is.
@@ -66,8 +69,8 @@ class Environment {
   virtual at::Tensor LogOutcomes(const State& state, const at::Tensor& actions_B) const;
   // Nature's draw for an action, int64 [B], from LogOutcomes; row b draws at (key, streams_B[b], position). Undefined unless the
   // world is stochastic.
-  at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key, const std::vector<uint64_t>& streams_B,
-                         uint64_t position) const;
+  at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key,
+                         const std::vector<uint64_t>& streams_B, uint64_t position) const;
 
   // One line for people.
   virtual std::string Format(const State& state, int64_t row) const = 0;

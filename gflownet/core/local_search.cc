@@ -85,7 +85,8 @@ StatusOr<TrajectoryBatch> LocalSearch(const Environment& environment, const Poli
                                built.log_pb[row] + destroyed.log_pf[row] - destroyed.log_pb[row] - built.log_pf[row];
       // A way back that is longer than max_undo does not exist.
       const bool has_way_back = new_length - proposal.kept[row] <= new_most;
-      const bool accepted = config.greedy ? gain > 0 : has_way_back && std::log(UniformOpen(choices, input.streams[row], 1)) < log_ratio;
+      const bool accepted =
+          config.greedy ? gain > 0 : has_way_back && std::log(UniformOpen(choices, input.streams[row], 1)) < log_ratio;
       chosen.push_back(accepted ? current.size() + row : row);
     }
     current = Concatenate({current, proposal.proposed}).Gather(chosen);

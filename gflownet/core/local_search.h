@@ -1,6 +1,5 @@
-// Local search (Kim et al. 2310.02710): take some last steps of a finished object back by P_B, build it anew by P_F, keep the better
-// one. What comes out is off-policy data near objects of high reward.
-// Shapes: B rows.
+// Local search (Kim et al. 2310.02710): take some last steps of a finished object back by P_B, build it anew by P_F, keep the
+// better one. What comes out is off-policy data near objects of high reward. Shapes: B rows.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +22,10 @@ struct LocalSearchConfig {
   template <class V>
   void Visit(V& v) {
     v("iterations", iterations, "times that an object is destroyed and built anew", AtLeast(1));
-    v("max_undo", max_undo, "1 .. max_undo last steps are taken back, the number drawn each time; 0: up to all of them", NonNegative());
-    v("greedy", greedy, "keep the new object only if its reward is higher; else by Metropolis-Hastings, which leaves R^(1/T) invariant");
+    v("max_undo", max_undo, "1 .. max_undo last steps are taken back, the number drawn each time; 0: up to all of them",
+      NonNegative());
+    v("greedy", greedy,
+      "keep the new object only if its reward is higher; else by Metropolis-Hastings, which leaves R^(1/T) invariant");
   }
 };
 

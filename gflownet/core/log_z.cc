@@ -7,7 +7,8 @@ namespace gfn {
 LogZPolicy::LogZPolicy(const Policy& policy, const ConditionTable& conditions, ParameterSet& parameters,
                        const at::Tensor& initial_C)
     : policy_(policy), conditions_(conditions) {
-  const at::Tensor start_C = initial_C.defined() ? initial_C.to(at::kFloat, false, true) : at::zeros({conditions.size()}, at::kFloat);
+  const at::Tensor start_C =
+      initial_C.defined() ? initial_C.to(at::kFloat, false, true) : at::zeros({conditions.size()}, at::kFloat);
   GFN_CHECK(start_C.dim() == 1 && start_C.size(0) == conditions.size())
       << "log Z of " << conditions.size() << " conditions starts from " << start_C.sizes();
   log_z_C_ = parameters.Add("log_z", kGroup, start_C);

@@ -19,8 +19,9 @@ class LogZPolicy : public Policy {
  public:
   static constexpr char kGroup[] = "log_z";
 
-  // Registers "log_z" (fp32 [C]) in `parameters`; `initial_C` (one per condition of the table, in its order) may be undefined: zeros. A
-  // rough estimate saves hundreds of steps, since log Z of a text is far from 0. The references must outlive this object.
+  // Registers "log_z" (fp32 [C]) in `parameters`; `initial_C` (one per condition of the table, in its order) may be undefined:
+  // zeros. A rough estimate saves hundreds of steps, since log Z of a text is far from 0. The references must outlive this
+  // object.
   LogZPolicy(const Policy& policy, const ConditionTable& conditions, ParameterSet& parameters, const at::Tensor& initial_C);
 
   Needs Provides() const override { return policy_.Provides() | Need::kLogZ; }

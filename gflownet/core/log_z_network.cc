@@ -15,10 +15,12 @@ std::vector<int64_t> LayerSizes(int64_t num_features, const LogZNetworkOptions& 
 
 }  // namespace
 
-LogZNetworkPolicy::LogZNetworkPolicy(const Policy& policy, ConditionFeatures features, int64_t num_features, ParameterSet& parameters,
-                                     const LogZNetworkOptions& options, const RngKey& init)
-    : policy_(policy), features_(std::move(features)),
-      network_(&parameters, "log_z", LogZPolicy::kGroup, LayerSizes(num_features, options), MlpActivation::kRelu, init, at::kFloat) {}
+LogZNetworkPolicy::LogZNetworkPolicy(const Policy& policy, ConditionFeatures features, int64_t num_features,
+                                     ParameterSet& parameters, const LogZNetworkOptions& options, const RngKey& init)
+    : policy_(policy),
+      features_(std::move(features)),
+      network_(&parameters, "log_z", LogZPolicy::kGroup, LayerSizes(num_features, options), MlpActivation::kRelu, init,
+               at::kFloat) {}
 
 TrajectoryScores LogZNetworkPolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
   ScoreOptions inner = options;

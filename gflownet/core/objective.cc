@@ -50,7 +50,8 @@ GroupLoss MeanOverSteps(const at::Tensor& cost_BT, const TrajectoryScores& score
 }
 
 at::Tensor RowsPerGroup(const TrajectoryScores& scores) {
-  return SumByGroup(at::ones(scores.group_B.sizes(), scores.group_B.options().dtype(at::kDouble)), scores.group_B, scores.num_groups);
+  return SumByGroup(at::ones(scores.group_B.sizes(), scores.group_B.options().dtype(at::kDouble)), scores.group_B,
+                    scores.num_groups);
 }
 
 PairSums SumPairs(const at::Tensor& values_BK, const at::Tensor& valid_BK, const at::Tensor& node_weights_BK,
@@ -72,7 +73,8 @@ at::Tensor FinalLogZEstimates(const TrajectoryScores& scores, const Targets& tar
 }
 
 at::Tensor PrefixLogZEstimates(const TrajectoryScores& scores, const Targets& targets) {
-  GFN_CHECK(scores.log_stop_BT.defined() && targets.log_reward_along_BT.defined()) << "needs log_stop and rewards at every prefix";
+  GFN_CHECK(scores.log_stop_BT.defined() && targets.log_reward_along_BT.defined())
+      << "needs log_stop and rewards at every prefix";
   const at::Tensor before_BT = internal::ExclusiveCumsum(internal::LogForwardMinusBackward(scores));
   const at::Tensor estimates_BT =
       internal::AsDouble(targets.log_reward_along_BT) - before_BT - internal::AsDouble(scores.log_stop_BT);

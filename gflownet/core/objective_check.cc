@@ -7,7 +7,8 @@ namespace gfn {
 namespace {
 
 std::string NumStops(const EnvironmentSpec& spec) {
-  return spec.name + " has " + (spec.stop_actions.empty() ? std::string("none") : std::to_string(static_cast<int64_t>(spec.stop_actions.size())));
+  return spec.name + " has " +
+         (spec.stop_actions.empty() ? std::string("none") : std::to_string(static_cast<int64_t>(spec.stop_actions.size())));
 }
 
 // What is missing, as the rest of a sentence that begins with the objective's name; "" if it fits.
@@ -20,7 +21,8 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
     return "sums over the parents of a state, but nature decides in " + spec.name + " where an action leads";
   }
   if (!objective.TrainsBackward() && spec.is_stochastic) {
-    return "gives P_B no gradient, but in " + spec.name + ", where nature decides, the target is reached only with a P_B that is learned";
+    return "gives P_B no gradient, but in " + spec.name +
+           ", where nature decides, the target is reached only with a P_B that is learned";
   }
   if (objective.NeedsPrefixRewards() && spec.stop_actions.empty()) {
     return "needs a world with stop actions, which " + spec.name + " does not have";
@@ -29,7 +31,8 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
     return "needs rewards at every prefix, but this reward knows finished objects only";
   }
   if (objective.NeedsStopsEverywhere() && !spec.stops_everywhere) {
-    return "needs a world in which every state can stop, but in " + spec.name + " some cannot: their actions would get no gradient";
+    return "needs a world in which every state can stop, but in " + spec.name +
+           " some cannot: their actions would get no gradient";
   }
   if (objective.NeedsStopsEverywhere() && spec.stop_actions.size() != 1) {
     return "compares prefixes that end with the same stop, so there must be one stop action; " + NumStops(spec);
@@ -42,7 +45,8 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
       return "needs rewards at every prefix, but this reward knows finished objects only";
     }
     if (spec.stop_actions.empty() && !setting.energies) {
-      return "needs energies of unfinished objects (EnergyReward), which this reward does not give, in a world without stop actions";
+      return "needs energies of unfinished objects (EnergyReward), which this reward does not give, in a world without stop "
+             "actions";
     }
   }
   if (!setting.offered.Covers(objective.needs())) {
@@ -50,7 +54,8 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
            objective.needs().Without(setting.offered).ToString();
   }
   if (setting.rollouts < objective.MinRollouts()) {
-    return "needs at least " + std::to_string(objective.MinRollouts()) + " rollouts of a condition, found rollouts = " + std::to_string(setting.rollouts);
+    return "needs at least " + std::to_string(objective.MinRollouts()) +
+           " rollouts of a condition, found rollouts = " + std::to_string(setting.rollouts);
   }
   if (objective.NeedsOnPolicy() && !setting.on_policy) {
     return "is right for the policy's own rollouts only, but behaviour.on_policy is below 1";

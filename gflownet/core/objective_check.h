@@ -20,10 +20,10 @@ struct ObjectiveSetting {
   bool prefix_rewards = false;  // the reward is a PrefixReward and the world has stop actions
   bool energies = false;        // the reward gives energies of unfinished objects
 
-  int64_t rollouts = 1;          // of each condition
-  bool on_policy = true;         // all rollouts are the policy's own
+  int64_t rollouts = 1;   // of each condition
+  bool on_policy = true;  // all rollouts are the policy's own
   int64_t updates_per_batch = 1;
-  bool has_given = false;        // known objects
+  bool has_given = false;  // known objects
 };
 ObjectiveSetting SettingOf(const Environment& environment, const Policy& policy, const Reward& reward);
 

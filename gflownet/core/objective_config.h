@@ -37,10 +37,13 @@ struct ModifiedSubTbConfig {
     v("lambda", lambda, "in (0, 1]; 1 compares all prefixes of a condition with each other, less weighs near pairs more",
       Range{.min = 0, .max = 1, .min_open = true});
     v("root", root, "a learned log Z(x) joins as one more prefix; needed for lambda < 1 and for a single rollout of a condition");
-    v("paper_compat", paper_compat, "pairs within one trajectory only, without a root, averaged over the batch as in 2310.04363's "
+    v("paper_compat", paper_compat,
+      "pairs within one trajectory only, without a root, averaged over the batch as in 2310.04363's "
       "code; the first min_len tokens then get no gradient");
-    v("prefix_weight", prefix_weight, "in [0, 1]: weight of prefixes that the rollout went on from, against 1 for finished objects; "
-      "0 is vargrad", Between(0, 1));
+    v("prefix_weight", prefix_weight,
+      "in [0, 1]: weight of prefixes that the rollout went on from, against 1 for finished objects; "
+      "0 is vargrad",
+      Between(0, 1));
     v("residual", residual, "cost of a difference; other than squared costs O(L^2) memory per condition");
   }
   void Validate(ConfigErrors& errors) const;
@@ -85,15 +88,16 @@ struct MaximumLikelihoodConfig {
   bool importance = false;
   template <class V>
   void Visit(V& v) {
-    v("importance", importance, "weigh the rollouts of a condition by R^(1/T) / q, normalised; else by the weights that the data give");
+    v("importance", importance,
+      "weigh the rollouts of a condition by R^(1/T) / q, normalised; else by the weights that the data give");
   }
 };
 
 // ---- with learned flows: objective_flow.cc ----
 
 // Flow matching, Bengio et al. 2106.04399: (log(eps + flow into s) - log(eps + flow out of s))^2 over the visited states but the
-// first, the flow out of a finished object being R; mean over transitions. The policy gives flows of edges (EdgeFlowPolicy), which
-// takes every parent of a visited state: discrete worlds with few parents.
+// first, the flow out of a finished object being R; mean over transitions. The policy gives flows of edges (EdgeFlowPolicy),
+// which takes every parent of a visited state: discrete worlds with few parents.
 struct FlowMatchingConfig {
   static constexpr std::string_view kKind = "fm";
   double epsilon = 0;
@@ -132,7 +136,8 @@ struct SubTbConfig {
   void Visit(V& v) {
     v("lambda", lambda, "in (0, 1]: a sub-trajectory weighs lambda^(length - 1); 1: all weigh the same",
       Range{.min = 0, .max = 1, .min_open = true});
-    v("pooled", pooled, "normalise over the sub-trajectories of the whole step, so that long rows weigh more, instead of per row");
+    v("pooled", pooled,
+      "normalise over the sub-trajectories of the whole step, so that long rows weigh more, instead of per row");
     v("forward_looking", forward_looking, "learn the flow relative to the reward of stopping in the state, or to its energy");
     v("residual", residual, "cost of a difference");
   }

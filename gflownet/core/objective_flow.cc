@@ -66,7 +66,8 @@ class SubTb : public Objective {
     const PairSums sums = SumPairs(balance_BT1, valid_BT1, at::ones_like(balance_BT1).detach(),
                                    at::arange(balance_BT1.size(1), scores.group_B.options()), config_.lambda, *residual_);
     if (config_.pooled) {
-      return {SumByGroup(sums.cost_B, scores.group_B, scores.num_groups), SumByGroup(sums.weight_B, scores.group_B, scores.num_groups)};
+      return {SumByGroup(sums.cost_B, scores.group_B, scores.num_groups),
+              SumByGroup(sums.weight_B, scores.group_B, scores.num_groups)};
     }
     return {SumByGroup(sums.cost_B / sums.weight_B, scores.group_B, scores.num_groups), RowsPerGroup(scores)};
   }

@@ -22,8 +22,8 @@ at::Tensor ExclusiveCumsum(const at::Tensor& values_BT);
 // log_pf - log_pb of every step, 0 in padding. [B, T]
 at::Tensor LogForwardMinusBackward(const TrajectoryScores& scores);
 
-// log F of s_0 .. s_T from the learned flow, the finished state's being log R / T; padding after it is 0. `forward_looking` adds the
-// intermediate rewards. [B, T1]
+// log F of s_0 .. s_T from the learned flow, the finished state's being log R / T; padding after it is 0. `forward_looking` adds
+// the intermediate rewards. [B, T1]
 at::Tensor FlowsWithReward(const TrajectoryScores& scores, const Targets& targets, bool forward_looking = false);
 
 // u_k = log F(s_k) - sum_{m<k} (log_pf - log_pb): the balance of s_i .. s_j is u_i - u_j. [B, T1]

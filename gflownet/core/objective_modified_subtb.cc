@@ -7,10 +7,12 @@ namespace gfn {
 
 void ModifiedSubTbConfig::Validate(ConfigErrors& errors) const {
   if (paper_compat && root) errors.Add("root", "is true, but paper_compat has no root");
-  if (paper_compat && prefix_weight != 1) errors.Add("prefix_weight", "is " + FormatReal(prefix_weight) + ", but paper_compat has 1");
+  if (paper_compat && prefix_weight != 1)
+    errors.Add("prefix_weight", "is " + FormatReal(prefix_weight) + ", but paper_compat has 1");
   if (std::holds_alternative<LinexResidual>(residual) && lambda == 1 && !paper_compat) {
-    errors.Add("residual", "is linex, which tells the two sides of a difference apart, but with lambda = 1 the prefixes of a condition "
-                           "are compared in no order: use squared, huber or shifted_cosh");
+    errors.Add("residual",
+               "is linex, which tells the two sides of a difference apart, but with lambda = 1 the prefixes of a condition "
+               "are compared in no order: use squared, huber or shifted_cosh");
   }
   if (lambda < 1 && !root && !paper_compat) {
     errors.Add("root", "is false, but lambda = " + FormatReal(lambda) +
@@ -67,7 +69,8 @@ class ModifiedSubTb : public Objective {
   }
 
   // sum_{i<j} w_i w_j (a_i - a_j)^2 = W sum_i w_i (a_i - mean)^2 with W = sum w: O(L).
-  GroupLoss Centred(const at::Tensor& values_M, const at::Tensor& weights_M, const at::Tensor& group_M, int64_t num_groups) const {
+  GroupLoss Centred(const at::Tensor& values_M, const at::Tensor& weights_M, const at::Tensor& group_M,
+                    int64_t num_groups) const {
     const at::Tensor total_G = SumByGroup(weights_M, group_M, num_groups);
     const at::Tensor pair_weight_G = (total_G.square() - SumByGroup(weights_M.square(), group_M, num_groups)) / 2;
     const at::Tensor has_pairs_G = pair_weight_G.gt(0);
@@ -79,14 +82,15 @@ class ModifiedSubTb : public Objective {
   }
 
   // The same mean over pairs for any residual, in O(M^2) memory per condition.
-  GroupLoss AllPairs(const at::Tensor& values_M, const at::Tensor& weights_M, const at::Tensor& group_M, int64_t num_groups) const {
+  GroupLoss AllPairs(const at::Tensor& values_M, const at::Tensor& weights_M, const at::Tensor& group_M,
+                     int64_t num_groups) const {
     std::vector<at::Tensor> numerators, weights;
     for (int64_t group = 0; group < num_groups; ++group) {
       const at::Tensor rows_K = group_M.eq(group).nonzero().squeeze(1);
       const at::Tensor values_1K = values_M.index_select(0, rows_K).unsqueeze(0);
-      const PairSums sums = SumPairs(values_1K, at::ones_like(values_1K, at::kBool),
-                                     weights_M.index_select(0, rows_K).unsqueeze(0), at::arange(rows_K.numel(), rows_K.options()),
-                                     1.0, *residual_);
+      const PairSums sums =
+          SumPairs(values_1K, at::ones_like(values_1K, at::kBool), weights_M.index_select(0, rows_K).unsqueeze(0),
+                   at::arange(rows_K.numel(), rows_K.options()), 1.0, *residual_);
       const at::Tensor has_pairs = sums.weight_B.gt(0);
       numerators.push_back(sums.cost_B / at::where(has_pairs, sums.weight_B, 1.0));
       weights.push_back(has_pairs.to(at::kDouble));

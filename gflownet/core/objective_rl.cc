@@ -70,7 +70,8 @@ class Ppo : public Objective {
   // GAE: A_k = delta_k + lambda A_{k+1}, delta_k = r_k + V(s_{k+1}) - V(s_k); the finished state's value is log R / T. [B, T]
   at::Tensor Advantages(const at::Tensor& values_BT1, const at::Tensor& rewards_BT, const at::Tensor& mask_BT) const {
     const int64_t num_steps = rewards_BT.size(1);
-    const at::Tensor delta_BT = (rewards_BT + values_BT1.slice(1, 1) - values_BT1.slice(1, 0, num_steps)).masked_fill(mask_BT.logical_not(), 0);
+    const at::Tensor delta_BT =
+        (rewards_BT + values_BT1.slice(1, 1) - values_BT1.slice(1, 0, num_steps)).masked_fill(mask_BT.logical_not(), 0);
     std::vector<at::Tensor> columns(num_steps);
     at::Tensor next_B = at::zeros_like(delta_BT.select(1, 0));
     for (int64_t k = num_steps - 1; k >= 0; --k) columns[k] = next_B = delta_BT.select(1, k) + config_.gae_lambda * next_B;
@@ -99,7 +100,8 @@ class SoftQ : public Objective {
 
 class PathConsistency : public Objective {
  public:
-  explicit PathConsistency(const PathConsistencyConfig& config) : steps_(config.steps), residual_(MakeResidual(config.residual)) {}
+  explicit PathConsistency(const PathConsistencyConfig& config)
+      : steps_(config.steps), residual_(MakeResidual(config.residual)) {}
   std::string Name() const override { return std::string(PathConsistencyConfig::kKind); }
   Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogFlow); }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {

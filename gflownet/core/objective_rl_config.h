@@ -28,9 +28,9 @@ struct ReinforceConfig {
   }
 };
 
-// PPO (Schulman et al. 1707.06347): -min(r A, clip(r, 1 - clip, 1 + clip) A) + value_weight (V - V_target)^2 per step, r the ratio
-// of the policy to the one that drew the rollouts, A by GAE(gae_lambda) (Schulman et al. 1506.02438), V = log F(s); mean over
-// steps. On-policy rollouts, on which train.updates_per_batch steps are taken.
+// PPO (Schulman et al. 1707.06347): -min(r A, clip(r, 1 - clip, 1 + clip) A) + value_weight (V - V_target)^2 per step, r the
+// ratio of the policy to the one that drew the rollouts, A by GAE(gae_lambda) (Schulman et al. 1506.02438), V = log F(s); mean
+// over steps. On-policy rollouts, on which train.updates_per_batch steps are taken.
 struct PpoConfig {
   static constexpr std::string_view kKind = "ppo";
   double clip = 0.2;

@@ -21,7 +21,8 @@ struct Node {
 };
 
 // Numerator and weight of one group by the O(N^2) definition.
-std::pair<double, double> SlowModifiedSubTb(const Example& e, int64_t group, const ModifiedSubTbConfig& config, double temperature) {
+std::pair<double, double> SlowModifiedSubTb(const Example& e, int64_t group, const ModifiedSubTbConfig& config,
+                                            double temperature) {
   const bool within = config.paper_compat || config.lambda < 1;
   std::vector<std::vector<Node>> sets;  // nodes that are compared with each other
   std::vector<Node> condition;
@@ -74,8 +75,8 @@ TEST_P(ModifiedSubTbTwin, AgreesWithTheSlowTwin) {
 INSTANTIATE_TEST_SUITE_P(
     Objective, ModifiedSubTbTwin,
     testing::Values(ModifiedSubTbConfig{}, ModifiedSubTbConfig{.root = true}, ModifiedSubTbConfig{.prefix_weight = 0.3},
-                    ModifiedSubTbConfig{.root = true, .residual = HuberResidual{2}}, ModifiedSubTbConfig{.residual = HuberResidual{4}},
-                    ModifiedSubTbConfig{.lambda = 0.7, .root = true},
+                    ModifiedSubTbConfig{.root = true, .residual = HuberResidual{2}},
+                    ModifiedSubTbConfig{.residual = HuberResidual{4}}, ModifiedSubTbConfig{.lambda = 0.7, .root = true},
                     ModifiedSubTbConfig{.lambda = 0.7, .root = true, .residual = HuberResidual{2}},
                     ModifiedSubTbConfig{.paper_compat = true}, ModifiedSubTbConfig{.lambda = 0.9, .paper_compat = true}));
 
@@ -152,9 +153,17 @@ TEST(ModifiedSubTb, OffsetsCancel) {
 }
 
 std::vector<ObjectiveConfig> AllObjectives() {
-  return {ModifiedSubTbConfig{}, ModifiedSubTbConfig{.root = true, .residual = HuberResidual{3}},
-          ModifiedSubTbConfig{.lambda = 0.8, .root = true}, ModifiedSubTbConfig{.paper_compat = true}, TbConfig{},
-          TbConfig{HuberResidual{1}}, VarGradConfig{}, DbConfig{}, SubTbConfig{}, MaximumLikelihoodConfig{}, ModifiedDbConfig{},
+  return {ModifiedSubTbConfig{},
+          ModifiedSubTbConfig{.root = true, .residual = HuberResidual{3}},
+          ModifiedSubTbConfig{.lambda = 0.8, .root = true},
+          ModifiedSubTbConfig{.paper_compat = true},
+          TbConfig{},
+          TbConfig{HuberResidual{1}},
+          VarGradConfig{},
+          DbConfig{},
+          SubTbConfig{},
+          MaximumLikelihoodConfig{},
+          ModifiedDbConfig{},
           PathConsistencyConfig{}};
 }
 

@@ -16,7 +16,9 @@ namespace gfn {
 constexpr int64_t kRows = 6, kSteps = 5, kGroups = 2;
 
 // Of contiguous float64 tensors.
-inline double At(const at::Tensor& tensor, int64_t row, int64_t step) { return tensor.data_ptr<double>()[row * tensor.size(1) + step]; }
+inline double At(const at::Tensor& tensor, int64_t row, int64_t step) {
+  return tensor.data_ptr<double>()[row * tensor.size(1) + step];
+}
 inline double At(const at::Tensor& tensor, int64_t index) { return tensor.data_ptr<double>()[index]; }
 
 // The cost of a difference, from the definitions.

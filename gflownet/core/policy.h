@@ -32,8 +32,8 @@ class RolloutSession {
   // Unnormalised log-probabilities of every action in the current state of the N live rows, [N, A]; `state` has these rows.
   // The caller applies the support, so illegal actions may have any finite value.
   virtual at::Tensor Logits(const State& state) = 0;
-  // Of continuous worlds instead of Logits: an action of each live row, float [N, D], drawn from the policy as the row's exploration
-  // changes it. Refused where the policy has no density. The default has no continuous actions.
+  // Of continuous worlds instead of Logits: an action of each live row, float [N, D], drawn from the policy as the row's
+  // exploration changes it. Refused where the policy has no density. The default has no continuous actions.
   virtual StatusOr<at::Tensor> Draw(const State& state, const DrawAddress& address);
   // Every live row takes its action (int64 [N], or float [N, D]).
   virtual void Advance(const at::Tensor& actions_N) = 0;
@@ -44,8 +44,8 @@ class RolloutSession {
 struct ScoreOptions {
   Needs needs{};
   bool with_grad = true;
-  // Where the policy has dropout: its draws are addressed by this key and, per row, by a stream (empty: 0 .. B-1), so that they do
-  // not depend on how a step is cut into micro-batches.
+  // Where the policy has dropout: its draws are addressed by this key and, per row, by a stream (empty: 0 .. B-1), so that they
+  // do not depend on how a step is cut into micro-batches.
   RngKey dropout_key{0, RngPurpose::kDropout, 0};
   std::vector<uint64_t> dropout_streams_B{};
 };

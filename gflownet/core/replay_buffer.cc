@@ -120,8 +120,8 @@ bool ReplayBuffer::Offer(std::vector<Item>& stored, Item item) const {
   for (auto i = near.rbegin(); i != near.rend(); ++i) stored.erase(stored.begin() + static_cast<int64_t>(*i));
   stored.push_back(std::move(item));
   if (static_cast<int64_t>(stored.size()) <= config_.capacity) return true;
-  const auto worst = std::min_element(stored.begin(), stored.end(),
-                                      [](const Item& a, const Item& b) { return a.log_reward < b.log_reward; });
+  const auto worst =
+      std::min_element(stored.begin(), stored.end(), [](const Item& a, const Item& b) { return a.log_reward < b.log_reward; });
   const bool is_new = worst == stored.end() - 1;
   stored.erase(worst);
   return !is_new;
@@ -143,9 +143,8 @@ std::vector<size_t> ReplayBuffer::DrawAtOnce(const std::vector<double>& log_weig
                                              const RngKey& key) const {
   std::vector<std::pair<double, size_t>> order;
   for (size_t i = 0; i < log_weights.size(); ++i) order.push_back({log_weights[i] + Gumbel(key, stream, i), i});
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
+  std::sort(order.begin(), order.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
   std::vector<size_t> drawn;
   for (size_t i = 0; i < std::min(num, order.size()); ++i) drawn.push_back(order[i].second);
   return drawn;
@@ -162,7 +161,8 @@ std::vector<size_t> ReplayBuffer::DrawSpread(const std::vector<Item>& stored, co
     for (size_t i = 0; i < stored.size(); ++i) {
       if (is_drawn[i]) continue;
       // A draw of its own: the weights are not those of the draw before.
-      const double height = log_weights[i] + config_.diversity * std::log(nearest[i]) + Gumbel(key, stream, drawn.size() * stored.size() + i);
+      const double height =
+          log_weights[i] + config_.diversity * std::log(nearest[i]) + Gumbel(key, stream, drawn.size() * stored.size() + i);
       if (best == stored.size() || height > highest) {
         best = i;
         highest = height;

@@ -28,12 +28,16 @@ struct ReplayConfig {
   template <class V>
   void Visit(V& v) {
     v("capacity", capacity, "objects kept per condition; the lowest reward leaves first", AtLeast(1));
-    v("tolerance", tolerance, "of two objects whose edit distance is below (length_a + length_b) * tolerance the better one stays; "
-      "0 drops exact copies only", Between(0, 1));
+    v("tolerance", tolerance,
+      "of two objects whose edit distance is below (length_a + length_b) * tolerance the better one stays; "
+      "0 drops exact copies only",
+      Between(0, 1));
     v("uniform", uniform, "draw uniformly instead of by reward");
     v("tau", tau, "draw without replacement with weight exp(log R / (T tau)), T the current reward temperature", Positive());
-    v("diversity", diversity, "after the first object of a draw, weights are multiplied by d^diversity, d the least edit distance to "
-      "those drawn as a share of length_a + length_b", NonNegative());
+    v("diversity", diversity,
+      "after the first object of a draw, weights are multiplied by d^diversity, d the least edit distance to "
+      "those drawn as a share of length_a + length_b",
+      NonNegative());
   }
 };
 

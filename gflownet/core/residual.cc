@@ -46,7 +46,9 @@ class ShiftedCosh : public Residual {
 
 class Linex : public Residual {
  public:
-  Linex(double alpha, double limit) : alpha_(alpha), limit_(limit) { GFN_CHECK(alpha != 0 && limit > 0) << alpha << " " << limit; }
+  Linex(double alpha, double limit) : alpha_(alpha), limit_(limit) {
+    GFN_CHECK(alpha != 0 && limit > 0) << alpha << " " << limit;
+  }
   at::Tensor Cost(const at::Tensor& difference) const override {
     const at::Tensor t = -alpha_ * difference;
     return 2 / (alpha_ * alpha_) * (ExpThenLine(t, limit_) - t);
@@ -60,8 +62,12 @@ class Linex : public Residual {
 struct Maker {
   std::unique_ptr<Residual> operator()(const SquaredResidual&) const { return std::make_unique<Squared>(); }
   std::unique_ptr<Residual> operator()(const HuberResidual& config) const { return std::make_unique<Huber>(config.delta); }
-  std::unique_ptr<Residual> operator()(const ShiftedCoshResidual& config) const { return std::make_unique<ShiftedCosh>(config.limit); }
-  std::unique_ptr<Residual> operator()(const LinexResidual& config) const { return std::make_unique<Linex>(config.alpha, config.limit); }
+  std::unique_ptr<Residual> operator()(const ShiftedCoshResidual& config) const {
+    return std::make_unique<ShiftedCosh>(config.limit);
+  }
+  std::unique_ptr<Residual> operator()(const LinexResidual& config) const {
+    return std::make_unique<Linex>(config.alpha, config.limit);
+  }
 };
 
 }  // namespace

@@ -40,8 +40,8 @@ struct HuberResidual {
   }
 };
 
-// e^x + e^-x - 2 (shifted cosh, Hu et al. 2410.02596): large differences, of either sign, weigh most. Beyond `limit` it goes on in
-// a straight line, so that a wild trajectory stays finite.
+// e^x + e^-x - 2 (shifted cosh, Hu et al. 2410.02596): large differences, of either sign, weigh most. Beyond `limit` it goes on
+// in a straight line, so that a wild trajectory stays finite.
 struct ShiftedCoshResidual {
   static constexpr std::string_view kKind = "shifted_cosh";
   double limit = 5;
@@ -52,8 +52,8 @@ struct ShiftedCoshResidual {
 };
 
 // 2 (e^(alpha t) - alpha t - 1) / alpha^2 of t = -x (Linex, Hu et al. 2410.02596). alpha > 0: objects that the sampler draws too
-// rarely cost exponentially, those that it draws too often linearly; it covers all modes. alpha < 0: the other way round. Straight
-// where alpha t > `limit`.
+// rarely cost exponentially, those that it draws too often linearly; it covers all modes. alpha < 0: the other way round.
+// Straight where alpha t > `limit`.
 struct LinexResidual {
   static constexpr std::string_view kKind = "linex";
   double alpha = 1;

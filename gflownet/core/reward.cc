@@ -68,7 +68,8 @@ StatusOr<RewardValueAlong> StateReward::LogRewardAlong(const TrajectoryBatch& ba
   // Of a stop action the only outcome is 0.
   const State objects = environment_.Step(State::Concatenate(states).Gather(places_M), stops_M, at::zeros_like(stops_M));
   const at::Tensor values_M = LogRewardOf(objects);
-  const at::Tensor values_TB = at::zeros({batch.num_steps() * batch.size()}, values_M.options()).index_copy(0, places_M, values_M);
+  const at::Tensor values_TB =
+      at::zeros({batch.num_steps() * batch.size()}, values_M.options()).index_copy(0, places_M, values_M);
   return RewardValueAlong{values_TB.view({batch.num_steps(), batch.size()}).t().contiguous(), {}};
 }
 

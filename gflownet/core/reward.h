@@ -14,13 +14,13 @@
 namespace gfn {
 
 struct RewardValue {
-  at::Tensor log_reward_B;                   // float [B]
-  std::map<std::string, at::Tensor> terms;   // name -> float [B]; they need not add up, they are for people
+  at::Tensor log_reward_B;                  // float [B]
+  std::map<std::string, at::Tensor> terms;  // name -> float [B]; they need not add up, they are for people
 };
 
 struct RewardValueAlong {
-  at::Tensor log_reward_along_BT;            // float [B, T]: log R of stopping in s_k with this row's stop action
-  std::map<std::string, at::Tensor> terms;   // name -> float [B], of the object that was finished
+  at::Tensor log_reward_along_BT;           // float [B, T]: log R of stopping in s_k with this row's stop action
+  std::map<std::string, at::Tensor> terms;  // name -> float [B], of the object that was finished
 };
 
 // No gradient flows through a reward.
@@ -65,16 +65,19 @@ class EnergyReward {
 };
 
 // Fills the batch's rewards; `along` asks for those of every prefix too, for which the reward must be a PrefixReward where
-// the world has stop actions and an EnergyReward where it has none. A value that is not finite is refused with the term, the row's condition and its step.
+// the world has stop actions and an EnergyReward where it has none. A value that is not finite is refused with the term, the
+// row's condition and its step.
 Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along = false);
 
-// The tempered rewards of one batch in float64, ready for an objective: log R / T; undefined where not evaluated. Only ApplyTemperature makes them.
+// The tempered rewards of one batch in float64, ready for an objective: log R / T; undefined where not evaluated. Only
+// ApplyTemperature makes them.
 class Targets {
  public:
-  at::Tensor log_reward_B;         // [B]
-  at::Tensor log_reward_along_BT;  // [B, T]; 0 where stopping is illegal; of an EnergyReward: of every state. Undefined unless asked for
-  at::Tensor stop_legal_BT;        // bool [B, T]; undefined unless rewards of every stop were asked for
-  at::Tensor weight_B;             // [B]: 1 unless the batch gives weights
+  at::Tensor log_reward_B;  // [B]
+  at::Tensor
+      log_reward_along_BT;  // [B, T]; 0 where stopping is illegal; of an EnergyReward: of every state. Undefined unless asked for
+  at::Tensor stop_legal_BT;  // bool [B, T]; undefined unless rewards of every stop were asked for
+  at::Tensor weight_B;       // [B]: 1 unless the batch gives weights
   // [B, T], without gradient: log_pf when the rollouts were drawn, for objectives that take several steps on them; undefined: the
   // policy has not changed since.
   at::Tensor sampled_log_pf_BT;

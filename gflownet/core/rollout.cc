@@ -99,11 +99,13 @@ std::string DeadEnd(const Environment& environment, const State& state, const Su
   if (environment.Spec().action != EnvironmentSpec::Action::kDiscrete) return "";
   const at::Tensor stuck_N = support.Dense().any(1).logical_not().nonzero().squeeze(1);
   if (stuck_N.numel() == 0) return "";
-  return "; " + environment.Spec().name + " is not finished, but allows no action in " + environment.Format(state, stuck_N[0].item<int64_t>());
+  return "; " + environment.Spec().name + " is not finished, but allows no action in " +
+         environment.Format(state, stuck_N[0].item<int64_t>());
 }
 
 std::string Place(const TrajectoryBatch& batch, int64_t row, int64_t step) {
-  return "row " + std::to_string(row) + " of condition " + batch.condition_ids[row].ToString() + ", action " + std::to_string(step);
+  return "row " + std::to_string(row) + " of condition " + batch.condition_ids[row].ToString() + ", action " +
+         std::to_string(step);
 }
 
 }  // namespace
@@ -152,8 +154,8 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     }
     const auto sampled_N = DrawActions(spec, state, support, *session, address);
     if (!sampled_N.ok()) {
-      return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) + " live rows" +
-                                              DeadEnd(environment, state, support));
+      return Annotate(sampled_N.status(), "rollout: action " + std::to_string(step) + ", " + std::to_string(num_live) +
+                                              " live rows" + DeadEnd(environment, state, support));
     }
     const at::Tensor actions_N = WithPrefixes(sampled_N->to(at::kCPU), live_rows, step);
 
@@ -165,7 +167,8 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     }
     columns.actions.push_back(Scatter(actions_N, live_N, num_rows));
     if (has_stops) columns.stop_legal.push_back(Scatter(StopLegal(support), live_N, num_rows));
-    if (has_backward) columns.backward.push_back(Scatter(environment.BackwardAction(state, actions_N, outcome_N), live_N, num_rows));
+    if (has_backward)
+      columns.backward.push_back(Scatter(environment.BackwardAction(state, actions_N, outcome_N), live_N, num_rows));
     State next = environment.Step(state, actions_N, outcome_N);
     lengths_B.index_add_(0, live_N, at::ones_like(live_N));
 

@@ -26,8 +26,8 @@ struct RolloutRow {
 StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows_B,
                                   const RngKey& key);
 
-// The logits that are sampled from: legal actions only (the others -inf), then each row's exploration. Nothing in it waits for the
-// device. [N, A], legal [N, A] bool
+// The logits that are sampled from: legal actions only (the others -inf), then each row's exploration. Nothing in it waits for
+// the device. [N, A], legal [N, A] bool
 at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_NA, const std::vector<Exploration>& rows);
 
 // `num` rows of each condition, streams counted from `first_stream`, all with the same exploration.

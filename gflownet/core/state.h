@@ -1,5 +1,5 @@
-// A batch of states as a value on the CPU: named tensors with a leading dimension B, so that text, forests, graphs and boxes all fit.
-// Shapes: B batch.
+// A batch of states as a value on the CPU: named tensors with a leading dimension B, so that text, forests, graphs and boxes all
+// fit. Shapes: B batch.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -27,9 +27,11 @@ class StatePolicy : public Policy {
   virtual StateValues Evaluate(const State& state) const = 0;
   virtual bool HasFlow() const = 0;
   virtual bool HasLearnedBackward() const = 0;
-  // The forward logits are log flows of edges (Bengio et al. 2106.04399): log F(s) is their log-sum-exp and LogInEdges is defined.
+  // The forward logits are log flows of edges (Bengio et al. 2106.04399): log F(s) is their log-sum-exp and LogInEdges is
+  // defined.
   virtual bool HasEdgeFlows() const { return false; }
-  // log F(parent -> s) of the edge that each backward action undoes, [B, A_back] (one column on a tree); illegal: any finite value.
+  // log F(parent -> s) of the edge that each backward action undoes, [B, A_back] (one column on a tree); illegal: any finite
+  // value.
   virtual at::Tensor LogInEdges(const State& state) const;
 
   const Environment& environment() const { return environment_; }

@@ -61,8 +61,8 @@ at::Tensor Support::IsLegal(const at::Tensor& actions_B) const {
   if (mask_BA.defined()) inner_B = inner_B.logical_and(mask_BA.gather(1, safe_B.unsqueeze(1)).squeeze(1));
   if (inner_legal_B.defined()) inner_B = inner_B.logical_and(inner_legal_B);
 
-  at::Tensor legal_B = stop_legal_B.defined() ? inner_B.logical_or(is_stop_B.logical_and(stop_legal_B))
-                                              : inner_B.logical_or(is_stop_B);
+  at::Tensor legal_B =
+      stop_legal_B.defined() ? inner_B.logical_or(is_stop_B.logical_and(stop_legal_B)) : inner_B.logical_or(is_stop_B);
   if (forced_B.defined()) legal_B = at::where(forced_B.ge(0), actions_B.eq(forced_B), legal_B);
   return legal_B.logical_and(in_range_B).logical_and(done_B.logical_not());
 }
@@ -80,8 +80,8 @@ at::Tensor Support::LogProbs(const at::Tensor& logits_BA) const {
 
 Support Support::Gather(const at::Tensor& rows_N) const {
   Support result = *this;
-  for (at::Tensor* tensor : {&result.stop_legal_B, &result.inner_legal_B, &result.forced_B, &result.mask_BA, &result.done_B, &result.low_BD,
-                             &result.high_BD}) {
+  for (at::Tensor* tensor : {&result.stop_legal_B, &result.inner_legal_B, &result.forced_B, &result.mask_BA, &result.done_B,
+                             &result.low_BD, &result.high_BD}) {
     if (tensor->defined()) *tensor = tensor->index_select(0, rows_N);
   }
   return result;

@@ -1,8 +1,8 @@
 #include "gflownet/core/trainer.h"
 
 #include <cmath>
-#include <set>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/file_util.h"
@@ -110,7 +110,8 @@ StatusOr<Trainer::Scored> Trainer::AddGradient(const Rows& rows, const at::Tenso
     scored.loss = objective().Loss(scored.scores, scored.targets);
   }
   const Phase phase("backward");
-  if (const Status status = Accumulate(scored.loss, rows.batch, objective()); !status.ok()) return SaveFailure(status, rows.batch);
+  if (const Status status = Accumulate(scored.loss, rows.batch, objective()); !status.ok())
+    return SaveFailure(status, rows.batch);
   return scored;
 }
 

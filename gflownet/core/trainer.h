@@ -40,17 +40,22 @@ struct TrainerConfig {
   void Visit(V& v) {
     v("conditions_per_step", conditions_per_step, "different conditions of one optimiser step", AtLeast(1));
     v("rollouts", rollouts, "trajectories of each of them", AtLeast(1));
-    v("micro_batch_conditions", micro_batch_conditions, "conditions that go through the model at a time, 0: all; changes memory, "
-      "not the result", NonNegative());
+    v("micro_batch_conditions", micro_batch_conditions,
+      "conditions that go through the model at a time, 0: all; changes memory, "
+      "not the result",
+      NonNegative());
     v("updates_per_batch", updates_per_batch, "optimiser steps on the same rollouts, as ppo takes them", AtLeast(1));
     v("reward_temperature", reward_temperature, "T of the target R^(1/T), by optimiser step");
     v("behaviour", behaviour, "where the trajectories come from");
     v("replay", replay, "the replay buffer");
     v("replay_given", replay_given, "put the given objects into the replay buffer before step 0");
-    v("backward_given", backward_given, "draw the trajectories of the given objects from the backward policy at each step, instead of "
+    v("backward_given", backward_given,
+      "draw the trajectories of the given objects from the backward policy at each step, instead of "
       "taking those that were given");
-    v("warm_start_steps", warm_start_steps, "first steps that maximise the likelihood of the given objects, or of rollouts by "
-      "importance, before the objective takes over", NonNegative());
+    v("warm_start_steps", warm_start_steps,
+      "first steps that maximise the likelihood of the given objects, or of rollouts by "
+      "importance, before the objective takes over",
+      NonNegative());
     v("warm_start_conditions", warm_start_conditions, "conditions of one of these steps", AtLeast(1));
   }
 };
@@ -78,9 +83,10 @@ class Trainer : public TrainingLoop {
   // mistakes are found here and none at step 1000.
   static StatusOr<std::unique_ptr<Trainer>> Create(const TrainerConfig& config, const TrainerParts& parts);
 
-  // Metrics: loss, grad_norm, learning_rate, reward_temperature; of all rows log_z (mean a_n of a condition, averaged), log_reward,
-  // length and the reward's terms; of the on-policy rows elbo (mean log R - log q, T = 1) and spread (standard deviation of a_n
-  // within a condition, averaged); rows that were replayed (all distinct), objects in the buffer, actions sampled.
+  // Metrics: loss, grad_norm, learning_rate, reward_temperature; of all rows log_z (mean a_n of a condition, averaged),
+  // log_reward, length and the reward's terms; of the on-policy rows elbo (mean log R - log q, T = 1) and spread (standard
+  // deviation of a_n within a condition, averaged); rows that were replayed (all distinct), objects in the buffer, actions
+  // sampled.
   StatusOr<StepMetrics> Step() override;
   int64_t num_steps() const override { return step_; }
   Status Save(const std::string& folder) const override;
@@ -94,9 +100,9 @@ class Trainer : public TrainingLoop {
   // The rows of one micro-batch and where they come from.
   struct Rows {
     TrajectoryBatch batch;
-    std::vector<Behaviour> behaviour;   // [B]; given objects count as replay
-    std::vector<uint64_t> streams;      // [B]: number of the row within the step
-    int64_t num_fresh = 0;              // the first of them were sampled now
+    std::vector<Behaviour> behaviour;  // [B]; given objects count as replay
+    std::vector<uint64_t> streams;     // [B]: number of the row within the step
+    int64_t num_fresh = 0;             // the first of them were sampled now
   };
   // What one micro-batch said.
   struct Scored {

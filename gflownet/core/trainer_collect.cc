@@ -13,9 +13,11 @@ double NumActions(const TrajectoryBatch& batch) { return static_cast<double>(bat
 
 StatusOr<std::vector<Trainer::Rows>> Trainer::CollectAll(const std::vector<ConditionId>& conditions) const {
   std::vector<Rows> parts;
-  const size_t stride = config_.micro_batch_conditions == 0 ? conditions.size() : static_cast<size_t>(config_.micro_batch_conditions);
+  const size_t stride =
+      config_.micro_batch_conditions == 0 ? conditions.size() : static_cast<size_t>(config_.micro_batch_conditions);
   for (size_t first = 0; first < conditions.size(); first += stride) {
-    const std::vector<ConditionId> part(conditions.begin() + first, conditions.begin() + std::min(first + stride, conditions.size()));
+    const std::vector<ConditionId> part(conditions.begin() + first,
+                                        conditions.begin() + std::min(first + stride, conditions.size()));
     ASSIGN_OR_RETURN(Rows rows, objective().NeedsGivenObjects() ? CollectGiven(part, first) : Collect(part, first));
     parts.push_back(std::move(rows));
   }
@@ -101,7 +103,8 @@ StatusOr<TrajectoryBatch> Trainer::SampleFresh(const std::vector<RolloutRow>& ro
   }
   const Phase phase("reward");
   AddPhaseWork("tokens", NumActions(batch));
-  if (const Status status = EvaluateReward(*parts_.reward, batch, NeedsRewardsAlong()); !status.ok()) return SaveFailure(status, batch);
+  if (const Status status = EvaluateReward(*parts_.reward, batch, NeedsRewardsAlong()); !status.ok())
+    return SaveFailure(status, batch);
   return batch;
 }
 
@@ -118,9 +121,10 @@ StatusOr<TrajectoryBatch> Trainer::SearchAround(const std::vector<RolloutRow>& r
 
 StatusOr<TrajectoryBatch> Trainer::WalkBack(const TrajectoryBatch& objects, const std::vector<uint64_t>& streams) const {
   const Phase phase("sample");
-  ASSIGN_OR_RETURN(TrajectoryBatch batch,
-                   BackwardRollout(*parts_.environment, *parts_.policy, FinalStates(*parts_.environment, objects),
-                                   objects.condition_ids, streams, {parts_.seed, RngPurpose::kBackward, static_cast<uint64_t>(step_)}));
+  ASSIGN_OR_RETURN(
+      TrajectoryBatch batch,
+      BackwardRollout(*parts_.environment, *parts_.policy, FinalStates(*parts_.environment, objects), objects.condition_ids,
+                      streams, {parts_.seed, RngPurpose::kBackward, static_cast<uint64_t>(step_)}));
   batch.weight_B = objects.weight_B;
   // The same objects have the same rewards, but other states along the way.
   batch.log_reward_B = objects.log_reward_B;

@@ -12,7 +12,6 @@
 namespace gfn {
 namespace {
 
-
 // The setting of the objectives of this run.
 ObjectiveSetting SettingOfRun(const TrainerConfig& config, const TrainerParts& parts) {
   ObjectiveSetting setting = SettingOf(*parts.environment, *parts.policy, *parts.reward);
@@ -45,7 +44,8 @@ Status CheckData(const TrainerConfig& config, const TrainerParts& parts) {
     return InvalidArgument("trainer: replay_given is true, but behaviour.replay is 0: nothing would be drawn from the buffer");
   }
   for (const auto& [used, name] : {std::pair{config.replay_given, "replay_given"}, {config.backward_given, "backward_given"}}) {
-    if (used && parts.given.size() == 0) return InvalidArgument("trainer: " + std::string(name) + " is true, but no objects are given");
+    if (used && parts.given.size() == 0)
+      return InvalidArgument("trainer: " + std::string(name) + " is true, but no objects are given");
   }
   return OkStatus();
 }
@@ -57,8 +57,7 @@ bool Trainer::NeedsRewardsAlong() const {
 }
 
 Trainer::Trainer(const TrainerConfig& config, const TrainerParts& parts)
-    : config_(config), parts_(parts),
-      replay_(config.replay, parts.environment->SupportDigest(), parts.reward->Digest()) {
+    : config_(config), parts_(parts), replay_(config.replay, parts.environment->SupportDigest(), parts.reward->Digest()) {
   for (int64_t row = 0; row < parts.given.size(); ++row) {
     const auto [place, is_new] = given_rows_.try_emplace(parts.given.condition_ids[row]);
     if (is_new) given_conditions_.push_back(place->first);
@@ -78,15 +77,17 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainerConfig& config, 
     return InvalidArgument("trainer: a condition is listed twice among the " + std::to_string(num_conditions) + " to train on");
   }
   if (config.conditions_per_step > num_conditions) {
-    return InvalidArgument("trainer: conditions_per_step is " + std::to_string(config.conditions_per_step) + ", but there are only " +
-                           std::to_string(num_conditions) + " conditions to train on");
+    return InvalidArgument("trainer: conditions_per_step is " + std::to_string(config.conditions_per_step) +
+                           ", but there are only " + std::to_string(num_conditions) + " conditions to train on");
   }
   RETURN_IF_ERROR(CheckData(config, parts));
   if (config.warm_start_steps > 0 && parts.warm_start == nullptr) {
-    return InvalidArgument("trainer: warm_start_steps is " + std::to_string(config.warm_start_steps) + ", but there is no warm-start objective");
+    return InvalidArgument("trainer: warm_start_steps is " + std::to_string(config.warm_start_steps) +
+                           ", but there is no warm-start objective");
   }
   if (parts.given.size() > 0) {
-    if (const Status status = CompleteBatch(*parts.environment, parts.given); !status.ok()) return Annotate(status, "given objects");
+    if (const Status status = CompleteBatch(*parts.environment, parts.given); !status.ok())
+      return Annotate(status, "given objects");
   }
   const ObjectiveSetting setting = SettingOfRun(config, parts);
   RETURN_IF_ERROR(CheckObjective(*parts.objective, setting));

@@ -55,7 +55,8 @@ TrajectoryBatch TrajectoryBatch::Gather(const std::vector<int64_t>& rows) const 
 
 Status TrajectoryBatch::Check() const {
   if (!actions_BT.defined() || !lengths_B.defined()) return InvalidArgument("trajectories: actions or lengths are missing");
-  if (actions_BT.dim() < 2) return InvalidArgument("trajectories: actions must be [B, T] or [B, T, D], found " + ShapeText(actions_BT));
+  if (actions_BT.dim() < 2)
+    return InvalidArgument("trajectories: actions must be [B, T] or [B, T, D], found " + ShapeText(actions_BT));
   if (lengths_B.scalar_type() != at::kLong || lengths_B.dim() != 1) {
     return InvalidArgument("trajectories: lengths must be int64 [B], found " + ShapeText(lengths_B));
   }
@@ -75,7 +76,8 @@ Status TrajectoryBatch::Check() const {
   if (stop_legal_BT.defined() && stop_legal_BT.scalar_type() != at::kBool) {
     return InvalidArgument("trajectories: stop_legal must be bool, found " + ShapeText(stop_legal_BT));
   }
-  const bool lengths_fit = size() == 0 || (lengths_B.min().item<int64_t>() >= 1 && lengths_B.max().item<int64_t>() <= num_steps());
+  const bool lengths_fit =
+      size() == 0 || (lengths_B.min().item<int64_t>() >= 1 && lengths_B.max().item<int64_t>() <= num_steps());
   if (!lengths_fit) {
     return InvalidArgument("trajectories: lengths must be 1 .. " + std::to_string(num_steps()) + ", found " +
                            std::to_string(lengths_B.min().item<int64_t>()) + " .. " +

@@ -92,17 +92,18 @@ constexpr Needs operator|(Need a, Need b) { return Needs(a) | Needs(b); }
 
 // Differentiable; tensors that were not asked for are undefined.
 struct TrajectoryScores {
-  at::Tensor log_pf_BT;    // log q(a_k | s_k), renormalised over legal actions: 0 where the action was forced, 0 in padding
-  // log P_B(s_k | s_{k+1}); undefined for a tree, where it is 0. In a stochastic world log P_B(s_k, a_k | s_{k+1}) less log of nature's
-  // P(s_{k+1} | s_k, a_k), so that log_pf - log_pb is the log-ratio of both ways and every balance holds (Pan et al. 2302.09465).
+  at::Tensor log_pf_BT;  // log q(a_k | s_k), renormalised over legal actions: 0 where the action was forced, 0 in padding
+  // log P_B(s_k | s_{k+1}); undefined for a tree, where it is 0. In a stochastic world log P_B(s_k, a_k | s_{k+1}) less log of
+  // nature's P(s_{k+1} | s_k, a_k), so that log_pf - log_pb is the log-ratio of both ways and every balance holds (Pan et al.
+  // 2302.09465).
   at::Tensor log_pb_BT;
-  at::Tensor log_stop_BT;  // log q(stop | s_k) for the stop action of this row; 0 where stopping is illegal
-  at::Tensor log_flow_BT;  // log F(s_k)
+  at::Tensor log_stop_BT;    // log q(stop | s_k) for the stop action of this row; 0 where stopping is illegal
+  at::Tensor log_flow_BT;    // log F(s_k)
   at::Tensor log_inflow_BT;  // log sum of F(s -> s_{k+1}) over the parents s of the state that step k leads to
-  at::Tensor log_z_G;      // learned log Z of each group's condition
-  at::Tensor mask_BT;      // bool: k < L
-  at::Tensor group_B;      // int64: the group of each row, as GroupRows numbers them
-  int64_t num_groups = 0;  // G
+  at::Tensor log_z_G;        // learned log Z of each group's condition
+  at::Tensor mask_BT;        // bool: k < L
+  at::Tensor group_B;        // int64: the group of each row, as GroupRows numbers them
+  int64_t num_groups = 0;    // G
 };
 
 // Groups are the distinct conditions of a batch in order of first appearance.

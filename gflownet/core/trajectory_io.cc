@@ -16,7 +16,8 @@ Status CheckFinite(const std::string& path, const std::string& name, const at::T
 
 }  // namespace
 
-Status WriteTrajectories(const std::string& path, const TrajectoryBatch& batch, const std::map<std::string, std::string>& metadata) {
+Status WriteTrajectories(const std::string& path, const TrajectoryBatch& batch,
+                         const std::map<std::string, std::string>& metadata) {
   std::vector<int64_t> ids;
   for (const ConditionId id : batch.condition_ids) ids.push_back(static_cast<int64_t>(id.value));
   std::vector<NamedTensor> tensors = {{std::string(kConditions), at::tensor(ids, at::kLong)}};

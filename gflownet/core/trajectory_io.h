@@ -9,7 +9,8 @@
 
 namespace gfn {
 
-Status WriteTrajectories(const std::string& path, const TrajectoryBatch& batch, const std::map<std::string, std::string>& metadata);
+Status WriteTrajectories(const std::string& path, const TrajectoryBatch& batch,
+                         const std::map<std::string, std::string>& metadata);
 
 struct StoredTrajectories {
   TrajectoryBatch batch;

@@ -146,7 +146,8 @@ class FixedReward : public PrefixReward {
  public:
   explicit FixedReward(double value, double term = 0) : value_(value), term_(term) {}
   StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override {
-    return RewardValueAlong{at::full(batch.actions_BT.sizes(), value_, at::kDouble), {{"part", at::full({batch.size()}, term_, at::kDouble)}}};
+    return RewardValueAlong{at::full(batch.actions_BT.sizes(), value_, at::kDouble),
+                            {{"part", at::full({batch.size()}, term_, at::kDouble)}}};
   }
   std::string Digest() const override { return "fixed"; }
 
@@ -195,10 +196,12 @@ TEST(Behaviour, PlansFollowTheProbabilitiesAndTheKey) {
 }
 
 TEST(Behaviour, FiveSourcesShareTheRollouts) {
-  const BehaviourConfig config{.on_policy = 0.1, .tempered = 0.2, .replay = 0.3, .backward = 0.3, .local_search = 0.1, .per_rollout = true};
+  const BehaviourConfig config{
+      .on_policy = 0.1, .tempered = 0.2, .replay = 0.3, .backward = 0.3, .local_search = 0.1, .per_rollout = true};
   std::map<Behaviour, int> counts;
   for (uint64_t slot = 0; slot < 2000; ++slot) {
-    for (const Behaviour behaviour : PlanBehaviour(config, 4, {1, RngPurpose::kBehaviour, 0}, slot).behaviour) counts[behaviour]++;
+    for (const Behaviour behaviour : PlanBehaviour(config, 4, {1, RngPurpose::kBehaviour, 0}, slot).behaviour)
+      counts[behaviour]++;
   }
   EXPECT_NEAR(counts[Behaviour::kReplay] / 8000.0, 0.3, 0.05);
   EXPECT_NEAR(counts[Behaviour::kBackward] / 8000.0, 0.3, 0.05);

@@ -7,7 +7,9 @@
 namespace gfn {
 namespace {
 
-State MakeAssignment(at::Tensor values_BN, at::Tensor done_B) { return State(std::move(done_B)).Set("values", std::move(values_BN)); }
+State MakeAssignment(at::Tensor values_BN, at::Tensor done_B) {
+  return State(std::move(done_B)).Set("values", std::move(values_BN));
+}
 
 at::Tensor NumAssigned(const State& state) { return AssignmentWorld::Values(state).ge(0).sum(1); }
 

@@ -19,9 +19,10 @@ class BoxTraining {
   explicit BoxTraining(const BoxConfig& config, const ObjectiveCase& choice = {"tb", TbConfig{}})
       : world_(config),
         reward_(world_, config.reward),
-        policy_(world_, [this](const State& state) { return world_.Features(state); }, world_.NumFeatures(), parameters_,
-                {.mlp = {.heads = {.learned_backward = true, .flow = true}, .width = 32}, .num_components = 6, .wraps = config.torus},
-                {1, RngPurpose::kInit, 0}),
+        policy_(
+            world_, [this](const State& state) { return world_.Features(state); }, world_.NumFeatures(), parameters_,
+            {.mlp = {.heads = {.learned_backward = true, .flow = true}, .width = 32}, .num_components = 6, .wraps = config.torus},
+            {1, RngPurpose::kInit, 0}),
         log_z_policy_(policy_, conditions_, parameters_, at::Tensor()) {
     OptimizerConfig optimizer_config;
     optimizer_config.learning_rate = 0.01;
@@ -38,7 +39,8 @@ class BoxTraining {
     TrainerConfig trainer_config;
     trainer_config.rollouts = 64;
     trainer_config.updates_per_batch = choice.updates_per_batch;
-    if (choice.data != Data::kOnPolicy) trainer_config.behaviour = {.on_policy = 0, .tempered = 1, .exploration = {.epsilon = 0.1}};
+    if (choice.data != Data::kOnPolicy)
+      trainer_config.behaviour = {.on_policy = 0, .tempered = 1, .exploration = {.epsilon = 0.1}};
     auto trainer = Trainer::Create(trainer_config, parts);
     status_ = trainer.status();
     if (trainer.ok()) trainer_ = std::move(trainer).value();

@@ -177,7 +177,8 @@ TrajectoryScores ContinuousPolicy::Score(const TrajectoryBatch& batch, const Sco
   return scores;
 }
 
-std::unique_ptr<Policy> MakePolicy(const RewardedWorld& world, ParameterSet& parameters, const MlpOptions& options, const RngKey& init) {
+std::unique_ptr<Policy> MakePolicy(const RewardedWorld& world, ParameterSet& parameters, const MlpOptions& options,
+                                   const RngKey& init) {
   if (world.environment->Spec().action == EnvironmentSpec::Action::kContinuous) {
     return std::make_unique<ContinuousPolicy>(*world.environment, world.features, world.num_features, parameters,
                                               ContinuousPolicyOptions{.mlp = options, .wraps = world.wraps}, init);

@@ -66,7 +66,8 @@ class ContinuousPolicy : public Policy {
 };
 
 // The policy that fits a world: MlpPolicy, or ContinuousPolicy where actions are points.
-std::unique_ptr<Policy> MakePolicy(const RewardedWorld& world, ParameterSet& parameters, const MlpOptions& options, const RngKey& init);
+std::unique_ptr<Policy> MakePolicy(const RewardedWorld& world, ParameterSet& parameters, const MlpOptions& options,
+                                   const RngKey& init);
 
 // log of the density of where trajectories end, by quadrature over `points_GD` at every step: [G]. Exact up to the quadrature,
 // G^2 work a step. `states_at` makes the states of points after a number of moves, as Box::At does.

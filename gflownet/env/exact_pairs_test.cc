@@ -243,7 +243,8 @@ TEST_P(AtTheExactSolution, HasNoGradient) {
 
 std::string NameOfPair(const testing::TestParamInfo<Pair>& info) { return info.param.world.name + "_" + info.param.choice.name; }
 
-// On ten samples log Z is -25, and those that learn it (tb, modified_subtb with a root) are not there after 800 steps; on two they are.
+// On ten samples log Z is -25, and those that learn it (tb, modified_subtb with a root) are not there after 800 steps; on two
+// they are.
 INSTANTIATE_TEST_SUITE_P(Exact, EveryPair, testing::ValuesIn(Pairs("bayes_net")), NameOfPair);
 INSTANTIATE_TEST_SUITE_P(Exact, AtTheExactSolution, testing::ValuesIn(Pairs()), NameOfPair);
 

@@ -74,7 +74,10 @@ class OnPrefixTree : public testing::TestWithParam<TrainingCase> {
     setup.trainer.conditions_per_step = 3;
     setup.trainer.rollouts = 32;
     setup.trainer.reward_temperature = {.start = kTemperature, .end = kTemperature};
-    setup.trainer.behaviour = {.on_policy = 0.4, .tempered = 0.4, .replay = 0.2, .per_rollout = true,
+    setup.trainer.behaviour = {.on_policy = 0.4,
+                               .tempered = 0.4,
+                               .replay = 0.2,
+                               .per_rollout = true,
                                .exploration = {.temperature_min = 0.7, .temperature_max = 2}};
     setup.trainer.replay.tolerance = 0;
     return setup;
@@ -109,7 +112,9 @@ class FirstActionsDetached : public Policy {
  public:
   FirstActionsDetached(const Policy& policy, int64_t num) : policy_(policy), num_(num) {}
   Needs Provides() const override { return policy_.Provides(); }
-  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override { return policy_.StartRollout(ids); }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override {
+    return policy_.StartRollout(ids);
+  }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override {
     TrajectoryScores scores = policy_.Score(batch, options);
     const at::Tensor& all = scores.log_pf_BT;
@@ -160,7 +165,8 @@ TEST_F(Mutants, FirstTokensDetached) {
 }
 
 TEST_F(Mutants, TemperatureAppliedTwice) {
-  const ChangedReward cold(reward_, [](const TrajectoryBatch&, const at::Tensor& log_reward) { return log_reward / kTemperature; });
+  const ChangedReward cold(reward_,
+                           [](const TrajectoryBatch&, const at::Tensor& log_reward) { return log_reward / kTemperature; });
   TrainingSetup setup = Setup(ModifiedSubTbConfig{});
   setup.reward = &cold;
   EXPECT_GT(TrainedError(setup), 0.03);

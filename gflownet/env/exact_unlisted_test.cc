@@ -1,5 +1,5 @@
-// The worlds that are not listed trajectory by trajectory: one where nature decides, and a continuous one. Every objective is trained to
-// the exact target, or refused before step 0; which is which stands here.
+// The worlds that are not listed trajectory by trajectory: one where nature decides, and a continuous one. Every objective is
+// trained to the exact target, or refused before step 0; which is which stands here.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -29,7 +29,8 @@ TEST_P(OnWindyGrid, ReachesTheTargetOrIsRefused) {
   static const std::set<std::string> kRefused = {"fm", "maximum_likelihood", "maximum_likelihood_importance", "soft_q"};
   const WindyGrid grid({.side = 4, .gust = 0.1});
   const HypergridReward reward(grid, {});
-  TrainingSetup setup{.environment = &grid, .reward = &reward, .objective = GetParam().objective, .backward = BackwardPart::kLearned};
+  TrainingSetup setup{
+      .environment = &grid, .reward = &reward, .objective = GetParam().objective, .backward = BackwardPart::kLearned};
   setup.trainer.rollouts = 64;
   setup.trainer.updates_per_batch = GetParam().updates_per_batch;
   if (GetParam().data == Data::kOnPolicy) {
@@ -70,8 +71,9 @@ BoxConfig TwoBumps(bool torus) {
 class OnBox : public testing::TestWithParam<ObjectiveCase> {};
 
 TEST_P(OnBox, LearnsTheDensityOrIsRefused) {
-  static const std::set<std::string> kRefused = {"modified_subtb", "modified_subtb_root_lambda", "modified_db", "forward_looking_db",
-                                                 "forward_looking_subtb", "fm", "maximum_likelihood"};
+  static const std::set<std::string> kRefused = {"modified_subtb",     "modified_subtb_root_lambda", "modified_db",
+                                                 "forward_looking_db", "forward_looking_subtb",      "fm",
+                                                 "maximum_likelihood"};
   BoxTraining run(TwoBumps(false), GetParam());
   if (kRefused.contains(GetParam().name)) {
     ExpectRefusal(run.status());

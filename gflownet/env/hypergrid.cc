@@ -24,8 +24,8 @@ at::Tensor Move(const at::Tensor& actions_B, const at::Tensor& moves_B, int64_t 
 
 void HypergridConfig::Validate(ConfigErrors& errors) const {
   if (dimensions * (side - 1) > kMaxSteps) {
-    errors.Add("side", "is " + std::to_string(side) + " in " + std::to_string(dimensions) + " dimensions: trajectories of more than " +
-                           std::to_string(kMaxSteps) + " steps");
+    errors.Add("side", "is " + std::to_string(side) + " in " + std::to_string(dimensions) +
+                           " dimensions: trajectories of more than " + std::to_string(kMaxSteps) + " steps");
   }
 }
 
@@ -48,14 +48,14 @@ State Hypergrid::Initial(const std::vector<ConditionId>& conditions_B) const {
 State Hypergrid::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const at::Tensor moves_B = state.done_B().logical_not();
   return MakeGridState(Position(state) + Move(actions_B, moves_B, config_.dimensions),
-                   state.done_B().logical_or(actions_B.eq(config_.dimensions)));
+                       state.done_B().logical_or(actions_B.eq(config_.dimensions)));
 }
 
 State Hypergrid::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   const at::Tensor moves_B = state.done_B().logical_not();
   const at::Tensor back_BD = Move(backward_actions_B, moves_B, config_.dimensions);
   return MakeGridState((Position(state) - back_BD).clamp_min(0),
-                   state.done_B().logical_and(backward_actions_B.ne(config_.dimensions)));
+                       state.done_B().logical_and(backward_actions_B.ne(config_.dimensions)));
 }
 
 at::Tensor Hypergrid::BackwardAction(const State&, const at::Tensor& actions_B, const at::Tensor&) const { return actions_B; }

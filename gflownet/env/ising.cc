@@ -62,8 +62,8 @@ IsingReward::IsingReward(const Ising& world, double beta, at::Tensor couplings_N
             field_N_.numel() == world.num_sites());
   GFN_CHECK(couplings_NN_.equal(couplings_NN_.t())) << "couplings are symmetric";
   const at::Tensor all = at::cat({couplings_NN_.flatten(), field_N_}).contiguous();
-  digest_ = "ising beta=" + FormatReal(beta) + " energy=" +
-            HashCondition(std::string_view(static_cast<const char*>(all.data_ptr()), all.nbytes())).ToString();
+  digest_ = "ising beta=" + FormatReal(beta) +
+            " energy=" + HashCondition(std::string_view(static_cast<const char*>(all.data_ptr()), all.nbytes())).ToString();
 }
 
 at::Tensor IsingReward::LogRewardOf(const State& objects) const {
@@ -90,6 +90,8 @@ StatusOr<double> IsingLogZ(const IsingConfig& config) {
   return product_SS.trace().log().item<double>() + static_cast<double>(config.side) * high.item<double>();
 }
 
-StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) { return WithFastFeatures(BuildWorld<Ising, IsingReward>(config)); }
+StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) {
+  return WithFastFeatures(BuildWorld<Ising, IsingReward>(config));
+}
 
 }  // namespace gfn

@@ -35,7 +35,7 @@ State LayeredGraph::Initial(const std::vector<ConditionId>& conditions_B) const 
 
 State LayeredGraph::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   return MakeNode((Layer(state) + 1).clamp_max(config_.num_layers), at::where(state.done_B(), Node(state), actions_B),
-                   config_.num_layers);
+                  config_.num_layers);
 }
 
 State LayeredGraph::Undo(const State& state, const at::Tensor& backward_actions_B) const {
@@ -76,7 +76,7 @@ std::string LayeredGraph::SupportDigest() const {
 State LayeredGraph::StatesAt(const at::Tensor& index_B, ConditionId) const {
   const at::Tensor below_B = index_B - 1;
   return MakeNode(below_B.div(config_.width, "floor") + 1, at::where(index_B.eq(0), 0, below_B.remainder(config_.width)),
-                   config_.num_layers);
+                  config_.num_layers);
 }
 
 State LayeredGraph::ObjectsAt(const at::Tensor& index_B, ConditionId) const {
@@ -107,6 +107,8 @@ std::string LayeredGraphReward::Digest() const {
   return "layered_graph seed=" + std::to_string(seed_) + " scale=" + FormatReal(scale_);
 }
 
-StatusOr<RewardedWorld> CreateWorld(const LayeredGraphConfig& config) { return BuildWorld<LayeredGraph, LayeredGraphReward>(config); }
+StatusOr<RewardedWorld> CreateWorld(const LayeredGraphConfig& config) {
+  return BuildWorld<LayeredGraph, LayeredGraphReward>(config);
+}
 
 }  // namespace gfn

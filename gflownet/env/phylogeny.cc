@@ -19,7 +19,8 @@ State MakeClades(const at::Tensor& clades_BC) {
 int64_t CountDoubleFactorial(int64_t n) { return n <= 1 ? 1 : CountProduct(n, CountDoubleFactorial(n - 2)); }
 
 int64_t CountForests(int64_t num_species, int64_t num_trees) {
-  return CountProduct(CountSubsets(2 * num_species - num_trees - 1, num_trees - 1), CountDoubleFactorial(2 * (num_species - num_trees) - 1));
+  return CountProduct(CountSubsets(2 * num_species - num_trees - 1, num_trees - 1),
+                      CountDoubleFactorial(2 * (num_species - num_trees) - 1));
 }
 
 // "((0,1),2)" of the clade `tree`, whose parts are among `clades`.
@@ -75,7 +76,8 @@ State Phylogeny::Initial(const std::vector<ConditionId>& conditions_B) const {
 
 at::Tensor Phylogeny::Trees(const State& state) const {
   const at::Tensor species_n = at::arange(num_species_, at::kLong);
-  at::Tensor trees_Bn = at::ones_like(species_n).bitwise_left_shift(species_n).unsqueeze(0).expand({state.batch_size(), num_species_});
+  at::Tensor trees_Bn =
+      at::ones_like(species_n).bitwise_left_shift(species_n).unsqueeze(0).expand({state.batch_size(), num_species_});
   for (int64_t i = 0; i < num_species_ - 1; ++i) {
     const at::Tensor clade_B1 = Clades(state).select(1, i).unsqueeze(1);
     const at::Tensor inside_Bn = clade_B1.bitwise_right_shift(species_n).bitwise_and(1).ne(0);
@@ -150,7 +152,8 @@ int64_t Phylogeny::NumStates() const {
 
 int64_t Phylogeny::NumObjects() const { return CountForests(num_species_, 1); }
 
-// A polynomial in the sorted clades, wrapped to 64 bits: the listing would not find as many states as there are if two were equal.
+// A polynomial in the sorted clades, wrapped to 64 bits: the listing would not find as many states as there are if two were
+// equal.
 at::Tensor Phylogeny::Key(const State& state) const {
   at::Tensor key_B = at::zeros({state.batch_size()}, at::kLong);
   for (int64_t i = 0; i < num_species_ - 1; ++i) key_B = key_B * 6364136223846793005 + Clades(state).select(1, i);
@@ -183,19 +186,24 @@ at::Tensor PhylogenyReward::NumMutations(const State& objects) const {
   for (int64_t row = 0; row < objects.batch_size(); ++row) {
     const int64_t* first = clades_BC.data_ptr<int64_t>() + row * (num_species_ - 1);
     std::vector<int64_t> clades(first, first + num_species_ - 1);
-    std::sort(clades.begin(), clades.end(), [](int64_t a, int64_t b) { return std::popcount(static_cast<uint64_t>(a)) < std::popcount(static_cast<uint64_t>(b)); });
+    std::sort(clades.begin(), clades.end(), [](int64_t a, int64_t b) {
+      return std::popcount(static_cast<uint64_t>(a)) < std::popcount(static_cast<uint64_t>(b));
+    });
     std::vector<Lineage> lineages;
-    for (int64_t species = 0; species < num_species_; ++species) lineages.push_back({int64_t{1} << species, nucleotides_[species]});
+    for (int64_t species = 0; species < num_species_; ++species)
+      lineages.push_back({int64_t{1} << species, nucleotides_[species]});
     for (const int64_t clade : clades) mutations_B.data_ptr<int64_t>()[row] += Join(lineages, clade);
   }
   return mutations_B;
 }
 
-at::Tensor PhylogenyReward::LogRewardOf(const State& objects) const { return NumMutations(objects).to(at::kDouble) * -config_.beta; }
+at::Tensor PhylogenyReward::LogRewardOf(const State& objects) const {
+  return NumMutations(objects).to(at::kDouble) * -config_.beta;
+}
 
 std::string PhylogenyReward::Digest() const {
-  return "phylogeny sites=" + std::to_string(config_.num_sites) + " mutation=" + FormatReal(config_.mutation) + " beta=" + FormatReal(config_.beta) +
-         " seed=" + std::to_string(config_.seed);
+  return "phylogeny sites=" + std::to_string(config_.num_sites) + " mutation=" + FormatReal(config_.mutation) +
+         " beta=" + FormatReal(config_.beta) + " seed=" + std::to_string(config_.seed);
 }
 
 StatusOr<RewardedWorld> CreateWorld(const PhylogenyConfig& config) { return BuildWorld<Phylogeny, PhylogenyReward>(config); }

@@ -1,7 +1,7 @@
-// Phylogenetic trees (Zhou et al. 2310.08774): the species are the first trees of a forest, every action joins two trees under a new
-// root, the last one leaves one tree. The reward is that of parsimony: few mutations. A DAG, since independent joins commute.
-// Shapes: B batch, n species, C = n - 1 clades. A tree goes by its lowest species: an action is a pair i < j of these, numbered row by
-// row; backward action i takes the root off the tree of i.
+// Phylogenetic trees (Zhou et al. 2310.08774): the species are the first trees of a forest, every action joins two trees under a
+// new root, the last one leaves one tree. The reward is that of parsimony: few mutations. A DAG, since independent joins commute.
+// Shapes: B batch, n species, C = n - 1 clades. A tree goes by its lowest species: an action is a pair i < j of these, numbered
+// row by row; backward action i takes the root off the tree of i.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct PhylogenyRewardConfig {
   template <class V>
   void Visit(V& v) {
     v("num_sites", num_sites, "nucleotides of each species", Between(1, 4096));
-    v("mutation", mutation, "probability that a site changes along a branch of the random tree that the species come from", Between(0, 1));
+    v("mutation", mutation, "probability that a site changes along a branch of the random tree that the species come from",
+      Between(0, 1));
     v("beta", beta, "log R = -beta * number of mutations that the tree needs", NonNegative());
     v("seed", seed, "which species", NonNegative());
   }

@@ -22,7 +22,8 @@ TEST(Phylogeny, ParsimonyDoesNotSeeTheRoot) {
   const PhylogenyReward reward(world, {.num_sites = 200, .mutation = 0.3, .beta = 1});
   const State trees = world.ObjectsAt(at::arange(15, at::kLong), Unconditional());
   const at::Tensor mutations = reward.NumMutations(trees);
-  // Unrooted trees have three shapes, and parsimony cannot see the root: fifteen rooted trees have at most three values, five each.
+  // Unrooted trees have three shapes, and parsimony cannot see the root: fifteen rooted trees have at most three values, five
+  // each.
   const auto [values, inverse, counts] = at::_unique2(mutations, true, false, true);
   EXPECT_EQ(values.numel(), 3) << mutations;
   EXPECT_TRUE(counts.eq(5).all().item<bool>()) << counts;

@@ -65,7 +65,8 @@ TEST(Rollout, SamplesThePolicy) {
 }
 
 // The exact distribution of a policy whose every step is changed by `change`, by changing its table.
-at::Tensor ExactChanged(const Grid& grid, const std::function<at::Tensor(const at::Tensor& logits, const at::Tensor& legal)>& change) {
+at::Tensor ExactChanged(const Grid& grid,
+                        const std::function<at::Tensor(const at::Tensor& logits, const at::Tensor& legal)>& change) {
   const State all = grid.world.StatesAt(at::arange(grid.world.NumStates(), at::kLong), Unconditional());
   Grid changed;
   const at::NoGradGuard no_grad;
@@ -100,7 +101,8 @@ TEST(Rollout, ExplorationNeverReachesLogPf) {
   const TrajectoryScores scores = grid.policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false});
   const std::vector<State> states = Unroll(grid.world, batch);
   for (int64_t step = 0; step < batch.num_steps(); ++step) {
-    const at::Tensor log_probs = grid.world.ForwardSupport(states[step]).LogProbs(grid.policy.Evaluate(states[step]).forward_logits_BA);
+    const at::Tensor log_probs =
+        grid.world.ForwardSupport(states[step]).LogProbs(grid.policy.Evaluate(states[step]).forward_logits_BA);
     const at::Tensor expected = log_probs.gather(1, batch.actions_BT.select(1, step).unsqueeze(1)).squeeze(1);
     const at::Tensor difference = (scores.log_pf_BT.select(1, step) - expected).masked_fill(states[step].done_B(), 0);
     EXPECT_LT(difference.abs().max().item<double>(), 1e-12);

@@ -26,7 +26,8 @@ std::string KeyOf(const std::vector<at::Tensor>& tensors_B, int64_t row) {
 }  // namespace
 
 double Correlation(const at::Tensor& x_B, const at::Tensor& y_B) {
-  const at::Tensor dx_B = x_B.to(at::kDouble) - x_B.to(at::kDouble).mean(), dy_B = y_B.to(at::kDouble) - y_B.to(at::kDouble).mean();
+  const at::Tensor dx_B = x_B.to(at::kDouble) - x_B.to(at::kDouble).mean(),
+                   dy_B = y_B.to(at::kDouble) - y_B.to(at::kDouble).mean();
   const double xx = dx_B.square().sum().item<double>(), yy = dy_B.square().sum().item<double>();
   // Rounding alone makes a constant vary: 1e-12 of the size of the numbers is none.
   const auto is_constant = [](double squares, const at::Tensor& values) {
@@ -48,8 +49,9 @@ CalibrationError MeasureCalibration(const at::Tensor& log_q_X, const at::Tensor&
 
 at::Tensor ScoredSamples::LogWeights(double temperature) const { return batch.log_reward_B / temperature + log_pb_B - log_pf_B; }
 
-StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward, ConditionId condition,
-                                    int64_t num, const RngKey& key, const Exploration& exploration, int64_t rows_at_a_time) {
+StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
+                                    ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration,
+                                    int64_t rows_at_a_time) {
   GFN_CHECK(num >= 1 && rows_at_a_time >= 1);
   const at::NoGradGuard no_grad;
   const bool is_tree = environment.Spec().is_tree;
@@ -57,10 +59,13 @@ StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy
   std::vector<at::Tensor> log_pf, log_pb;
   for (int64_t first = 0; first < num; first += rows_at_a_time) {
     const int64_t rows = std::min(rows_at_a_time, num - first);
-    ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(environment, policy, RolloutRows({condition}, rows, exploration, static_cast<uint64_t>(first)), key));
+    ASSIGN_OR_RETURN(
+        TrajectoryBatch batch,
+        Rollout(environment, policy, RolloutRows({condition}, rows, exploration, static_cast<uint64_t>(first)), key));
     RETURN_IF_ERROR(EvaluateReward(reward, batch));
     const Needs needs = is_tree ? Needs(Need::kLogPf) : Need::kLogPf | Need::kLogPb;
-    const TrajectoryScores scores = policy.Score(batch, {.needs = needs, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+    const TrajectoryScores scores =
+        policy.Score(batch, {.needs = needs, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
     log_pf.push_back(scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1));
     log_pb.push_back(is_tree ? at::zeros_like(log_pf.back()) : scores.log_pb_BT.to(at::kCPU, at::kDouble).sum(1));
     batches.push_back(std::move(batch));
@@ -82,7 +87,8 @@ SampledError MeasureSamples(const ScoredSamples& samples, double temperature) {
   return error;
 }
 
-TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int64_t top_k, const std::function<at::Tensor(const State&)>& features) {
+TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int64_t top_k,
+                      const std::function<at::Tensor(const State&)>& features) {
   std::vector<at::Tensor> tensors_B;
   for (const auto& [name, tensor] : objects.tensors()) tensors_B.push_back(tensor.contiguous());
   const at::Tensor rewards_B = log_reward_B.to(at::kDouble).contiguous();

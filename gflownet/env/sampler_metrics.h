@@ -35,27 +35,29 @@ struct ScoredSamples {
   at::Tensor LogWeights(double temperature = 1) const;
 };
 // Sample n is drawn on stream n, `rows_at_a_time` together, which changes nothing.
-StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward, ConditionId condition,
-                                    int64_t num, const RngKey& key, const Exploration& exploration = {}, int64_t rows_at_a_time = 1024);
+StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
+                                    ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration = {},
+                                    int64_t rows_at_a_time = 1024);
 
 struct SampledError {
-  double elbo = 0;        // mean a <= log Z, the gap being KL(P_F || target) over trajectories
-  double iw_bound = 0;    // log mean exp a <= log Z in expectation
-  double ess = 0;         // (sum w)^2 / sum w^2, w = exp a: 1 .. B
-  double spread = 0;      // standard deviation of a; 0 for a perfect sampler
-  double length = 0;      // mean number of actions
-  double log_reward = 0;  // mean log R
-  double correlation = 0; // Pearson of log P_F - log P_B and log R over the samples
+  double elbo = 0;         // mean a <= log Z, the gap being KL(P_F || target) over trajectories
+  double iw_bound = 0;     // log mean exp a <= log Z in expectation
+  double ess = 0;          // (sum w)^2 / sum w^2, w = exp a: 1 .. B
+  double spread = 0;       // standard deviation of a; 0 for a perfect sampler
+  double length = 0;       // mean number of actions
+  double log_reward = 0;   // mean log R
+  double correlation = 0;  // Pearson of log P_F - log P_B and log R over the samples
 };
 SampledError MeasureSamples(const ScoredSamples& samples, double temperature = 1);
 
 // The `top_k` best distinct objects among finished states: mean log R, and mean number of differing features over their pairs
 // (half of the L1 distance, so that one-hot features count places).
 struct TopObjects {
-  int64_t count = 0;      // distinct objects among all
+  int64_t count = 0;  // distinct objects among all
   double log_reward = 0;
   double diversity = 0;
 };
-TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int64_t top_k, const std::function<at::Tensor(const State&)>& features);
+TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int64_t top_k,
+                      const std::function<at::Tensor(const State&)>& features);
 
 }  // namespace gfn

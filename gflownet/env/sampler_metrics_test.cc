@@ -28,7 +28,8 @@ TEST(Calibration, IsPerfectAtTheTargetAndWeighsByTheSampler) {
   const CalibrationError two = MeasureCalibration(at::tensor({0.25, 0.75}, at::kDouble).log(), at::zeros({2}, at::kDouble));
   EXPECT_NEAR(two.variance, 0.25 * 0.75 * std::log(3.0) * std::log(3.0), 1e-12);
   // An object that is never drawn, and one of reward 0, have no log.
-  const CalibrationError cut = MeasureCalibration(at::tensor({0.5, 0.5, 0.0}, at::kDouble).log(), at::tensor({1.0, 1.0, 5.0}, at::kDouble));
+  const CalibrationError cut =
+      MeasureCalibration(at::tensor({0.5, 0.5, 0.0}, at::kDouble).log(), at::tensor({1.0, 1.0, 5.0}, at::kDouble));
   EXPECT_NEAR(cut.variance, 0, 1e-12);
 }
 
@@ -49,7 +50,8 @@ TEST_F(SampledGrid, TheImportanceBoundIsLogZ) {
   const auto samples = DrawSamples(grid_, policy_, reward_, Unconditional(), 8192, {3, RngPurpose::kTest, 0});
   ASSERT_TRUE(samples.ok()) << samples.status();
   const SampledError error = MeasureSamples(*samples);
-  const double log_z = reward_.LogRewardOf(grid_.ObjectsAt(at::arange(16, at::kLong), Unconditional())).logsumexp(0).item<double>();
+  const double log_z =
+      reward_.LogRewardOf(grid_.ObjectsAt(at::arange(16, at::kLong), Unconditional())).logsumexp(0).item<double>();
   EXPECT_NEAR(error.iw_bound, log_z, 0.15);
   EXPECT_LT(error.elbo, log_z);
   EXPECT_GT(error.ess, 100);
@@ -63,7 +65,8 @@ TEST_F(SampledGrid, TopObjectsAreDistinctAndDiffer) {
   const at::Tensor index = at::tensor({5, 5, 0, 6, 3}, at::kLong);  // (1,1) twice, (0,0), (1,2), (0,3)
   const State objects = grid_.ObjectsAt(index, Unconditional());
   const at::Tensor log_reward = at::tensor({2.0, 2.0, 0.0, 1.0, -3.0}, at::kDouble);
-  const TopObjects top = MeasureTop(objects, log_reward, 3, [&](const State& state) { return HypergridFeatures(grid_, state, at::kFloat); });
+  const TopObjects top =
+      MeasureTop(objects, log_reward, 3, [&](const State& state) { return HypergridFeatures(grid_, state, at::kFloat); });
   EXPECT_EQ(top.count, 4);
   EXPECT_NEAR(top.log_reward, 1, 1e-12) << "(2 + 1 + 0) / 3";
   EXPECT_NEAR(top.diversity, (1 + 2 + 2) / 3.0, 1e-6) << "coordinates that differ: (1,1)-(1,2) 1, the others 2";

@@ -19,11 +19,12 @@ TabularPolicy::TabularPolicy(const EnumerableEnvironment& environment, std::vect
   GFN_CHECK(!conditions_.empty());
   const EnvironmentSpec& spec = environment.Spec();
   const int64_t num_conditions = static_cast<int64_t>(conditions_.size()), num_states = environment.NumStates();
-  forward_ = parameters.Add("table.forward", kPolicyGroup, at::zeros({num_conditions, num_states, spec.num_actions}, options.dtype));
+  forward_ =
+      parameters.Add("table.forward", kPolicyGroup, at::zeros({num_conditions, num_states, spec.num_actions}, options.dtype));
   if (options.learned_backward && !spec.is_tree) {
     const int64_t num_all = num_states + environment.NumObjects();
-    backward_ =
-        parameters.Add("table.backward", kPolicyGroup, at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
+    backward_ = parameters.Add("table.backward", kPolicyGroup,
+                               at::zeros({num_conditions, num_all, spec.num_backward_actions}, options.dtype));
   }
   if (options.flow) flow_ = parameters.Add("table.flow", kPolicyGroup, at::zeros({num_conditions, num_states}, options.dtype));
 }

@@ -56,8 +56,8 @@ struct MlpOptions {
 class FastMlp;
 
 // Hidden ReLU layers "mlp.*" with linear heads "forward", "backward" and "flow", group "policy". In a world with a fast face
-// (core/fast_world.h), on FastFeatures of it, in float32 and on the CPU, whole rollouts and their scores take the fast road: the same
-// actions, scores and gradients up to rounding, without an operation a step. There `parameters` must outlive the policy.
+// (core/fast_world.h), on FastFeatures of it, in float32 and on the CPU, whole rollouts and their scores take the fast road: the
+// same actions, scores and gradients up to rounding, without an operation a step. There `parameters` must outlive the policy.
 class MlpPolicy : public StatePolicy {
  public:
   ~MlpPolicy() override;

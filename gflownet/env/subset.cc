@@ -56,7 +56,7 @@ State Subset::Step(const State& state, const at::Tensor& actions_B, const at::Te
 
 State Subset::Undo(const State& state, const at::Tensor& backward_actions_B) const {
   return MakeSubset(Members(state).logical_and(OneAt(backward_actions_B, config_.num_elements).logical_not()),
-                   at::zeros_like(state.done_B()));
+                    at::zeros_like(state.done_B()));
 }
 
 at::Tensor Subset::BackwardAction(const State&, const at::Tensor& actions_B, const at::Tensor&) const { return actions_B; }

@@ -23,11 +23,15 @@ class TrainerTest : public testing::Test {
 
   // Three conditions, everything switched on.
   TrainingSetup Setup() const {
-    TrainingSetup setup{.environment = &tree_, .reward = &reward_, .conditions = {"a", "b", "c"}, .objective = ModifiedSubTbConfig{}};
+    TrainingSetup setup{
+        .environment = &tree_, .reward = &reward_, .conditions = {"a", "b", "c"}, .objective = ModifiedSubTbConfig{}};
     setup.trainer.conditions_per_step = 2;
     setup.trainer.rollouts = 6;
     setup.trainer.reward_temperature = {.start = 1.2, .end = 0.8, .steps = 4};
-    setup.trainer.behaviour = {.on_policy = 0.4, .tempered = 0.3, .replay = 0.3, .per_rollout = true,
+    setup.trainer.behaviour = {.on_policy = 0.4,
+                               .tempered = 0.3,
+                               .replay = 0.3,
+                               .per_rollout = true,
                                .exploration = {.epsilon = 0.1, .temperature_min = 0.5, .temperature_max = 2}};
     return setup;
   }
@@ -262,7 +266,8 @@ TEST_F(TrainerTest, PartsThatDoNotFitAreRefusedBeforeTheFirstStep) {
   refused([&](TrainingSetup& s) { s.given = Given("a", {7, 3}); }, "action 7 is not legal");
   refused([](TrainingSetup& s) { s.trainer.backward_given = true; }, "backward_given is true, but no objects are given");
   refused([](TrainingSetup& s) { s.trainer.behaviour = {.on_policy = 0.5, .backward = 0.5}; }, "is a tree");
-  refused([](TrainingSetup& s) { s.objective = ReinforceConfig{}; }, "own rollouts only, but behaviour.on_policy is below 1; here fit: ");
+  refused([](TrainingSetup& s) { s.objective = ReinforceConfig{}; },
+          "own rollouts only, but behaviour.on_policy is below 1; here fit: ");
   refused([](TrainingSetup& s) { s.objective = FlowMatchingConfig{}; }, "missing log_inflow");
   refused([](TrainingSetup& s) { s.objective = ModifiedDbConfig{}; }, "every state can stop");
   refused(
@@ -277,8 +282,12 @@ TEST_F(TrainerTest, PartsThatDoNotFitAreRefusedBeforeTheFirstStep) {
    public:
     explicit NoFlow(const Policy& policy) : policy_(policy) {}
     Needs Provides() const override { return policy_.Provides().Without(Need::kLogFlow); }
-    std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override { return policy_.StartRollout(ids); }
-    TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override { return policy_.Score(batch, options); }
+    std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override {
+      return policy_.StartRollout(ids);
+    }
+    TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override {
+      return policy_.Score(batch, options);
+    }
 
    private:
     const Policy& policy_;

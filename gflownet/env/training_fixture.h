@@ -39,8 +39,9 @@ class TrainingRun {
  public:
   explicit TrainingRun(const TrainingSetup& setup) : setup_(setup) {
     for (const std::string& content : setup.conditions) ids_.push_back(conditions_.Insert(content).value());
-    table_ = std::make_unique<TabularPolicy>(*setup.environment, ids_, parameters_,
-                                             StatePolicyOptions{.learned_backward = setup.backward == BackwardPart::kLearned, .flow = true, .dtype = at::kFloat});
+    table_ = std::make_unique<TabularPolicy>(
+        *setup.environment, ids_, parameters_,
+        StatePolicyOptions{.learned_backward = setup.backward == BackwardPart::kLearned, .flow = true, .dtype = at::kFloat});
     if (setup.backward == BackwardPart::kEdgeFlows) decorated_ = std::make_unique<EdgeFlowPolicy>(*table_);
     if (setup.backward == BackwardPart::kMaxEntropy) {
       decorated_ = std::make_unique<MaxEntropyBackwardPolicy>(*table_, *setup.environment, ids_[0]);

@@ -221,7 +221,8 @@ TEST_F(WrongnessTest, AnOverflowOfHalfPrecisionInTheLossStopsTheStep) {
     double scale;
     const char* message;
   };
-  for (const auto& [type, scale, message] : {Overflow{at::kHalf, 7e4, "the loss of condition"}, Overflow{at::kBFloat16, 1e30, "is not finite"}}) {
+  for (const auto& [type, scale, message] :
+       {Overflow{at::kHalf, 7e4, "the loss of condition"}, Overflow{at::kBFloat16, 1e30, "is not finite"}}) {
     TrainingSetup setup = Setup();
     setup.wrap = [&, type = type, scale = scale](const Policy& policy) {
       return std::make_unique<ScaledScores>(policy, type, scale);

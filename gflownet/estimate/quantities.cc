@@ -169,13 +169,16 @@ StatusOr<std::vector<Quantity>> ConditionInformation(const Sampler& sampler, con
 
 StatusOr<std::vector<Quantity>> TargetEntropy(const Sampler& sampler, const EstimandRequest& request,
                                               const std::optional<Truth>& truth) {
-  if (!request.second.has_value()) return InvalidArgument("target_entropy needs a second sampler, of -R' log R' (gfn estimate --second RUN, of a run with task.entropy_target)");
+  if (!request.second.has_value())
+    return InvalidArgument(
+        "target_entropy needs a second sampler, of -R' log R' (gfn estimate --second RUN, of a run with task.entropy_target)");
   const auto* reward = dynamic_cast<const EntropyReward*>(request.second->reward);
   if (reward == nullptr) return InvalidArgument("target_entropy: the second sampler's reward is not -R' log R'");
   const auto differs = [](const std::string& what, const std::string& first, const std::string& second) {
     return InvalidArgument("target_entropy: the second sampler has another " + what + ": " + second + ", expected " + first);
   };
-  if (reward->reward().Digest() != sampler.reward->Digest()) return differs("R", sampler.reward->Digest(), reward->reward().Digest());
+  if (reward->reward().Digest() != sampler.reward->Digest())
+    return differs("R", sampler.reward->Digest(), reward->reward().Digest());
   const std::string support = sampler.environment->SupportDigest(), second_support = request.second->environment->SupportDigest();
   if (support != second_support) return differs("world", support, second_support);
   if (reward->temperature() != sampler.temperature || request.second->temperature != 1) {

@@ -23,13 +23,14 @@ GFN_ENUM_TABLE(Estimand, {Estimand::kLogZ, "log_z", "log of the sum of R^(1/T), 
                {Estimand::kMutualInformation, "mutual_information", "of the actions at two places of the object; trees alone"},
                {Estimand::kConditionInformation, "condition_information",
                 "of object and condition, every condition alike; trees alone"},
-               {Estimand::kTargetEntropy, "target_entropy", "of the target, from the totals of this sampler and of one of -R' log R'"})
+               {Estimand::kTargetEntropy, "target_entropy",
+                "of the target, from the totals of this sampler and of one of -R' log R'"})
 
 struct EstimandRequest {
-  std::vector<int64_t> path{};              // s: the state after these actions; {}: the initial state
+  std::vector<int64_t> path{};            // s: the state after these actions; {}: the initial state
   std::vector<int64_t> places = {0, 1};   // of mutual_information
-  std::vector<ConditionId> conditions{};    // of condition_information
-  std::optional<Sampler> second{};          // of target_entropy: its reward is an EntropyReward of the sampler's
+  std::vector<ConditionId> conditions{};  // of condition_information
+  std::optional<Sampler> second{};        // of target_entropy: its reward is an EntropyReward of the sampler's
   int64_t num_backward = 16;              // trajectories drawn back from each sample, for entropies in a DAG
   int64_t max_states = int64_t{1} << 18;  // worlds up to this size get their exact values too
   EstimateOptions options{};

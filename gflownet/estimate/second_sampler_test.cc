@@ -49,10 +49,14 @@ TEST(SecondSampler, EntropyFromTotals) {
   ASSERT_TRUE(by_name.ok()) << Message(by_name.status());
   EXPECT_EQ(by_name->at(0).estimate.mean, by_totals.mean);
   EXPECT_NEAR(*by_name->at(0).exact, truth, 1e-9);
-  const auto refusal = [&](const Sampler& sampler) { return std::string(Message(Estimate(Estimand::kTargetEntropy, sampler, request).status())); };
+  const auto refusal = [&](const Sampler& sampler) {
+    return std::string(Message(Estimate(Estimand::kTargetEntropy, sampler, request).status()));
+  };
   const HypergridReward other(grid, {.r0 = 0.2});
   EXPECT_NE(refusal({.environment = &grid, .policy = &first.table(), .reward = &other}).find("another R"), std::string::npos);
-  EXPECT_NE(refusal({.environment = &grid, .policy = &first.table(), .reward = &reward, .temperature = 2}).find("another temperature"), std::string::npos);
+  EXPECT_NE(
+      refusal({.environment = &grid, .policy = &first.table(), .reward = &reward, .temperature = 2}).find("another temperature"),
+      std::string::npos);
   request.second = of_reward;
   EXPECT_NE(refusal(of_reward).find("not -R' log R'"), std::string::npos);
   request.second.reset();

@@ -233,8 +233,8 @@ void MlpRows::Backward(const MlpNet& net, MlpSums& sums) {
   FirstLayerGradient(sums);
 }
 
-// The gradient of a feature's weights is the sum over the rows that have it. A row that has all but a few of its parent's features
-// hands its gradient to the parent for these: children first, every row then stands for all that follow it.
+// The gradient of a feature's weights is the sum over the rows that have it. A row that has all but a few of its parent's
+// features hands its gradient to the parent for these: children first, every row then stands for all that follow it.
 void MlpRows::FirstLayerGradient(MlpSums& sums) {
   const NetTable& kernels = NetKernels();
   for (int64_t i = size_ - 1; i >= 0; --i) {

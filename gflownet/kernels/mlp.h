@@ -88,9 +88,9 @@ class MlpRows {
  public:
   // Forgets the rows, keeps the memory.
   void Clear(const MlpNet& net);
-  // Adds a row with these features (value_f at index_f, 0 elsewhere); it is evaluated by the next Forward. With `parent`, an earlier
-  // row, most of whose features are the same (both in ascending order), the first layer is that of the parent and what the others
-  // change, and the way back passes this row's share of the gradient of the common ones on to the parent.
+  // Adds a row with these features (value_f at index_f, 0 elsewhere); it is evaluated by the next Forward. With `parent`, an
+  // earlier row, most of whose features are the same (both in ascending order), the first layer is that of the parent and what
+  // the others change, and the way back passes this row's share of the gradient of the common ones on to the parent.
   void Add(const int32_t* index, const float* value, int64_t count, int64_t parent = -1);
   // Evaluates the rows added since the last call.
   void Forward(const MlpNet& net);

@@ -63,8 +63,8 @@ struct NetTable {
   void (*softmax_gradient)(float* x, int64_t count, float log_sum, float mass);
   // log sum exp over the finite entries.
   float (*log_sum_exp)(const float* x, int64_t count);
-  // The first i at which the sum of exp(x - log_sum) exceeds `uniform` in [0, 1), by inverse cumulative sums; never one of weight 0;
-  // -1 where all weights are 0. log_sum is finite.
+  // The first i at which the sum of exp(x - log_sum) exceeds `uniform` in [0, 1), by inverse cumulative sums; never one of weight
+  // 0; -1 where all weights are 0. log_sum is finite.
   int64_t (*draw)(const float* x, int64_t count, float log_sum, double uniform);
 };
 

@@ -61,8 +61,7 @@ at::Tensor MaskedLogSoftmax(const at::Tensor& logits_BA, const at::Tensor& mask)
   return (mask.defined() ? wide_BA.masked_fill(mask.logical_not(), -INFINITY) : wide_BA).log_softmax(1);
 }
 
-StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA, const at::Tensor& mask,
-                                              const at::Tensor& uniform_B) {
+StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B) {
   CheckShapes(logits_BA, mask);
   GFN_CHECK(uniform_B.defined() && uniform_B.scalar_type() == at::kDouble && uniform_B.dim() == 1 &&
             uniform_B.size(0) == logits_BA.size(0))

@@ -19,8 +19,7 @@ namespace gfn {
 // log q over the legal actions, renormalised over them; -inf where illegal.
 // Differentiable; float16/bfloat16 logits are computed and returned in fp32.
 // A row without a legal action is a programmer error and comes out as NaN.
-at::Tensor MaskedLogSoftmax(const at::Tensor& logits_BA,
-                            const at::Tensor& mask = {});
+at::Tensor MaskedLogSoftmax(const at::Tensor& logits_BA, const at::Tensor& mask = {});
 
 struct CategoricalSample {
   at::Tensor action_B;    // int64
@@ -33,9 +32,7 @@ struct CategoricalSample {
 // action of probability 0 is never drawn. uniform_B: [B] double (CPU or the
 // logits' device). Returns InvalidArgument naming the row if a row has no
 // legal action, or a logit that is NaN or +inf. No gradient.
-StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA,
-                                              const at::Tensor& mask,
-                                              const at::Tensor& uniform_B);
+StatusOr<CategoricalSample> SampleCategorical(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B);
 
 // --- Behaviour only: each returns new logits [B, A] in fp32 (or double). ---
 

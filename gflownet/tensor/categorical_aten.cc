@@ -26,8 +26,7 @@ Status NotFinite(int64_t row, const at::Tensor& logits_BA) {
   return InvalidArgument(RowText(row, logits_BA) + "a logit is NaN or +inf");
 }
 
-StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask,
-                                           const at::Tensor& uniform_B) {
+StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B) {
   const UncheckedSample drawn = SampleUnchecked(logits_BA, mask, uniform_B);
   const at::Tensor& largest_B = drawn.largest_B;
   if (const int64_t row = FirstRow(at::isnan(largest_B).logical_or(largest_B == INFINITY)); row >= 0) {

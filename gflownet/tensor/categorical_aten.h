@@ -9,11 +9,10 @@
 
 namespace gfn {
 
-StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask,
-                                           const at::Tensor& uniform_B);
+StatusOr<CategoricalSample> SampleWithAten(const at::Tensor& logits_BA, const at::Tensor& mask, const at::Tensor& uniform_B);
 
-// The same without looking at what was drawn, so that nobody waits for the device: a row that SampleWithAten would refuse gets some
-// action in range, and `largest_B`, its largest legal logit, is what tells (NaN, +inf: not finite; -inf: no legal action).
+// The same without looking at what was drawn, so that nobody waits for the device: a row that SampleWithAten would refuse gets
+// some action in range, and `largest_B`, its largest legal logit, is what tells (NaN, +inf: not finite; -inf: no legal action).
 struct UncheckedSample {
   CategoricalSample sample;
   at::Tensor largest_B;  // double

@@ -153,7 +153,8 @@ TEST(MaskedLogSoftmaxTest, RenormalisesOverLegalActionsWithExactGradients) {
 TEST(BehaviourTest, TemperatureTopKAndTopPByHand) {
   const at::Tensor logits_BA = at::tensor({0.5, 0.25, 0.125, 0.125}, at::kDouble).log().reshape({1, 4});
   const auto kept = [](const at::Tensor& x) { return x.isfinite().sum().item<int64_t>(); };
-  EXPECT_NEAR(MaskedLogSoftmax(WithTemperature(logits_BA, 0.5)).exp()[0][0].item<double>(), 0.25 / (0.25 + 0.0625 + 0.03125), 1e-12);
+  EXPECT_NEAR(MaskedLogSoftmax(WithTemperature(logits_BA, 0.5)).exp()[0][0].item<double>(), 0.25 / (0.25 + 0.0625 + 0.03125),
+              1e-12);
   EXPECT_EQ(kept(WithTopK(logits_BA, 2)), 2);
   EXPECT_EQ(kept(WithTopK(logits_BA, 3)), 4) << "equals of the k-th stay";
   EXPECT_EQ(kept(WithTopK(logits_BA, 100)), 4);

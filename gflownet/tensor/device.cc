@@ -27,9 +27,9 @@ Status LoadCuda() {
   // Global, because the libraries that it loads later look for its symbols; never closed, because ATen keeps pointers.
   if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr) return OkStatus();
   const char* reason = dlerror();
-  return FailedPrecondition("device cuda: cannot load LibTorch's CUDA library: " +
-                            std::string(reason == nullptr ? path : reason) +
-                            "; use device cpu, or a LibTorch with its CUDA libraries");
+  return FailedPrecondition(
+      "device cuda: cannot load LibTorch's CUDA library: " + std::string(reason == nullptr ? path : reason) +
+      "; use device cpu, or a LibTorch with its CUDA libraries");
 }
 
 // The driver's name of a device, asked of the driver itself so that no CUDA runtime has to be linked; "" if it is silent.

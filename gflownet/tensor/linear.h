@@ -15,8 +15,7 @@ class Linear {
  public:
   // Adds "<name>.weight" [out, in] and "<name>.bias" [out], both uniform in
   // +-1/sqrt(in) (torch.nn.Linear's start), drawn from `key`.
-  Linear(ParameterSet* parameters, const std::string& name,
-         const std::string& group, int64_t in, int64_t out, const RngKey& key,
+  Linear(ParameterSet* parameters, const std::string& name, const std::string& group, int64_t in, int64_t out, const RngKey& key,
          at::ScalarType dtype);
 
   // [..., in] -> [..., out]

@@ -6,8 +6,8 @@
 
 namespace gfn {
 
-Mlp::Mlp(ParameterSet* parameters, const std::string& name, const std::string& group,
-         const std::vector<int64_t>& sizes, MlpActivation activation, const RngKey& key, at::ScalarType dtype)
+Mlp::Mlp(ParameterSet* parameters, const std::string& name, const std::string& group, const std::vector<int64_t>& sizes,
+         MlpActivation activation, const RngKey& key, at::ScalarType dtype)
     : activation_(activation) {
   GFN_CHECK_GE(sizes.size(), 2u) << "an MLP needs an input and an output size";
   for (size_t i = 0; i + 1 < sizes.size(); ++i) {

@@ -133,8 +133,8 @@ StatusOr<double> ParameterSet::GradNorm() const {
     if (!std::isfinite(squares)) {
       const std::string place = FirstNonFinite(gradient);
       return InvalidArgument("gradient of parameter '" + parameter.name + "' (group '" + parameter.group + "', shape " +
-                             ShapeText(gradient.sizes()) + ") is not finite: " +
-                             (place.empty() ? "its sum of squares overflows" : place));
+                             ShapeText(gradient.sizes()) +
+                             ") is not finite: " + (place.empty() ? "its sum of squares overflows" : place));
     }
     sum += squares;
   }

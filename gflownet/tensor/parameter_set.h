@@ -34,8 +34,7 @@ class ParameterSet {
   // Adds `tensor` (floating point, dense; its storage is kept, not copied) as
   // a leaf that requires a gradient. The reference stays valid as long as the
   // set. Aborts on an empty or repeated name: names are made by code.
-  const at::Tensor& Add(std::string name, std::string group,
-                        const at::Tensor& tensor);
+  const at::Tensor& Add(std::string name, std::string group, const at::Tensor& tensor);
 
   // nullptr if there is no such parameter.
   const at::Tensor* Find(std::string_view name) const;

@@ -105,10 +105,7 @@ TEST(ParameterSetTest, SaveAndLoadGiveTheSameBitsAndRaiseTheVersion) {
 
 TEST(ParameterSetTest, LoadNamesEveryDifferenceAndChangesNothing) {
   const std::string path = testing::TempDir() + "/parameter_set_other.safetensors";
-  ASSERT_TRUE(WriteTensors(path, {{"lora.a", at::zeros({5, 3})},
-                                  {"lora.b", at::zeros({2, 3})},
-                                  {"extra", at::zeros({1})}})
-                  .ok());
+  ASSERT_TRUE(WriteTensors(path, {{"lora.a", at::zeros({5, 3})}, {"lora.b", at::zeros({2, 3})}, {"extra", at::zeros({1})}}).ok());
   ParameterSet set = MakeSet(2);
   const at::Tensor before = set.Get("lora.a").detach().clone();
   const std::string message = Message(set.Load(path));

@@ -35,8 +35,7 @@ at::Tensor NormalTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType
   return dtype == at::kDouble ? Fill<double>(shape, dtype, draw) : Fill<float>(shape, dtype, draw);
 }
 
-at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double gain, at::ScalarType dtype,
-                                uint64_t stream) {
+at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double gain, at::ScalarType dtype, uint64_t stream) {
   GFN_CHECK(!shape.empty() && shape.back() > 0) << "fan_in is the last dimension of " << shape;
   const double bound = gain * std::sqrt(3.0 / static_cast<double>(shape.back()));
   const auto draw = [&](uint64_t i) { return bound * (2 * UniformOpen(key, stream, i) - 1); };

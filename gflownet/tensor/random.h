@@ -11,14 +11,12 @@
 namespace gfn {
 
 // Uniform in [0, 1). dtype kFloat or kDouble; others are rounded from float.
-at::Tensor UniformTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType dtype = at::kFloat,
-                         uint64_t stream = 0);
+at::Tensor UniformTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType dtype = at::kFloat, uint64_t stream = 0);
 // Standard normal.
-at::Tensor NormalTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType dtype = at::kFloat,
-                        uint64_t stream = 0);
+at::Tensor NormalTensor(const RngKey& key, at::IntArrayRef shape, at::ScalarType dtype = at::kFloat, uint64_t stream = 0);
 // Uniform in +-gain * sqrt(3 / fan_in), fan_in = the last dimension (He et al. 2015). gain 1/sqrt(3) is the start of
 // torch.nn.Linear and of PEFT's lora_A: +-1/sqrt(fan_in).
-at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double gain,
-                                at::ScalarType dtype = at::kFloat, uint64_t stream = 0);
+at::Tensor KaimingUniformTensor(const RngKey& key, at::IntArrayRef shape, double gain, at::ScalarType dtype = at::kFloat,
+                                uint64_t stream = 0);
 
 }  // namespace gfn

@@ -14,9 +14,9 @@ struct DTypePair {
   DType file;
   at::ScalarType tensor;
 };
-constexpr DTypePair kDTypes[] = {{DType::kF64, at::kDouble}, {DType::kF32, at::kFloat},     {DType::kF16, at::kHalf},
-                                 {DType::kBF16, at::kBFloat16}, {DType::kI64, at::kLong},   {DType::kI32, at::kInt},
-                                 {DType::kI16, at::kShort},  {DType::kI8, at::kChar},       {DType::kU8, at::kByte},
+constexpr DTypePair kDTypes[] = {{DType::kF64, at::kDouble},    {DType::kF32, at::kFloat}, {DType::kF16, at::kHalf},
+                                 {DType::kBF16, at::kBFloat16}, {DType::kI64, at::kLong},  {DType::kI32, at::kInt},
+                                 {DType::kI16, at::kShort},     {DType::kI8, at::kChar},   {DType::kU8, at::kByte},
                                  {DType::kBool, at::kBool}};
 
 at::ScalarType ToScalarType(DType dtype) {
@@ -37,8 +37,7 @@ DType ToDType(at::ScalarType type, const std::string& name) {
 
 }  // namespace
 
-StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, std::string_view name,
-                                std::optional<at::ScalarType> dtype) {
+StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, std::string_view name, std::optional<at::ScalarType> dtype) {
   ASSIGN_OR_RETURN(const TensorView view, file.Get(name));
   return CatchExceptions(file.path() + ": tensor '" + view.name + "'", [&]() -> StatusOr<at::Tensor> {
     // The reader has checked that shape and bytes agree, so this allocates no more than the file holds.

@@ -22,17 +22,15 @@ struct NamedTensor {
 
 // A CPU copy of one tensor of the file, converted to `dtype` if given. NotFound
 // lists the names there are.
-StatusOr<at::Tensor> ReadTensor(
-    const SafetensorsFile& file, std::string_view name,
-    std::optional<at::ScalarType> dtype = std::nullopt);
+StatusOr<at::Tensor> ReadTensor(const SafetensorsFile& file, std::string_view name,
+                                std::optional<at::ScalarType> dtype = std::nullopt);
 
 // Every tensor of a file, in the file's order, in the dtypes stored.
 StatusOr<std::vector<NamedTensor>> ReadTensors(const std::string& path);
 
 // Writes the tensors in this order (any device, any strides) and replaces
 // `path` only when everything is on disk.
-Status WriteTensors(const std::string& path,
-                    const std::vector<NamedTensor>& tensors,
+Status WriteTensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                     const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace gfn

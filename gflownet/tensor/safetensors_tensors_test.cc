@@ -13,8 +13,8 @@ std::string Path(const std::string& name) { return testing::TempDir() + "/" + na
 
 TEST(SafetensorsTensorsTest, EveryTypeAndShapeComesBackBitForBit) {
   std::vector<NamedTensor> tensors;
-  for (at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar,
-                              at::kByte, at::kBool}) {
+  for (at::ScalarType type :
+       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
     tensors.push_back({std::string("t.") + at::toString(type), at::arange(0, 6).to(type).reshape({2, 3})});
   }
   tensors.push_back({"scalar", at::scalar_tensor(2.5)});

@@ -42,8 +42,7 @@ struct Closeness {
 
 // Element by element in double on the CPU. Equal infinities agree; a NaN
 // agrees with nothing; shapes must be equal.
-Closeness AllClose(const at::Tensor& a, const at::Tensor& b,
-                   Tolerance tolerance);
+Closeness AllClose(const at::Tensor& a, const at::Tensor& b, Tolerance tolerance);
 Closeness AllClose(double a, double b, Tolerance tolerance);
 
 }  // namespace gfn

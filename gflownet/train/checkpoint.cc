@@ -104,8 +104,7 @@ Status CheckFile(const std::string& checkpoint, const CheckpointFile& file) {
   }
   ASSIGN_OR_RETURN(const uint64_t digest, FileDigest(path));
   if (digest == file.digest) return OkStatus();
-  return DataLoss(path + ": its content has checksum " + DigestToHex(digest) + ", the manifest says " +
-                  DigestToHex(file.digest));
+  return DataLoss(path + ": its content has checksum " + DigestToHex(digest) + ", the manifest says " + DigestToHex(file.digest));
 }
 
 }  // namespace

@@ -73,8 +73,7 @@ CheckpointManifest FromJson(const Json& json) {
 Status WriteManifest(const std::string& checkpoint, const CheckpointManifest& manifest) {
   Json content = ToJson(manifest);
   ASSIGN_OR_RETURN(const std::string text, JsonToText(content));
-  return WriteJsonFile(ManifestPath(checkpoint),
-                       {{"checksum", DigestToHex(HashText(text))}, {"manifest", std::move(content)}});
+  return WriteJsonFile(ManifestPath(checkpoint), {{"checksum", DigestToHex(HashText(text))}, {"manifest", std::move(content)}});
 }
 
 StatusOr<CheckpointManifest> ReadManifest(const std::string& checkpoint) {

@@ -123,16 +123,19 @@ TEST(CheckpointTest, ADamagedOneIsRefusedWithItsReasonAndTheOneBeforeIsUsed) {
   };
   const std::vector<Damage> damages = {
       {"a.txt: its content has checksum", [](const std::string& c) { WriteOver(c + "/a.txt", 0, 'H'); }},
-      {"sub/b.txt: has 4 bytes, the manifest says 5", [](const std::string& c) { ASSERT_TRUE(TruncateFile(c + "/sub/b.txt", 4).ok()); }},
+      {"sub/b.txt: has 4 bytes, the manifest says 5",
+       [](const std::string& c) { ASSERT_TRUE(TruncateFile(c + "/sub/b.txt", 4).ok()); }},
       {"sub/b.txt: is missing", [](const std::string& c) { ASSERT_TRUE(RemoveAll(c + "/sub/b.txt").ok()); }},
       {"manifest.json", [](const std::string& c) { ASSERT_TRUE(RemoveAll(c + "/manifest.json").ok()); }},
       {"manifest.json", [](const std::string& c) { ASSERT_TRUE(TruncateFile(c + "/manifest.json", 100).ok()); }},
       {"manifest.json", [](const std::string& c) { ASSERT_TRUE(TruncateFile(c + "/manifest.json", 0).ok()); }},
-      {"holds step 10", [](const std::string& c) {
+      {"holds step 10",
+       [](const std::string& c) {
          ASSERT_TRUE(RemoveAll(c).ok());
          ASSERT_EQ(rename((ParentFolder(c) + "/step_000010").c_str(), c.c_str()), 0);
        }},
-      {"has format 3, this program reads formats 1 to 2", [](const std::string& c) {
+      {"has format 3, this program reads formats 1 to 2",
+       [](const std::string& c) {
          std::string text = ReadFile(c + "/manifest.json").value();
          text.replace(text.find("\"format\": 2"), 11, "\"format\": 3");
          ASSERT_TRUE(WriteFileAtomic(c + "/manifest.json", text).ok());

@@ -59,7 +59,7 @@ class Driver {
   int64_t first_step_ = 0;
   int64_t last_saved_ = -1;  // step; -1: none
   int64_t saved_metrics_bytes_ = -1;
-  bool gained_ = false;      // the evaluation just made is the first or the best so far and is not saved yet
+  bool gained_ = false;  // the evaluation just made is the first or the best so far and is not saved yet
   std::string checkpoint_;
   // What a manifest carries from one process to the next.
   int64_t last_evaluation_ = -1;
@@ -113,8 +113,7 @@ Status Driver::Resume(const FoundCheckpoint& found) {
   if (const std::string other = IdentityDifference(found.manifest, options_.identity); !other.empty()) {
     return FailedPrecondition(found.path + ": was trained on something else than what is there now: " + other);
   }
-  const std::vector<std::string> differences =
-      EnvironmentDifferences(found.manifest.environment, options_.environment);
+  const std::vector<std::string> differences = EnvironmentDifferences(found.manifest.environment, options_.environment);
   if (!differences.empty()) {
     Log("resuming under other conditions, so the run may differ in the last bits: " + Join(differences, ", "));
     RETURN_IF_ERROR(run_.RecordEvent("environment_changed", {{"differences", differences}}));

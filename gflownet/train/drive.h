@@ -93,9 +93,9 @@ GFN_ENUM_TABLE(StopReason, {StopReason::kMaxSteps, "max_steps"}, {StopReason::kM
 
 struct DriveResult {
   StopReason reason = StopReason::kMaxSteps;
-  int64_t num_steps = 0;        // of the run
-  int64_t steps_taken = 0;      // of this process
-  std::string checkpoint;       // the last one
+  int64_t num_steps = 0;    // of the run
+  int64_t steps_taken = 0;  // of this process
+  std::string checkpoint;   // the last one
   std::optional<BestScore> best;
 };
 

@@ -55,10 +55,9 @@ std::optional<LockHolder> ReadHolder(int fd) {
 }
 
 Status WriteHolder(int fd, const std::string& path, const LockHolder& holder) {
-  ASSIGN_OR_RETURN(std::string text, JsonToText({{"pid", holder.pid},
-                                                 {"host", holder.host},
-                                                 {"start_ticks", holder.start_ticks},
-                                                 {"since", holder.since}}));
+  ASSIGN_OR_RETURN(
+      std::string text,
+      JsonToText({{"pid", holder.pid}, {"host", holder.host}, {"start_ticks", holder.start_ticks}, {"since", holder.since}}));
   text += "\n";
   if (ftruncate(fd, 0) == 0 && pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
     return OkStatus();
@@ -69,8 +68,8 @@ Status WriteHolder(int fd, const std::string& path, const LockHolder& holder) {
 Status Refused(const std::string& path, const std::optional<LockHolder>& holder) {
   const std::string folder = ParentFolder(path);
   if (!holder.has_value()) return FailedPrecondition(folder + ": another process is starting in this run folder");
-  return FailedPrecondition(folder + ": in use by process " + std::to_string(holder->pid) + " on " + holder->host +
-                            " since " + holder->since + "; wait for it or stop it");
+  return FailedPrecondition(folder + ": in use by process " + std::to_string(holder->pid) + " on " + holder->host + " since " +
+                            holder->since + "; wait for it or stop it");
 }
 
 }  // namespace
@@ -111,8 +110,7 @@ StatusOr<RunLock> RunLock::Acquire(const std::string& path) {
   return lock;
 }
 
-RunLock::RunLock(RunLock&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), taken_over_(std::move(other.taken_over_)) {}
+RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)), taken_over_(std::move(other.taken_over_)) {}
 
 RunLock& RunLock::operator=(RunLock&& other) noexcept {
   if (this != &other) {

@@ -40,8 +40,7 @@ class MetricsWriter {
  public:
   // Goes on after the first `metrics_bytes` bytes of metrics.jsonl (what a checkpoint recorded; 0: from the start) and
   // at the end of timing.jsonl.
-  static StatusOr<MetricsWriter> Open(const std::string& metrics_path, const std::string& timing_path,
-                                      int64_t metrics_bytes);
+  static StatusOr<MetricsWriter> Open(const std::string& metrics_path, const std::string& timing_path, int64_t metrics_bytes);
 
   Status Append(int64_t step, std::string_view kind, const StepMetrics& metrics);
   // {"step": n, "kind": ..., "seconds": s, "phases": {path: {"seconds", "calls", unit: amount}}}

@@ -69,8 +69,7 @@ TEST(MetricsTest, TimingHoldsThePhases) {
   times.At("rollout").work["tokens"] = 64;
   MetricsWriter writer = OpenWriter("phases.jsonl", 0);
   ASSERT_TRUE(writer.AppendTiming(3, "train", 2.0, times).ok());
-  EXPECT_THAT(ReadFile(Path("timing_phases.jsonl")).value(),
-              HasSubstr(R"("rollout":{"calls":0,"seconds":1.5,"tokens":64.0})"));
+  EXPECT_THAT(ReadFile(Path("timing_phases.jsonl")).value(), HasSubstr(R"("rollout":{"calls":0,"seconds":1.5,"tokens":64.0})"));
 }
 
 TEST(MetricsTest, LinesOfAnotherKindOfFileAreRefusedWithTheirPlace) {

@@ -15,9 +15,7 @@
 namespace gfn {
 namespace {
 
-bool NeedsMaster(const at::Tensor& value) {
-  return value.scalar_type() != at::kFloat && value.scalar_type() != at::kDouble;
-}
+bool NeedsMaster(const at::Tensor& value) { return value.scalar_type() != at::kFloat && value.scalar_type() != at::kDouble; }
 
 template <class T>
 void StepCpu(const AdamWCoefficients& c, at::Tensor& p, at::Tensor& m, at::Tensor& v, const at::Tensor& g) {
@@ -25,9 +23,8 @@ void StepCpu(const AdamWCoefficients& c, at::Tensor& p, at::Tensor& m, at::Tenso
   T* mean = m.mutable_data_ptr<T>();
   T* square = v.mutable_data_ptr<T>();
   const T* gradient = g.const_data_ptr<T>();
-  at::parallel_for(0, p.numel(), 1 << 15, [&](int64_t first, int64_t last) {
-    AdamWRange(c, values, mean, square, gradient, first, last);
-  });
+  at::parallel_for(0, p.numel(), 1 << 15,
+                   [&](int64_t first, int64_t last) { AdamWRange(c, values, mean, square, gradient, first, last); });
 }
 
 void StepAten(const AdamWCoefficients& c, at::Tensor& p, at::Tensor& m, at::Tensor& v, const at::Tensor& gradient) {
@@ -51,8 +48,7 @@ void OptimizerConfig::Validate(ConfigErrors& errors) const {
   }
 }
 
-Optimizer::Optimizer(const OptimizerConfig& config, ParameterSet* parameters)
-    : config_(config), parameters_(parameters) {
+Optimizer::Optimizer(const OptimizerConfig& config, ParameterSet* parameters) : config_(config), parameters_(parameters) {
   for (const Parameter& parameter : *parameters) {
     Slot slot;
     slot.weight_decay = config.weight_decay;

@@ -63,8 +63,7 @@ Status Optimizer::Load(const std::string& path) {
     if (slots[i].master.defined()) slots[i].master = read(name + ".master", slots[i].master);
   }
   if (mistakes.empty() && file.tensors().size() != expected) {
-    mistakes.push_back("holds " + std::to_string(file.tensors().size()) + " tensors, expected " +
-                       std::to_string(expected));
+    mistakes.push_back("holds " + std::to_string(file.tensors().size()) + " tensors, expected " + std::to_string(expected));
   }
   if (!mistakes.empty()) return DataLoss(path + ": not the state of this optimiser: " + Join(mistakes, "; "));
 

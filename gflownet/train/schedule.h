@@ -27,8 +27,7 @@ struct ScheduleConfig {
 };
 
 enum class Decay { kConstant, kLinear, kCosine };
-GFN_ENUM_TABLE(Decay, {Decay::kConstant, "constant", "no decay"},
-               {Decay::kLinear, "linear", "a straight line to final_fraction"},
+GFN_ENUM_TABLE(Decay, {Decay::kConstant, "constant", "no decay"}, {Decay::kLinear, "linear", "a straight line to final_fraction"},
                {Decay::kCosine, "cosine", "half a cosine to final_fraction"})
 
 // The factor on the learning rate: a straight warm-up, then a decay.

@@ -77,9 +77,15 @@ void AddGptJ(const ModelConfig& c, Tensors& out) {
 std::vector<ExpectedTensor> ExpectedTensors(const ModelConfig& config) {
   Tensors tensors;
   switch (config.architecture) {
-    case Architecture::kLlama: AddLlama(config, tensors); break;
-    case Architecture::kGpt2: AddGpt2(config, tensors); break;
-    case Architecture::kGptJ: AddGptJ(config, tensors); break;
+    case Architecture::kLlama:
+      AddLlama(config, tensors);
+      break;
+    case Architecture::kGpt2:
+      AddGpt2(config, tensors);
+      break;
+    case Architecture::kGptJ:
+      AddGptJ(config, tensors);
+      break;
   }
   GFN_CHECK(!tensors.empty()) << "architecture " << static_cast<int>(config.architecture);
   if (!config.tie_embeddings) tensors.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}});

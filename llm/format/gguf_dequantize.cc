@@ -169,16 +169,26 @@ void Dequantize(GgmlType type, std::span<const std::byte> in, std::span<float> o
     case GgmlType::kF32:
       if (!in.empty()) std::memcpy(out.data(), bytes, in.size());
       return;
-    case GgmlType::kF16: return DecodeF16(bytes, out.data(), out.size());
-    case GgmlType::kBF16: return DecodeBF16(bytes, out.data(), out.size());
-    case GgmlType::kQ4_0: return each_block(DecodeQ4_0);
-    case GgmlType::kQ4_1: return each_block(DecodeQ4_1);
-    case GgmlType::kQ5_0: return each_block(DecodeQ5_0);
-    case GgmlType::kQ5_1: return each_block(DecodeQ5_1);
-    case GgmlType::kQ8_0: return each_block(DecodeQ8_0);
-    case GgmlType::kQ4_K: return each_block(DecodeQ4_K);
-    case GgmlType::kQ5_K: return each_block(DecodeQ5_K);
-    case GgmlType::kQ6_K: return each_block(DecodeQ6_K);
+    case GgmlType::kF16:
+      return DecodeF16(bytes, out.data(), out.size());
+    case GgmlType::kBF16:
+      return DecodeBF16(bytes, out.data(), out.size());
+    case GgmlType::kQ4_0:
+      return each_block(DecodeQ4_0);
+    case GgmlType::kQ4_1:
+      return each_block(DecodeQ4_1);
+    case GgmlType::kQ5_0:
+      return each_block(DecodeQ5_0);
+    case GgmlType::kQ5_1:
+      return each_block(DecodeQ5_1);
+    case GgmlType::kQ8_0:
+      return each_block(DecodeQ8_0);
+    case GgmlType::kQ4_K:
+      return each_block(DecodeQ4_K);
+    case GgmlType::kQ5_K:
+      return each_block(DecodeQ5_K);
+    case GgmlType::kQ6_K:
+      return each_block(DecodeQ6_K);
   }
 }
 

@@ -80,15 +80,14 @@ TEST(Dequantize, Q8_0ByHand) {
 
 // Sub-block j < 4: scale in the low 6 bits of scales[j], minimum in those of scales[j + 4]. Sub-block j >= 4: the low nibble of
 // scales[j + 4] and the top two bits of scales[j - 4] are the scale; the high nibble and the top bits of scales[j] the minimum.
-std::string KScales() {
-  return Bytes(12, {{0, 3 | 0x40}, {4, 5 | 0x80}, {8, 0x21}, {1, 7}});
-}
+std::string KScales() { return Bytes(12, {{0, 3 | 0x40}, {4, 5 | 0x80}, {8, 0x21}, {1, 7}}); }
 
 TEST(Dequantize, Q4_KByHand) {
-  const auto x = Decode(GgmlType::kQ4_K, Half(kHalfOne) + Half(kHalfTwo) + KScales() + Bytes(128, {{0, 0xB9}, {31, 0x01}, {64, 0x0F}}));
-  EXPECT_EQ(x[0], 3 * 9 - 2 * 5);              // sub-block 0: scale 3, minimum 5
+  const auto x =
+      Decode(GgmlType::kQ4_K, Half(kHalfOne) + Half(kHalfTwo) + KScales() + Bytes(128, {{0, 0xB9}, {31, 0x01}, {64, 0x0F}}));
+  EXPECT_EQ(x[0], 3 * 9 - 2 * 5);  // sub-block 0: scale 3, minimum 5
   EXPECT_EQ(x[31], 3 * 1 - 2 * 5);
-  EXPECT_EQ(x[32], 7 * 11);                    // sub-block 1: scale 7, minimum 0
+  EXPECT_EQ(x[32], 7 * 11);                         // sub-block 1: scale 7, minimum 0
   EXPECT_EQ(x[128], (1 + 16) * 15 - 2 * (2 + 32));  // sub-block 4: scale 1 | 1 << 4, minimum 2 | 2 << 4
   EXPECT_EQ(x[160], 0);
 }
@@ -103,8 +102,9 @@ TEST(Dequantize, Q5_KByHand) {  // bit j of qh[l] is worth 16 for number l of su
 }
 
 TEST(Dequantize, Q6_KByHand) {  // the two high bits of numbers l, l + 32, l + 64, l + 96 are in qh[l]; centre 32
-  const auto x = Decode(GgmlType::kQ6_K, Bytes(128, {{0, 0x4A}, {32, 0x21}, {64, 0x03}}) + Bytes(64, {{0, 0b11'10'01'00}, {32, 1}}) +
-                                             Bytes(16, {{0, 1}, {2, 2}, {4, 3}, {6, -4}, {8, 5}, {1, 6}}) + Half(kHalfTwo));
+  const auto x =
+      Decode(GgmlType::kQ6_K, Bytes(128, {{0, 0x4A}, {32, 0x21}, {64, 0x03}}) + Bytes(64, {{0, 0b11'10'01'00}, {32, 1}}) +
+                                  Bytes(16, {{0, 1}, {2, 2}, {4, 3}, {6, -4}, {8, 5}, {1, 6}}) + Half(kHalfTwo));
   EXPECT_EQ(x[0], 2 * 1 * (10 - 32));
   EXPECT_EQ(x[32], 2 * 2 * (1 + 16 - 32));
   EXPECT_EQ(x[64], 2 * 3 * (4 + 32 - 32));

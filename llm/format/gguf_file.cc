@@ -17,24 +17,35 @@ static_assert(std::endian::native == std::endian::little, "GGUF is read as littl
 
 // What a value is called in messages, by its place in GgufValue.
 constexpr std::array<const char*, std::variant_size_v<GgufValue>> kValueNames = {
-    "an integer",          "a float",           "a bool",           "a string",
-    "an array of integers", "an array of floats", "an array of bools", "an array of strings"};
+    "an integer",         "a float", "a bool", "a string", "an array of integers", "an array of floats", "an array of bools",
+    "an array of strings"};
 
 }  // namespace
 
 GgmlBlock BlockOf(GgmlType type) {
   switch (type) {
-    case GgmlType::kF32: return {1, 4};
-    case GgmlType::kF16: return {1, 2};
-    case GgmlType::kBF16: return {1, 2};
-    case GgmlType::kQ4_0: return {32, 18};
-    case GgmlType::kQ4_1: return {32, 20};
-    case GgmlType::kQ5_0: return {32, 22};
-    case GgmlType::kQ5_1: return {32, 24};
-    case GgmlType::kQ8_0: return {32, 34};
-    case GgmlType::kQ4_K: return {256, 144};
-    case GgmlType::kQ5_K: return {256, 176};
-    case GgmlType::kQ6_K: return {256, 210};
+    case GgmlType::kF32:
+      return {1, 4};
+    case GgmlType::kF16:
+      return {1, 2};
+    case GgmlType::kBF16:
+      return {1, 2};
+    case GgmlType::kQ4_0:
+      return {32, 18};
+    case GgmlType::kQ4_1:
+      return {32, 20};
+    case GgmlType::kQ5_0:
+      return {32, 22};
+    case GgmlType::kQ5_1:
+      return {32, 24};
+    case GgmlType::kQ8_0:
+      return {32, 34};
+    case GgmlType::kQ4_K:
+      return {256, 144};
+    case GgmlType::kQ5_K:
+      return {256, 176};
+    case GgmlType::kQ6_K:
+      return {256, 210};
   }
   GFN_CHECK(false) << "ggml type " << static_cast<uint32_t>(type);
   return {};
@@ -126,9 +137,7 @@ StatusOr<double> GgufFile::FloatOr(std::string_view key, double absent) const {
   return Has(key) ? Float(key) : StatusOr<double>(absent);
 }
 
-StatusOr<bool> GgufFile::BoolOr(std::string_view key, bool absent) const {
-  return Has(key) ? Bool(key) : StatusOr<bool>(absent);
-}
+StatusOr<bool> GgufFile::BoolOr(std::string_view key, bool absent) const { return Has(key) ? Bool(key) : StatusOr<bool>(absent); }
 
 StatusOr<std::string> GgufFile::StringOr(std::string_view key, std::string absent) const {
   return Has(key) ? String(key) : StatusOr<std::string>(std::move(absent));

@@ -39,9 +39,9 @@ enum class GgmlType : uint32_t {
   kBF16 = 30,
 };
 
-GFN_ENUM_TABLE(GgmlType, {GgmlType::kF32, "F32"}, {GgmlType::kF16, "F16"}, {GgmlType::kQ4_0, "Q4_0"},
-               {GgmlType::kQ4_1, "Q4_1"}, {GgmlType::kQ5_0, "Q5_0"}, {GgmlType::kQ5_1, "Q5_1"}, {GgmlType::kQ8_0, "Q8_0"},
-               {GgmlType::kQ4_K, "Q4_K"}, {GgmlType::kQ5_K, "Q5_K"}, {GgmlType::kQ6_K, "Q6_K"}, {GgmlType::kBF16, "BF16"})
+GFN_ENUM_TABLE(GgmlType, {GgmlType::kF32, "F32"}, {GgmlType::kF16, "F16"}, {GgmlType::kQ4_0, "Q4_0"}, {GgmlType::kQ4_1, "Q4_1"},
+               {GgmlType::kQ5_0, "Q5_0"}, {GgmlType::kQ5_1, "Q5_1"}, {GgmlType::kQ8_0, "Q8_0"}, {GgmlType::kQ4_K, "Q4_K"},
+               {GgmlType::kQ5_K, "Q5_K"}, {GgmlType::kQ6_K, "Q6_K"}, {GgmlType::kBF16, "BF16"})
 
 // A row of a tensor is a whole number of blocks; a block holds `elements` numbers in `bytes` bytes.
 struct GgmlBlock {
@@ -62,7 +62,7 @@ struct GgufTensor {
   GgmlType type;
   // GGUF order, fastest first: a weight [out, in] of Hugging Face is {in, out} here. 1 to 4 positive numbers.
   std::vector<int64_t> dims;
-  int64_t num_elements;            // product of dims
+  int64_t num_elements;              // product of dims
   std::span<const std::byte> bytes;  // inside the mapped file; exactly num_elements of this type; lives as long as the GgufFile
 };
 

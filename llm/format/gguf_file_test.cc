@@ -160,13 +160,14 @@ TEST(GgufFile, RefusesEveryTruncation) {
 }
 
 TEST(GgufFile, SurvivesRandomMutations) {
-  const std::string original = GgufBuilder()
-                                   .Uint32("general.alignment", 32)
-                                   .String("general.architecture", "llama")
-                                   .RawKey("tokens", 9, GgufBuilder::Text("").insert(0, std::string("\x08\0\0\0\x01\0\0\0\0\0\0\0", 12)))
-                                   .F32("a", {4, 2}, std::vector<float>(8))
-                                   .Tensor("b", {32}, 2, std::string(18, 'x'))
-                                   .Build();
+  const std::string original =
+      GgufBuilder()
+          .Uint32("general.alignment", 32)
+          .String("general.architecture", "llama")
+          .RawKey("tokens", 9, GgufBuilder::Text("").insert(0, std::string("\x08\0\0\0\x01\0\0\0\0\0\0\0", 12)))
+          .F32("a", {4, 2}, std::vector<float>(8))
+          .Tensor("b", {32}, 2, std::string(18, 'x'))
+          .Build();
   ASSERT_TRUE(GgufFile::Parse(AsBytes(original), "f").ok());
   const RngKey key{.seed = 11};
   int num_refused = 0;

@@ -8,9 +8,9 @@
 namespace gfn {
 namespace {
 
-constexpr uint64_t kMaxKeyBytes = 65535;        // the format's limit of a key
-constexpr uint64_t kMaxTensorNameBytes = 255;   // llama.cpp's is 63; one more byte would still be printable
-constexpr uint32_t kMaxDims = 4;                // GGML_MAX_DIMS
+constexpr uint64_t kMaxKeyBytes = 65535;       // the format's limit of a key
+constexpr uint64_t kMaxTensorNameBytes = 255;  // llama.cpp's is 63; one more byte would still be printable
+constexpr uint32_t kMaxDims = 4;               // GGML_MAX_DIMS
 constexpr int64_t kMaxAlignment = int64_t{1} << 20;
 
 std::string Quote(std::string_view text) {
@@ -78,8 +78,8 @@ StatusOr<Element> GgufParser::Convert(Stored value) const {
 template <class Stored, class Element>
 StatusOr<GgufValue> GgufParser::ReadScalars(uint64_t count) {
   if (count > remaining() / sizeof(Stored)) {
-    return Damaged("an array of " + std::to_string(count) + " elements of " + std::to_string(sizeof(Stored)) +
-                   " bytes, but " + std::to_string(remaining()) + " bytes are left in the file");
+    return Damaged("an array of " + std::to_string(count) + " elements of " + std::to_string(sizeof(Stored)) + " bytes, but " +
+                   std::to_string(remaining()) + " bytes are left in the file");
   }
   std::vector<Element> values;
   values.reserve(count);
@@ -95,20 +95,34 @@ StatusOr<GgufValue> GgufParser::ReadArray() {
   ASSIGN_OR_RETURN(const uint32_t type, Read<uint32_t>());
   ASSIGN_OR_RETURN(const uint64_t count, Read<uint64_t>());
   switch (static_cast<ValueType>(type)) {
-    case ValueType::kUint8: return ReadScalars<uint8_t, int64_t>(count);
-    case ValueType::kInt8: return ReadScalars<int8_t, int64_t>(count);
-    case ValueType::kUint16: return ReadScalars<uint16_t, int64_t>(count);
-    case ValueType::kInt16: return ReadScalars<int16_t, int64_t>(count);
-    case ValueType::kUint32: return ReadScalars<uint32_t, int64_t>(count);
-    case ValueType::kInt32: return ReadScalars<int32_t, int64_t>(count);
-    case ValueType::kUint64: return ReadScalars<uint64_t, int64_t>(count);
-    case ValueType::kInt64: return ReadScalars<int64_t, int64_t>(count);
-    case ValueType::kFloat32: return ReadScalars<float, double>(count);
-    case ValueType::kFloat64: return ReadScalars<double, double>(count);
-    case ValueType::kBool: return ReadScalars<uint8_t, bool>(count);
-    case ValueType::kString: break;
-    case ValueType::kArray: return Unimplemented(file_.name_ + ": " + reading_ + " is an array of arrays, which is not supported");
-    default: return Damaged("unknown element type " + std::to_string(type) + " of an array (known are 0 to 12)");
+    case ValueType::kUint8:
+      return ReadScalars<uint8_t, int64_t>(count);
+    case ValueType::kInt8:
+      return ReadScalars<int8_t, int64_t>(count);
+    case ValueType::kUint16:
+      return ReadScalars<uint16_t, int64_t>(count);
+    case ValueType::kInt16:
+      return ReadScalars<int16_t, int64_t>(count);
+    case ValueType::kUint32:
+      return ReadScalars<uint32_t, int64_t>(count);
+    case ValueType::kInt32:
+      return ReadScalars<int32_t, int64_t>(count);
+    case ValueType::kUint64:
+      return ReadScalars<uint64_t, int64_t>(count);
+    case ValueType::kInt64:
+      return ReadScalars<int64_t, int64_t>(count);
+    case ValueType::kFloat32:
+      return ReadScalars<float, double>(count);
+    case ValueType::kFloat64:
+      return ReadScalars<double, double>(count);
+    case ValueType::kBool:
+      return ReadScalars<uint8_t, bool>(count);
+    case ValueType::kString:
+      break;
+    case ValueType::kArray:
+      return Unimplemented(file_.name_ + ": " + reading_ + " is an array of arrays, which is not supported");
+    default:
+      return Damaged("unknown element type " + std::to_string(type) + " of an array (known are 0 to 12)");
   }
   if (count > remaining() / 8) {  // every string has 8 bytes of length
     return Damaged("an array of " + std::to_string(count) + " strings, but " + std::to_string(remaining()) +
@@ -129,20 +143,34 @@ StatusOr<GgufValue> GgufParser::ReadValue(uint32_t type) {
     return GgufValue(element);
   };
   switch (static_cast<ValueType>(type)) {
-    case ValueType::kUint8: return scalar(uint8_t{}, int64_t{});
-    case ValueType::kInt8: return scalar(int8_t{}, int64_t{});
-    case ValueType::kUint16: return scalar(uint16_t{}, int64_t{});
-    case ValueType::kInt16: return scalar(int16_t{}, int64_t{});
-    case ValueType::kUint32: return scalar(uint32_t{}, int64_t{});
-    case ValueType::kInt32: return scalar(int32_t{}, int64_t{});
-    case ValueType::kUint64: return scalar(uint64_t{}, int64_t{});
-    case ValueType::kInt64: return scalar(int64_t{}, int64_t{});
-    case ValueType::kFloat32: return scalar(float{}, double{});
-    case ValueType::kFloat64: return scalar(double{}, double{});
-    case ValueType::kBool: return scalar(uint8_t{}, bool{});
-    case ValueType::kArray: return ReadArray();
-    case ValueType::kString: break;
-    default: return Damaged("unknown value type " + std::to_string(type) + " (known are 0 to 12)");
+    case ValueType::kUint8:
+      return scalar(uint8_t{}, int64_t{});
+    case ValueType::kInt8:
+      return scalar(int8_t{}, int64_t{});
+    case ValueType::kUint16:
+      return scalar(uint16_t{}, int64_t{});
+    case ValueType::kInt16:
+      return scalar(int16_t{}, int64_t{});
+    case ValueType::kUint32:
+      return scalar(uint32_t{}, int64_t{});
+    case ValueType::kInt32:
+      return scalar(int32_t{}, int64_t{});
+    case ValueType::kUint64:
+      return scalar(uint64_t{}, int64_t{});
+    case ValueType::kInt64:
+      return scalar(int64_t{}, int64_t{});
+    case ValueType::kFloat32:
+      return scalar(float{}, double{});
+    case ValueType::kFloat64:
+      return scalar(double{}, double{});
+    case ValueType::kBool:
+      return scalar(uint8_t{}, bool{});
+    case ValueType::kArray:
+      return ReadArray();
+    case ValueType::kString:
+      break;
+    default:
+      return Damaged("unknown value type " + std::to_string(type) + " (known are 0 to 12)");
   }
   ASSIGN_OR_RETURN(std::string text, ReadString());
   return GgufValue(std::move(text));
@@ -175,8 +203,8 @@ Status GgufParser::ReadTensorInfos() {
     GgufTensor tensor;
     ASSIGN_OR_RETURN(tensor.name, ReadString());
     if (tensor.name.empty() || tensor.name.size() > kMaxTensorNameBytes) {
-      return Damaged("a name of " + std::to_string(tensor.name.size()) + " bytes (1 to " +
-                     std::to_string(kMaxTensorNameBytes) + " expected)");
+      return Damaged("a name of " + std::to_string(tensor.name.size()) + " bytes (1 to " + std::to_string(kMaxTensorNameBytes) +
+                     " expected)");
     }
     reading_ = "tensor " + Quote(tensor.name);
     ASSIGN_OR_RETURN(const uint32_t num_dims, Read<uint32_t>());

@@ -20,9 +20,8 @@ TEST(HfWriter, WritesWhatOpenModelReads) {
       const auto source = OpenModel(kModels + name);
       ASSERT_TRUE(source.ok()) << Message(source.status());
       const std::string folder = TestFolder(name);
-      const Status written = WriteHfModel(folder, (*source)->config(), dtype, [&](const std::string& tensor) {
-        return (*source)->Read(tensor, at::kFloat);
-      });
+      const Status written = WriteHfModel(folder, (*source)->config(), dtype,
+                                          [&](const std::string& tensor) { return (*source)->Read(tensor, at::kFloat); });
       ASSERT_TRUE(written.ok()) << Message(written);
       const auto copy = OpenModel(folder);
       ASSERT_TRUE(copy.ok()) << Message(copy.status());

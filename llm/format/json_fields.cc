@@ -38,9 +38,9 @@ Status JsonFields::Unsupported(std::string_view key, std::string_view why) const
 
 StatusOr<int64_t> JsonFields::Int(std::string_view key) const {
   const nlohmann::json* value = Find(key);
-  const bool fits = value != nullptr && value->is_number_integer() &&
-                    !(value->is_number_unsigned() &&
-                      value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+  const bool fits =
+      value != nullptr && value->is_number_integer() &&
+      !(value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
   if (!fits) return Wrong(key, "an integer");
   return value->get<int64_t>();
 }

@@ -23,14 +23,11 @@ Status Validate(const ModelConfig& c, std::string_view where) {
     const char* field;
     int64_t value, max;
   };
-  for (const auto& [field, value, max] : {Range{"the vocabulary size", c.vocab_size, kMaxVocab},
-                                          Range{"the hidden size", c.hidden_size, kMaxWidth},
-                                          Range{"the intermediate size", c.intermediate_size, kMaxWidth},
-                                          Range{"the number of layers", c.num_layers, kMaxLayers},
-                                          Range{"the number of heads", c.num_heads, kMaxWidth},
-                                          Range{"the number of key/value heads", c.num_kv_heads, c.num_heads},
-                                          Range{"the head size", c.head_dim, kMaxWidth},
-                                          Range{"the number of positions", c.max_positions, kMaxPositions}}) {
+  for (const auto& [field, value, max] :
+       {Range{"the vocabulary size", c.vocab_size, kMaxVocab}, Range{"the hidden size", c.hidden_size, kMaxWidth},
+        Range{"the intermediate size", c.intermediate_size, kMaxWidth}, Range{"the number of layers", c.num_layers, kMaxLayers},
+        Range{"the number of heads", c.num_heads, kMaxWidth}, Range{"the number of key/value heads", c.num_kv_heads, c.num_heads},
+        Range{"the head size", c.head_dim, kMaxWidth}, Range{"the number of positions", c.max_positions, kMaxPositions}}) {
     if (value < 1 || value > max) return wrong(field, std::to_string(value), "1 to " + std::to_string(max));
   }
   if (c.num_heads * c.head_dim > kMaxWidth) {
@@ -43,7 +40,8 @@ Status Validate(const ModelConfig& c, std::string_view where) {
     return wrong("the hidden size", std::to_string(c.hidden_size), "a multiple of " + std::to_string(c.num_heads) + " heads");
   }
   if (c.rotary_dim < 0 || c.rotary_dim > c.head_dim || c.rotary_dim % 2 != 0) {
-    return wrong("the rotary size", std::to_string(c.rotary_dim), "an even number up to the head size " + std::to_string(c.head_dim));
+    return wrong("the rotary size", std::to_string(c.rotary_dim),
+                 "an even number up to the head size " + std::to_string(c.head_dim));
   }
   if ((c.rotary_dim == 0) != (c.architecture == Architecture::kGpt2)) {
     return wrong("the rotary size", std::to_string(c.rotary_dim), "0 for gpt2 and more for the others");

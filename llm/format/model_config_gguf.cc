@@ -32,7 +32,8 @@ class Keys {
 // Anything that makes the computation another than the plain architecture's.
 Status RefuseExtras(const GgufFile& file, const Keys& keys) {
   ASSIGN_OR_RETURN(const std::string scaling, keys.StringOr("rope.scaling.type", "none"));
-  if (std::string_view(scaling) != "none") return keys.Unsupported("rope.scaling.type", "scaled rope ('" + scaling + "') is not supported");
+  if (std::string_view(scaling) != "none")
+    return keys.Unsupported("rope.scaling.type", "scaled rope ('" + scaling + "') is not supported");
   for (const char* key : {"rope.scale_linear", "rope.scaling.factor"}) {
     ASSIGN_OR_RETURN(const double factor, keys.FloatOr(key, 1.0));
     if (factor != 1.0) return keys.Unsupported(key, "scaled rope is not supported");
@@ -59,8 +60,8 @@ Status ReadLlama(const Keys& keys, ModelConfig& config) {
   if (value_length != config.head_dim) return keys.Unsupported("attention.value_length", "heads of two sizes are not supported");
   ASSIGN_OR_RETURN(config.rotary_dim, keys.IntOr("rope.dimension_count", config.head_dim));
   if (config.rotary_dim != config.head_dim) {
-    return keys.Unsupported("rope.dimension_count", "it is " + std::to_string(config.rotary_dim) + ", supported is the head size " +
-                                                        std::to_string(config.head_dim));
+    return keys.Unsupported("rope.dimension_count", "it is " + std::to_string(config.rotary_dim) +
+                                                        ", supported is the head size " + std::to_string(config.head_dim));
   }
   if (keys.Has("attention.sliding_window")) {
     ASSIGN_OR_RETURN(config.sliding_window, keys.Int("attention.sliding_window"));
@@ -90,8 +91,8 @@ Status ReadVocabulary(const GgufFile& file, const Keys& keys, ModelConfig& confi
     return DataLoss(file.name() + ": the metadata states a vocabulary of " + std::to_string(stated) +
                     " tokens, the embedding has " + std::to_string(config.vocab_size) + " rows");
   }
-  for (const auto& [key, id] : {std::pair{"tokenizer.ggml.bos_token_id", &config.bos_id},
-                                std::pair{"tokenizer.ggml.eos_token_id", &config.eos_id}}) {
+  for (const auto& [key, id] :
+       {std::pair{"tokenizer.ggml.bos_token_id", &config.bos_id}, std::pair{"tokenizer.ggml.eos_token_id", &config.eos_id}}) {
     if (!file.Has(key)) continue;
     ASSIGN_OR_RETURN(*id, file.Int(key));
   }

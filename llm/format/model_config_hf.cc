@@ -27,7 +27,8 @@ Status ReadTokenId(const JsonFields& fields, std::string_view key, std::optional
   return OkStatus();
 }
 
-// transformers 5 writes rope_parameters {rope_type, rope_theta}; before it was rope_theta beside rope_scaling {rope_type or type}.
+// transformers 5 writes rope_parameters {rope_type, rope_theta}; before it was rope_theta beside rope_scaling {rope_type or
+// type}.
 Status ReadRope(const JsonFields& fields, ModelConfig& config) {
   ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", 10000.0));
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
@@ -135,10 +136,10 @@ struct Family {
   const char* hf_class;
   Status (*read)(const JsonFields&, ModelConfig&);
 };
-constexpr std::array kFamilies = {
-    Family{"llama", "LlamaForCausalLM", ReadLlama}, Family{"mistral", "MistralForCausalLM", ReadLlama},
-    Family{"qwen2", "Qwen2ForCausalLM", ReadLlama}, Family{"gpt2", "GPT2LMHeadModel", ReadGpt2},
-    Family{"gptj", "GPTJForCausalLM", ReadGptJ}};
+constexpr std::array kFamilies = {Family{"llama", "LlamaForCausalLM", ReadLlama},
+                                  Family{"mistral", "MistralForCausalLM", ReadLlama},
+                                  Family{"qwen2", "Qwen2ForCausalLM", ReadLlama}, Family{"gpt2", "GPT2LMHeadModel", ReadGpt2},
+                                  Family{"gptj", "GPTJForCausalLM", ReadGptJ}};
 
 const Family* FindFamily(std::string_view model_type) {
   for (const Family& family : kFamilies) {

@@ -9,7 +9,8 @@ namespace gfn {
 
 // https://github.com/karpathy/llama2.c export.py, legacy_export. The format has no room for more: epsilon, rope base and the
 // ids of <s> and </s> are those that run.c has built in.
-StatusOr<ModelConfig> ModelConfigFromLlama2cHeader(std::span<const std::byte> header, int64_t file_bytes, std::string_view where) {
+StatusOr<ModelConfig> ModelConfigFromLlama2cHeader(std::span<const std::byte> header, int64_t file_bytes,
+                                                   std::string_view where) {
   const std::string at(where);
   std::array<int32_t, 7> h;
   static_assert(sizeof(h) == kLlama2cHeaderBytes);

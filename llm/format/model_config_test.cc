@@ -23,11 +23,11 @@ using testing::HasSubstr;
 const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 
 json LlamaJson() {
-  return {{"model_type", "llama"},      {"vocab_size", 100},         {"hidden_size", 32},
-          {"intermediate_size", 48},    {"num_hidden_layers", 2},    {"num_attention_heads", 4},
-          {"num_key_value_heads", 2},   {"hidden_act", "silu"},      {"max_position_embeddings", 64},
-          {"rms_norm_eps", 1e-6},       {"rope_theta", 500.0},       {"tie_word_embeddings", true},
-          {"bos_token_id", 1},          {"eos_token_id", {2, 3}}};
+  return {{"model_type", "llama"},    {"vocab_size", 100},      {"hidden_size", 32},
+          {"intermediate_size", 48},  {"num_hidden_layers", 2}, {"num_attention_heads", 4},
+          {"num_key_value_heads", 2}, {"hidden_act", "silu"},   {"max_position_embeddings", 64},
+          {"rms_norm_eps", 1e-6},     {"rope_theta", 500.0},    {"tie_word_embeddings", true},
+          {"bos_token_id", 1},        {"eos_token_id", {2, 3}}};
 }
 
 json Gpt2Json() {

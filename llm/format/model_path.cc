@@ -19,8 +19,9 @@ StatusOr<ModelFormat> DetectModelFormat(const std::string& path) {
   ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   if (GgufFile::HasMagic(file.bytes())) return ModelFormat::kGguf;
   if (file.text().starts_with("PK")) {
-    return InvalidArgument(path + ": a PyTorch or ZIP archive; expected a GGUF file, a Hugging Face folder with safetensors, or a "
-                                  "llama2.c .bin");
+    return InvalidArgument(path +
+                           ": a PyTorch or ZIP archive; expected a GGUF file, a Hugging Face folder with safetensors, or a "
+                           "llama2.c .bin");
   }
   // A safetensors file begins with the 8-byte length of a JSON object.
   if (file.text().substr(std::min<size_t>(8, file.text().size())).starts_with("{\"")) {
@@ -48,7 +49,8 @@ StatusOr<ModelConfig> ReadModelConfig(const std::string& path) {
       ASSIGN_OR_RETURN(const GgufFile file, GgufFile::Open(path));
       return ModelConfigFromGguf(file);
     }
-    case ModelFormat::kHuggingFace: return ReadHfConfig(path);
+    case ModelFormat::kHuggingFace:
+      return ReadHfConfig(path);
     case ModelFormat::kLlama2c: {
       ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
       return ReadLlama2cConfig(file);

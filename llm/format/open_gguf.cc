@@ -53,7 +53,8 @@ std::string GgufName(Architecture architecture, std::string_view hf_name) {
   }
   const size_t dot = hf_name.rfind('.');
   const std::string_view module = hf_name.substr(0, dot), kind = hf_name.substr(dot);
-  const std::span<const NamePair> names = is_llama ? std::span<const NamePair>(kLlamaNames) : std::span<const NamePair>(kGpt2Names);
+  const std::span<const NamePair> names =
+      is_llama ? std::span<const NamePair>(kLlamaNames) : std::span<const NamePair>(kGpt2Names);
   const auto pair = std::ranges::find(names, module, &NamePair::hf);
   GFN_CHECK(pair != names.end()) << hf_name;
   return prefix + std::string(pair->gguf) + std::string(kind);

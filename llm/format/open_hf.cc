@@ -83,8 +83,8 @@ StatusOr<HfTensors> FindTensors(const ModelConfig& config, const std::string& fo
   } else if (FileExists(index)) {
     RETURN_IF_ERROR(AddShards(config, folder, index, tensors));
   } else {
-    const bool has_pickle = FileExists(JoinPath(folder, "pytorch_model.bin")) ||
-                            FileExists(JoinPath(folder, "pytorch_model.bin.index.json"));
+    const bool has_pickle =
+        FileExists(JoinPath(folder, "pytorch_model.bin")) || FileExists(JoinPath(folder, "pytorch_model.bin.index.json"));
     return NotFound(folder + ": neither model.safetensors nor model.safetensors.index.json" +
                     (has_pickle ? "; pytorch_model.bin is not read, save the model again with save_pretrained" : ""));
   }
@@ -93,10 +93,14 @@ StatusOr<HfTensors> FindTensors(const ModelConfig& config, const std::string& fo
 
 StatusOr<GgmlType> TypeOf(const std::string& folder, const TensorView& view) {
   switch (view.dtype) {
-    case DType::kF32: return GgmlType::kF32;
-    case DType::kF16: return GgmlType::kF16;
-    case DType::kBF16: return GgmlType::kBF16;
-    default: break;
+    case DType::kF32:
+      return GgmlType::kF32;
+    case DType::kF16:
+      return GgmlType::kF16;
+    case DType::kBF16:
+      return GgmlType::kBF16;
+    default:
+      break;
   }
   return Unimplemented(folder + ": tensor '" + view.name + "' is stored as " + std::string(EnumName(view.dtype)) +
                        ", supported are F32, F16, BF16");

@@ -16,10 +16,27 @@ using nlohmann::json;
 
 // Keys that ReadKnown reads, and keys that say nothing about the function that a stored adapter computes: who made it, how the
 // matrices were first filled, how a run is to be organised.
-constexpr std::array<std::string_view, 21> kReadOrHarmless = {
-    "peft_type", "task_type",  "r",             "lora_alpha",       "lora_dropout", "use_rslora",    "target_modules",
-    "bias",      "fan_in_fan_out", "rank_pattern", "alpha_pattern", "base_model_name_or_path", "init_lora_weights",
-    "inference_mode", "revision", "auto_mapping", "peft_version", "runtime_config", "megatron_core", "qalora_group_size", "eva_config"};
+constexpr std::array<std::string_view, 21> kReadOrHarmless = {"peft_type",
+                                                              "task_type",
+                                                              "r",
+                                                              "lora_alpha",
+                                                              "lora_dropout",
+                                                              "use_rslora",
+                                                              "target_modules",
+                                                              "bias",
+                                                              "fan_in_fan_out",
+                                                              "rank_pattern",
+                                                              "alpha_pattern",
+                                                              "base_model_name_or_path",
+                                                              "init_lora_weights",
+                                                              "inference_mode",
+                                                              "revision",
+                                                              "auto_mapping",
+                                                              "peft_version",
+                                                              "runtime_config",
+                                                              "megatron_core",
+                                                              "qalora_group_size",
+                                                              "eva_config"};
 
 bool IsUnset(const json& value) {
   return value.is_null() || value == false || ((value.is_array() || value.is_object() || value.is_string()) && value.empty());
@@ -39,7 +56,8 @@ Status CheckInit(const JsonFields& fields) {
 
 // PEFT matches pattern keys as regular expressions; supported are those that are plain module paths.
 Status CheckPatternKey(const JsonFields& fields, const char* pattern, const std::string& key) {
-  const bool plain = !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
+  const bool plain =
+      !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
   return plain ? OkStatus() : fields.Unsupported(pattern, "regular expressions as keys ('" + key + "')");
 }
 

@@ -37,8 +37,8 @@ Status CheckModule(const PeftConfig& config, const std::string& module, const Lo
   if (!lora.a.defined() || !lora.b.defined()) return DataLoss(at + " has no lora_" + (lora.a.defined() ? "B" : "A"));
   const int64_t rank = config.RankOf(module);
   if (lora.a.dim() != 2 || lora.b.dim() != 2 || lora.a.size(0) != rank || lora.b.size(1) != rank) {
-    return DataLoss(at + ": lora_A is " + ShapeText(lora.a.sizes().vec()) + " and lora_B " + ShapeText(lora.b.sizes().vec()) + ", expected [" + std::to_string(rank) +
-                    ", in] and [out, " + std::to_string(rank) + "]");
+    return DataLoss(at + ": lora_A is " + ShapeText(lora.a.sizes().vec()) + " and lora_B " + ShapeText(lora.b.sizes().vec()) +
+                    ", expected [" + std::to_string(rank) + ", in] and [out, " + std::to_string(rank) + "]");
   }
   if (!at::isfinite(lora.a).all().item<bool>() || !at::isfinite(lora.b).all().item<bool>()) {
     return DataLoss(at + " has numbers that are not finite");
@@ -52,8 +52,8 @@ Status AddTensor(const SafetensorsFile& file, const TensorView& view, PeftAdapte
   std::string_view name = view.name;
   const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
   if (!name.starts_with(kPrefix) || (!is_a && !is_b) || name.size() <= kPrefix.size() + kSuffixA.size()) {
-    return Unimplemented(file.path() + ": tensor '" + view.name + "', supported are " +
-                         TensorName("<module>", kSuffixA) + " and " + TensorName("<module>", kSuffixB));
+    return Unimplemented(file.path() + ": tensor '" + view.name + "', supported are " + TensorName("<module>", kSuffixA) +
+                         " and " + TensorName("<module>", kSuffixB));
   }
   name.remove_prefix(kPrefix.size());
   name.remove_suffix(kSuffixA.size());

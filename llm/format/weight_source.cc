@@ -121,7 +121,8 @@ StatusOr<std::optional<BlockRows>> WeightSource::ReadBlocks(std::string_view nam
   const bool known = tensor.type == GgmlType::kQ4_0 || tensor.type == GgmlType::kQ4_1 || tensor.type == GgmlType::kQ8_0;
   if (!known || tensor.transposed || shape.size() != 2) return std::optional<BlockRows>();
   const GgmlBlock block = BlockOf(tensor.type);
-  const int64_t row_bytes = shape[1] / block.elements * block.bytes, head_dim = tensor.interleaved_heads > 0 ? shape[0] / tensor.interleaved_heads : 0;
+  const int64_t row_bytes = shape[1] / block.elements * block.bytes,
+                head_dim = tensor.interleaved_heads > 0 ? shape[0] / tensor.interleaved_heads : 0;
   const auto* bytes = reinterpret_cast<const unsigned char*>(tensor.bytes.data());
   // Numbers are finite where the half-precision scales of their block are.
   const int64_t scale_bytes = tensor.type == GgmlType::kQ4_1 ? 4 : 2;
@@ -142,7 +143,8 @@ StatusOr<std::optional<BlockRows>> WeightSource::ReadBlocks(std::string_view nam
 std::string WeightSource::stored_type() const {
   std::map<GgmlType, size_t> bytes;
   for (const StoredTensor& tensor : tensors_) bytes[tensor.type] += tensor.bytes.size();
-  const auto largest = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto largest =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   GFN_CHECK(largest != bytes.end());
   return std::string(EnumName(largest->first));
 }
@@ -158,9 +160,12 @@ StatusOr<uint64_t> WeightSource::weight_hash() const {
 StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path) {
   ASSIGN_OR_RETURN(const ModelFormat format, DetectModelFormat(path));
   switch (format) {
-    case ModelFormat::kGguf: return OpenGgufModel(path);
-    case ModelFormat::kHuggingFace: return OpenHfModel(path);
-    case ModelFormat::kLlama2c: return OpenLlama2cModel(path);
+    case ModelFormat::kGguf:
+      return OpenGgufModel(path);
+    case ModelFormat::kHuggingFace:
+      return OpenHfModel(path);
+    case ModelFormat::kLlama2c:
+      return OpenLlama2cModel(path);
   }
   return Internal(path + ": unknown model format");
 }

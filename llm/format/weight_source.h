@@ -29,7 +29,7 @@ namespace gfn {
 
 // How one tensor lies in its file. Shapes of safetensors and llama2.c types are expressed with ggml's (F32, F16, BF16).
 struct StoredTensor {
-  ExpectedTensor expected;           // name and shape that Read answers with
+  ExpectedTensor expected;  // name and shape that Read answers with
   GgmlType type = GgmlType::kF32;
   std::span<const std::byte> bytes;  // rows of shape[1] numbers (shape[0] if transposed), in the mapped file
   bool transposed = false;           // stored [shape[1], shape[0]]
@@ -45,7 +45,8 @@ struct BlockRows {
 
 class WeightSource {
  public:
-  // `format`: "gguf", "huggingface" or "llama2c". tensors: those of ExpectedTensors(config), in that order. `files` own the bytes.
+  // `format`: "gguf", "huggingface" or "llama2c". tensors: those of ExpectedTensors(config), in that order. `files` own the
+  // bytes.
   WeightSource(ModelConfig config, std::string format, std::string path, std::vector<StoredTensor> tensors,
                std::vector<std::shared_ptr<const void>> files);
 

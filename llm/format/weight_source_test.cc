@@ -1,4 +1,3 @@
-#include "llm/format/gguf_dequantize.h"
 #include "llm/format/weight_source.h"
 
 #include <gmock/gmock.h>
@@ -14,6 +13,7 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/tensor/safetensors_tensors.h"
 #include "llm/format/gguf_builder.h"
+#include "llm/format/gguf_dequantize.h"
 #include "llm/format/test_folder.h"
 #include "nlohmann/json.hpp"
 
@@ -80,7 +80,8 @@ TEST(WeightSource, ReadsGgufInHuggingFaceLayout) {
     ASSERT_TRUE(gguf != nullptr && hf != nullptr);
     EXPECT_EQ(gguf->format(), "gguf");
     EXPECT_EQ(gguf->names(), hf->names());
-    for (const std::string& tensor : hf->names()) EXPECT_TRUE(at::equal(Read(*gguf, tensor), Read(*hf, tensor))) << name << " " << tensor;
+    for (const std::string& tensor : hf->names())
+      EXPECT_TRUE(at::equal(Read(*gguf, tensor), Read(*hf, tensor))) << name << " " << tensor;
   }
 }
 
@@ -113,7 +114,8 @@ TEST(WeightSource, BlocksAreTheRowsThatReadAnswersWith) {
   const auto source = Open(path);
   ASSERT_NE(source, nullptr);
   // q_proj's rows are reordered for rotate-half rope; k_proj has fewer heads; the embedding is stored in another type.
-  for (const std::string name : {"model.layers.3.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight", "model.layers.29.mlp.down_proj.weight"}) {
+  for (const std::string name : {"model.layers.3.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight",
+                                 "model.layers.29.mlp.down_proj.weight"}) {
     const auto blocks = source->ReadBlocks(name);
     ASSERT_TRUE(blocks.ok() && blocks->has_value()) << name;
     const at::Tensor read = Read(*source, name);
@@ -122,7 +124,9 @@ TEST(WeightSource, BlocksAreTheRowsThatReadAnswersWith) {
     const GgmlBlock block = BlockOf((*blocks)->type);
     at::Tensor row = at::empty({read.size(1)}, at::kFloat);
     for (int64_t i = 0; i < read.size(0); ++i) {
-      Dequantize((*blocks)->type, {reinterpret_cast<const std::byte*>((*blocks)->rows[i]), static_cast<size_t>(read.size(1) / block.elements * block.bytes)},
+      Dequantize((*blocks)->type,
+                 {reinterpret_cast<const std::byte*>((*blocks)->rows[i]),
+                  static_cast<size_t>(read.size(1) / block.elements * block.bytes)},
                  {row.mutable_data_ptr<float>(), static_cast<size_t>(row.numel())});
       ASSERT_TRUE(at::equal(row, read[i])) << name << " row " << i;
     }
@@ -172,7 +176,8 @@ TEST(WeightSource, TurnsLlama2cRowsForRotateHalfRope) {
   ASSERT_NE(source, nullptr);
   const at::Tensor q = Read(*source, "model.layers.0.self_attn.q_proj.weight");
   // Pairs (0, 1), (2, 3) of the file become (0, 2), (1, 3).
-  const at::Tensor expected = at::arange(4, at::kFloat).unsqueeze(0) + 4 * at::tensor({0.f, 2.f, 1.f, 3.f}).unsqueeze(1) + first_of_q;
+  const at::Tensor expected =
+      at::arange(4, at::kFloat).unsqueeze(0) + 4 * at::tensor({0.f, 2.f, 1.f, 3.f}).unsqueeze(1) + first_of_q;
   EXPECT_TRUE(at::equal(q, expected)) << q;
   EXPECT_EQ(Read(*source, "model.layers.0.self_attn.v_proj.weight").flatten()[0].item<float>(), first_of_q + 32);
   EXPECT_EQ(Read(*source, "model.layers.0.mlp.up_proj.weight").flatten()[0].item<float>(), first_of_q + 64 + 4 + 8);

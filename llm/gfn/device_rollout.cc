@@ -21,7 +21,8 @@ at::Tensor Uniforms(const std::vector<RolloutRow>& rows_B, const RngKey& key, in
 }
 
 // The batch of tokens [B, T] on the host, whatever stands behind the first stop of a row.
-TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& environment, const std::vector<RolloutRow>& rows_B) {
+TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& environment,
+                        const std::vector<RolloutRow>& rows_B) {
   const int64_t num_rows = tokens_BT.size(0), num_tokens = tokens_BT.size(1);
   const int64_t* tokens = tokens_BT.const_data_ptr<int64_t>();
   TrajectoryBatch batch;
@@ -86,7 +87,8 @@ StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceE
   for (int64_t b = 0; b < num_rows; ++b) {
     for (int64_t k = 0; k < batch.lengths_B.const_data_ptr<int64_t>()[b]; ++k) {
       if (bad_BT.const_data_ptr<bool>()[b * num_steps + k]) {
-        return InvalidArgument("rollout: action " + std::to_string(k) + ": row " + std::to_string(b) + ": a logit is NaN or infinite");
+        return InvalidArgument("rollout: action " + std::to_string(k) + ": row " + std::to_string(b) +
+                               ": a logit is NaN or infinite");
       }
     }
   }

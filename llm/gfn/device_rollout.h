@@ -1,5 +1,6 @@
-// Rollouts of token sequences that read nothing back before their end: every step of every row is queued, the tokens stay there, and one
-// transfer at the end brings them back. A row that is done goes on unread to the last step, which on a device costs less than asking.
+// Rollouts of token sequences that read nothing back before their end: every step of every row is queued, the tokens stay there,
+// and one transfer at the end brings them back. A row that is done goes on unread to the last step, which on a device costs less
+// than asking.
 #pragma once
 
 #include <vector>
@@ -10,8 +11,8 @@
 
 namespace gfn {
 
-// What Rollout returns (core/rollout.h): the same draws at the same addresses. The decoder has one row for each of rows_B, in their
-// order, and is used up. Rows have no prefix.
+// What Rollout returns (core/rollout.h): the same draws at the same addresses. The decoder has one row for each of rows_B, in
+// their order, and is used up. Rows have no prefix.
 StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
                                          const std::vector<RolloutRow>& rows_B, const RngKey& key);
 

@@ -11,16 +11,16 @@ namespace {
 
 // Where the numbers of one prefix stand among the rows of a pass.
 struct PrefixRows {
-  int64_t state = -1;             // row behind z_1..k: stop, and the next token's log-probability
-  std::vector<int64_t> y;         // rows of y_1.. behind the stop; empty where stopping is illegal
+  int64_t state = -1;      // row behind z_1..k: stop, and the next token's log-probability
+  std::vector<int64_t> y;  // rows of y_1.. behind the stop; empty where stopping is illegal
 };
 
 // One forest of whole conditions, and what is read of it.
 struct Chunk {
   Forest forest;
-  std::vector<int64_t> rows;                         // trajectories of the batch
-  std::vector<std::vector<Forest::Place>> places;    // [row in chunk] of z_1..n
-  std::vector<int32_t> roots;                        // [row in chunk]
+  std::vector<int64_t> rows;                                      // trajectories of the batch
+  std::vector<std::vector<Forest::Place>> places;                 // [row in chunk] of z_1..n
+  std::vector<int32_t> roots;                                     // [row in chunk]
   std::vector<std::vector<std::vector<Forest::Place>>> suffixes;  // [row in chunk][k]: places of (stop, y_1..)
 };
 
@@ -47,7 +47,8 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
   const int64_t B = batch.size(), T = batch.num_steps();
   RewardValueAlong value;
   value.log_reward_along_BT = at::zeros({B, T}, at::kDouble);
-  at::Tensor log_p_z = at::zeros({B}, at::kDouble), log_p_stop = at::zeros({B}, at::kDouble), log_p_y = at::zeros({B}, at::kDouble);
+  at::Tensor log_p_z = at::zeros({B}, at::kDouble), log_p_stop = at::zeros({B}, at::kDouble),
+             log_p_y = at::zeros({B}, at::kDouble);
   double* along = value.log_reward_along_BT.mutable_data_ptr<double>();
 
   // Adds the rollouts of one condition to a forest.
@@ -85,7 +86,8 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       const SequenceCondition& condition = environment_.conditions().Get(batch.condition_ids[b]);
       for (size_t k = 0; k <= z.size(); ++k) {
         PrefixRows& prefix = wanted[c].emplace_back();
-        const Forest::Place at = k == 0 ? Forest::Place{chunk.roots[c], static_cast<int32_t>(condition.x.size()) - 1} : chunk.places[c][k - 1];
+        const Forest::Place at =
+            k == 0 ? Forest::Place{chunk.roots[c], static_cast<int32_t>(condition.x.size()) - 1} : chunk.places[c][k - 1];
         prefix.state = rows.Add(packed.Position(at), k < z.size() ? z[k] : -1);
         for (size_t j = 0; j < chunk.suffixes[c][k].size(); ++j) {
           prefix.y.push_back(rows.Add(packed.Position(chunk.suffixes[c][k][j]), condition.y[j]));
@@ -94,10 +96,12 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
     }
     AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
     AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
-    const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = options_.adapter, .with_grad = false, .dropout_key = {}});
+    const at::Tensor hidden =
+        model_.Forward(packed, rows.positions, {.adapter = options_.adapter, .with_grad = false, .dropout_key = {}});
     const HeadScores scores = ScoreHead(model_, hidden, {rows.targets, environment_.support().stop_ids, {}});
     const at::Tensor log_p_R = (scores.logit_target_R - scores.log_norm_R).to(at::kCPU, at::kDouble).contiguous();
-    const at::Tensor log_p_stop_RS = (scores.logit_stop_RS - scores.log_norm_R.unsqueeze(1)).to(at::kCPU, at::kDouble).contiguous();
+    const at::Tensor log_p_stop_RS =
+        (scores.logit_stop_RS - scores.log_norm_R.unsqueeze(1)).to(at::kCPU, at::kDouble).contiguous();
     const double* log_p = log_p_R.const_data_ptr<double>();
     const double* log_stop = log_p_stop_RS.const_data_ptr<double>();
     const int64_t S = log_p_stop_RS.size(1);

@@ -23,7 +23,8 @@ struct LikelihoodRewardOptions {
 class LikelihoodReward : public PrefixReward {
  public:
   // digest names the model and everything else that decides the value.
-  LikelihoodReward(const LanguageModel& model, const SequenceEnvironment& environment, std::string digest, LikelihoodRewardOptions options);
+  LikelihoodReward(const LanguageModel& model, const SequenceEnvironment& environment, std::string digest,
+                   LikelihoodRewardOptions options);
 
   // Terms of the finished object: "log_p_z", "log_p_stop", "log_p_y".
   StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override;

@@ -26,7 +26,8 @@ double MeanOf(const std::vector<SampledText>& samples, const F& value) {
 // Rewards and policy scores of a batch as plain numbers.
 StatusOr<std::vector<SampledText>> Evaluate(const Policy& policy, const Reward& reward, TrajectoryBatch& batch) {
   RETURN_IF_ERROR(EvaluateReward(reward, batch, false));
-  const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+  const TrajectoryScores scores =
+      policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
   const at::Tensor log_q = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
   const at::Tensor log_reward = batch.log_reward_B.to(at::kCPU, at::kDouble).contiguous();
   const TokenTrajectories tokens(batch);
@@ -36,25 +37,36 @@ StatusOr<std::vector<SampledText>> Evaluate(const Policy& policy, const Reward& 
   };
   std::vector<SampledText> out;
   for (int64_t b = 0; b < batch.size(); ++b) {
-    out.push_back({.tokens = tokens.inner[b], .stop = tokens.stop[b], .log_q = log_q.const_data_ptr<double>()[b],
-                   .log_reward = log_reward.const_data_ptr<double>()[b], .log_p_z = term("log_p_z", b),
-                   .log_p_stop = term("log_p_stop", b), .log_p_y = term("log_p_y", b)});
+    out.push_back({.tokens = tokens.inner[b],
+                   .stop = tokens.stop[b],
+                   .log_q = log_q.const_data_ptr<double>()[b],
+                   .log_reward = log_reward.const_data_ptr<double>()[b],
+                   .log_p_z = term("log_p_z", b),
+                   .log_p_stop = term("log_p_stop", b),
+                   .log_p_y = term("log_p_y", b)});
   }
   return out;
 }
 
 }  // namespace
 
-double ConditionSamples::Elbo() const { return MeanOf(samples, [](const SampledText& s) { return s.LogWeight(); }); }
+double ConditionSamples::Elbo() const {
+  return MeanOf(samples, [](const SampledText& s) { return s.LogWeight(); });
+}
 double ConditionSamples::IwBound() const { return LogMeanWeight(LogWeights(samples)).mean; }
-double ConditionSamples::MeanLogReward() const { return MeanOf(samples, [](const SampledText& s) { return s.log_reward; }); }
-double ConditionSamples::MeanLength() const { return MeanOf(samples, [](const SampledText& s) { return static_cast<double>(s.tokens.size()); }); }
+double ConditionSamples::MeanLogReward() const {
+  return MeanOf(samples, [](const SampledText& s) { return s.log_reward; });
+}
+double ConditionSamples::MeanLength() const {
+  return MeanOf(samples, [](const SampledText& s) { return static_cast<double>(s.tokens.size()); });
+}
 
 double ConditionSamples::Ess() const { return EffectiveSampleSize(LogWeights(samples)); }
 double ConditionSamples::Spread() const { return samples.size() < 2 ? 0.0 : std::sqrt(SampleVariance(LogWeights(samples))); }
 
-StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
-                                                         const std::vector<ConditionId>& conditions, const SamplerEvaluationOptions& options) {
+StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy,
+                                                         const Reward& reward, const std::vector<ConditionId>& conditions,
+                                                         const SamplerEvaluationOptions& options) {
   at::NoGradGuard no_grad;
   std::vector<ConditionSamples> out;
   std::vector<RolloutRow> rows;
@@ -91,7 +103,8 @@ StatusOr<TrajectoryBatch> MakeTokenBatch(const SequenceEnvironment& environment,
   batch.actions_BT = at::zeros({B, static_cast<int64_t>(longest)}, at::kLong);
   batch.lengths_B = at::zeros({B}, at::kLong);
   for (int64_t b = 0; b < B; ++b) {
-    std::copy(tokens_with_stop[b].begin(), tokens_with_stop[b].end(), batch.actions_BT.mutable_data_ptr<int64_t>() + b * static_cast<int64_t>(longest));
+    std::copy(tokens_with_stop[b].begin(), tokens_with_stop[b].end(),
+              batch.actions_BT.mutable_data_ptr<int64_t>() + b * static_cast<int64_t>(longest));
     batch.lengths_B.mutable_data_ptr<int64_t>()[b] = static_cast<int64_t>(tokens_with_stop[b].size());
   }
   RETURN_IF_ERROR(CompleteBatch(environment, batch));
@@ -99,7 +112,8 @@ StatusOr<TrajectoryBatch> MakeTokenBatch(const SequenceEnvironment& environment,
 }
 
 StatusOr<std::vector<SampledText>> ScoreTexts(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
-                                              const std::vector<ConditionId>& conditions, const std::vector<std::vector<int32_t>>& tokens_with_stop) {
+                                              const std::vector<ConditionId>& conditions,
+                                              const std::vector<std::vector<int32_t>>& tokens_with_stop) {
   at::NoGradGuard no_grad;
   ASSIGN_OR_RETURN(TrajectoryBatch batch, MakeTokenBatch(environment, conditions, tokens_with_stop));
   return Evaluate(policy, reward, batch);

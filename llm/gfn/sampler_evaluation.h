@@ -52,12 +52,14 @@ struct SamplerEvaluationOptions {
 };
 
 // Samples of condition i are drawn on streams i * 2^32 + n: adding conditions or samples changes no other draw.
-StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
-                                                         const std::vector<ConditionId>& conditions, const SamplerEvaluationOptions& options);
+StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy,
+                                                         const Reward& reward, const std::vector<ConditionId>& conditions,
+                                                         const SamplerEvaluationOptions& options);
 
 // log q of one given object under the policy (nats). The tokens must be legal in the environment.
 StatusOr<std::vector<SampledText>> ScoreTexts(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
-                                              const std::vector<ConditionId>& conditions, const std::vector<std::vector<int32_t>>& tokens_with_stop);
+                                              const std::vector<ConditionId>& conditions,
+                                              const std::vector<std::vector<int32_t>>& tokens_with_stop);
 
 // Token lists, each with its stop at the end, as a batch of the environment.
 StatusOr<TrajectoryBatch> MakeTokenBatch(const SequenceEnvironment& environment, const std::vector<ConditionId>& conditions,

@@ -13,19 +13,21 @@ bool SequenceSupport::Contains(std::span<const int32_t> inner) const {
   return illegal_last.empty() || length < max_len || length == 0 || !illegal_last[inner.back()];
 }
 
-StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(SequenceSupport support, const SequenceConditionTable& conditions,
-                                                                           std::string digest,
-                                                                           std::function<std::string(std::vector<int32_t>)> to_text) {
+StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(
+    SequenceSupport support, const SequenceConditionTable& conditions, std::string digest,
+    std::function<std::string(std::vector<int32_t>)> to_text) {
   if (support.stop_ids.empty()) return InvalidArgument("no stop token: a sequence could never end");
   if (support.min_len < 0 || support.max_len < support.min_len) {
-    return InvalidArgument("lengths must be 0 <= min_len <= max_len, found min_len " + std::to_string(support.min_len) + " and max_len " +
-                           std::to_string(support.max_len));
+    return InvalidArgument("lengths must be 0 <= min_len <= max_len, found min_len " + std::to_string(support.min_len) +
+                           " and max_len " + std::to_string(support.max_len));
   }
-  if (static_cast<int64_t>(support.legal.size()) != support.vocab_size) return InvalidArgument("the legal vocabulary has another size than the model's");
+  if (static_cast<int64_t>(support.legal.size()) != support.vocab_size)
+    return InvalidArgument("the legal vocabulary has another size than the model's");
   std::sort(support.stop_ids.begin(), support.stop_ids.end());
   for (const int64_t stop : support.stop_ids) {
     if (stop < 0 || stop >= support.vocab_size) {
-      return InvalidArgument("stop token " + std::to_string(stop) + " is outside the vocabulary of " + std::to_string(support.vocab_size));
+      return InvalidArgument("stop token " + std::to_string(stop) + " is outside the vocabulary of " +
+                             std::to_string(support.vocab_size));
     }
     support.legal[stop] = false;  // never an inner token
   }
@@ -36,7 +38,8 @@ StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(Seque
     return InvalidArgument("the vocabulary limits leave no legal token");
   }
   if (!support.illegal_last.empty() && support.max_len > 0) {
-    if (static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size) return InvalidArgument("illegal_last has another size than the model's vocabulary");
+    if (static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size)
+      return InvalidArgument("illegal_last has another size than the model's vocabulary");
     int64_t num_left = 0;
     for (int64_t v = 0; v < support.vocab_size; ++v) num_left += support.legal[v] && !support.illegal_last[v] ? 1 : 0;
     if (num_left == 0) return InvalidArgument("the vocabulary limits leave no legal token for the last place");

@@ -18,10 +18,11 @@ namespace gfn {
 
 struct SequenceSupport {
   int64_t vocab_size = 0;
-  std::vector<bool> legal;        // [V] inner tokens
-  std::vector<int64_t> stop_ids;  // sorted, distinct; never legal as inner tokens
+  std::vector<bool> legal;           // [V] inner tokens
+  std::vector<int64_t> stop_ids;     // sorted, distinct; never legal as inner tokens
   int64_t min_len = 1, max_len = 1;  // inner tokens
-  // [V] inner tokens that are illegal in the last of max_len places, behind which the stop is forced; empty: none. Where a text breaks off
+  // [V] inner tokens that are illegal in the last of max_len places, behind which the stop is forced; empty: none. Where a text
+  // breaks off
   // ("he went to the.") the frozen model gives the stop next to nothing, far below what a sampler gives such an object.
   std::vector<bool> illegal_last = {};
 
@@ -34,7 +35,8 @@ class SequenceEnvironment : public Environment {
   // InvalidArgument if no object is left, or the lengths or ids make no sense. `to_text` shows tokens to people; may be empty.
   // The table is shared and may grow; it must outlive the environment.
   static StatusOr<std::unique_ptr<SequenceEnvironment>> Create(SequenceSupport support, const SequenceConditionTable& conditions,
-                                                               std::string digest, std::function<std::string(std::vector<int32_t>)> to_text);
+                                                               std::string digest,
+                                                               std::function<std::string(std::vector<int32_t>)> to_text);
 
   const EnvironmentSpec& Spec() const override { return spec_; }
   State Initial(const std::vector<ConditionId>& conditions_B) const override;

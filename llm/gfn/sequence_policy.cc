@@ -18,8 +18,9 @@ namespace {
 
 class SequenceSession : public RolloutSession, public WholeRollout {
  public:
-  SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters, const SequenceEnvironment& environment,
-                  const std::vector<std::vector<int32_t>>& prompts, const std::vector<int32_t>& prompt_of_row)
+  SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
+                  const SequenceEnvironment& environment, const std::vector<std::vector<int32_t>>& prompts,
+                  const std::vector<int32_t>& prompt_of_row)
       : decoder_(model, adapter, prompts, prompt_of_row, static_cast<int32_t>(environment.support().max_len)),
         environment_(environment),
         parameters_(parameters),
@@ -57,7 +58,12 @@ class SequenceSession : public RolloutSession, public WholeRollout {
 
 SequencePolicy::SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
                                const SequenceEnvironment& environment, PromptSource source, bool share_prefixes)
-    : model_(model), adapter_(adapter), parameters_(parameters), environment_(environment), source_(source), share_prefixes_(share_prefixes) {}
+    : model_(model),
+      adapter_(adapter),
+      parameters_(parameters),
+      environment_(environment),
+      source_(source),
+      share_prefixes_(share_prefixes) {}
 
 const std::vector<int32_t>& SequencePolicy::Prompt(ConditionId id) const {
   const SequenceCondition& condition = environment_.conditions().Get(id);
@@ -72,14 +78,16 @@ std::unique_ptr<RolloutSession> SequencePolicy::StartRollout(const std::vector<C
   return std::make_unique<SequenceSession>(model_, adapter_, parameters_, environment_, prompts, prompt_of_row);
 }
 
-HeadScores SequencePolicy::ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets, const std::set<int64_t>& last_rows) const {
+HeadScores SequencePolicy::ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets,
+                                     const std::set<int64_t>& last_rows) const {
   const std::vector<int64_t>& stop_ids = environment_.support().stop_ids;
   HeadScores head = ScoreHead(model_, hidden_RC, {targets, stop_ids, environment_.legal_V(0)});
   if (last_rows.empty()) return head;
   // Only the normaliser is another one in the last place.
   const at::Tensor rows = IndexTensor({last_rows.begin(), last_rows.end()}).to(hidden_RC.device());
   const std::vector<int64_t> no_targets(last_rows.size(), -1);
-  const HeadScores last = ScoreHead(model_, hidden_RC.index_select(0, rows), {no_targets, stop_ids, environment_.legal_V(environment_.support().max_len - 1)});
+  const HeadScores last = ScoreHead(model_, hidden_RC.index_select(0, rows),
+                                    {no_targets, stop_ids, environment_.legal_V(environment_.support().max_len - 1)});
   head.log_norm_R = head.log_norm_R.index_copy(0, rows, last.log_norm_R);
   return head;
 }
@@ -133,7 +141,8 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
   AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
   std::optional<RngKey> dropout_key;
   if (options.with_grad && adapter_ != nullptr && adapter_->dropout > 0) dropout_key = options.dropout_key;
-  const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
+  const at::Tensor hidden =
+      model_.Forward(packed, rows.positions, {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
   const HeadScores head = ScoreRows(hidden, rows.targets, last_rows);
 
   // From rows to entries: log q = logit - log(sum over legal inner tokens + sum over stops where legal).
@@ -142,12 +151,16 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
   const at::Tensor entry = to_device(IndexTensor(row_of_entry));
   const auto expand = [&](const at::Tensor& row_values) { return row_values.index_select(0, entry).view({B, T}); };
   const at::Tensor stop_index_B1 = to_device(IndexTensor(stop_of_row)).unsqueeze(1);
-  const at::Tensor logit_stop_BT = head.logit_stop_RS.index_select(0, entry).view({B, T, -1}).gather(2, stop_index_B1.unsqueeze(1).expand({B, T, 1})).squeeze(2);
+  const at::Tensor logit_stop_BT = head.logit_stop_RS.index_select(0, entry)
+                                       .view({B, T, -1})
+                                       .gather(2, stop_index_B1.unsqueeze(1).expand({B, T, 1}))
+                                       .squeeze(2);
   const at::Tensor decided = to_device(decided_BT), is_stop = to_device(is_stop_BT), stop_legal = to_device(stop_legal_BT);
   const at::Tensor zero = at::zeros({}, hidden.options());
   const at::Tensor log_norm_stop_BT = expand(LogSumExp(head.logit_stop_RS)), log_norm_inner_BT = expand(head.log_norm_R);
   const at::Tensor both = at::logaddexp(log_norm_inner_BT, log_norm_stop_BT);
-  const at::Tensor log_norm_BT = at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
+  const at::Tensor log_norm_BT =
+      at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
 
   TrajectoryScores scores;
   scores.log_pf_BT = at::where(decided, at::where(is_stop, logit_stop_BT, expand(head.logit_target_R)) - log_norm_BT, zero);

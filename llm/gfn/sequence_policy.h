@@ -22,8 +22,8 @@ class SequencePolicy : public Policy {
  public:
   // adapter may be null: the untrained model. parameters (whose version guards open sessions) may be null with it. Everything is
   // borrowed. share_prefixes: rollouts of a condition share what they have in common (off only to compare costs).
-  SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters, const SequenceEnvironment& environment,
-                 PromptSource source = PromptSource::kPrompt, bool share_prefixes = true);
+  SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
+                 const SequenceEnvironment& environment, PromptSource source = PromptSource::kPrompt, bool share_prefixes = true);
 
   Needs Provides() const override { return Need::kLogPf | Need::kLogStop; }
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
@@ -33,7 +33,8 @@ class SequencePolicy : public Policy {
 
  private:
   // The head's numbers of rows of hidden states; last_rows: those in the last place, where other tokens are legal.
-  HeadScores ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets, const std::set<int64_t>& last_rows) const;
+  HeadScores ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets,
+                       const std::set<int64_t>& last_rows) const;
 
   const LanguageModel& model_;
   const Adapter* adapter_;

@@ -32,7 +32,8 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 class Sequences : public testing::TestWithParam<Case> {
  protected:
   static TestWorld MakeWorld(ModelDtype dtype) {
-    return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len, GetParam().illegal_last);
+    return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len,
+                     GetParam().illegal_last);
   }
   static constexpr ConformanceOptions kOptions{.rollouts = 5, .seed = 1, .tolerance = kTinyModelTolerance};
   TestWorld world_ = MakeWorld(ModelDtype::kFloat64);
@@ -40,7 +41,8 @@ class Sequences : public testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Supports, Sequences,
                          testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
                                          Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3},
-                                         Case{"other_last_place", {10}, 1, 3, {6, 20, 33}}, Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}}),
+                                         Case{"other_last_place", {10}, 1, 3, {6, 20, 33}},
+                                         Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}}),
                          [](const auto& info) { return info.param.name; });
 
 // Float64 values that behave as after training.
@@ -49,7 +51,8 @@ std::unique_ptr<TestSampler> Trained(const TestWorld& world, uint64_t seed, bool
   const at::NoGradGuard no_grad;
   uint64_t stream = 0;
   for (const Parameter& parameter : sampler->parameters) {
-    at::Tensor(parameter.value).copy_(NormalTensor({seed, RngPurpose::kTest, 3}, parameter.value.sizes(), at::kFloat, stream++) * 0.3);
+    at::Tensor(parameter.value)
+        .copy_(NormalTensor({seed, RngPurpose::kTest, 3}, parameter.value.sizes(), at::kFloat, stream++) * 0.3);
   }
   sampler->parameters.RaiseVersion();
   return sampler;
@@ -67,7 +70,8 @@ TEST_P(Sequences, Reward) {
 TEST_P(Sequences, Policy) {
   const auto sampler = Trained(world_, 1), other = Trained(world_, 2);
   CheckPolicy(*world_.environment, *sampler->policy, world_.conditions, kOptions);
-  CheckPolicyParameters(*world_.environment, {*sampler->policy, sampler->parameters}, {*other->policy, other->parameters}, world_.conditions, kOptions);
+  CheckPolicyParameters(*world_.environment, {*sampler->policy, sampler->parameters}, {*other->policy, other->parameters},
+                        world_.conditions, kOptions);
 }
 
 TEST_P(Sequences, PolicyInFp32) {
@@ -82,7 +86,8 @@ TEST_P(Sequences, PolicyIsADistributionOverTheObjects) {
   const auto sampler = Trained(world_, 1);
   const auto objects = world_.Objects();
   for (const ConditionId id : world_.conditions) {
-    const auto texts = ScoreTexts(*world_.environment, *sampler->policy, *world_.reward, Repeat(id, static_cast<int64_t>(objects.size())), objects);
+    const auto texts = ScoreTexts(*world_.environment, *sampler->policy, *world_.reward,
+                                  Repeat(id, static_cast<int64_t>(objects.size())), objects);
     ASSERT_TRUE(texts.ok()) << texts.status();
     double total = 0;
     for (const SampledText& text : *texts) total += std::exp(text.log_q);
@@ -164,7 +169,8 @@ TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
         std::vector<int32_t> stopped = z;
         stopped.push_back(static_cast<int32_t>(batch.actions_BT[b][length - 1].item<int64_t>()));
         const double plain = PlainLogLikelihood(*world_.model, condition, stopped);
-        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, 1e-5 * std::abs(plain)) << "row " << b << " prefix " << k;
+        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, 1e-5 * std::abs(plain))
+            << "row " << b << " prefix " << k;
         ++num_prefixes;
       }
       z.push_back(static_cast<int32_t>(batch.actions_BT[b][k].item<int64_t>()));
@@ -187,7 +193,8 @@ TEST_P(Sequences, SharingPrefixesChangesNothing) {
   TrajectoryBatch again = batch;
   ASSERT_TRUE(EvaluateReward(*world_.reward, batch, true).ok());
   ASSERT_TRUE(EvaluateReward(plain, again, true).ok());
-  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, ToleranceOf(at::kFloat), "log R, also in passes of one condition each");
+  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, ToleranceOf(at::kFloat),
+              "log R, also in passes of one condition each");
 }
 
 // No vocabulary limit of the sampler enters the reward, and the reward's adapter is its own.
@@ -210,7 +217,8 @@ TEST(LikelihoodReward, IsOfTheFullSoftmaxAndOfItsOwnAdapter) {
 TEST(SequencePolicy, ReadsItsPromptOrOnlyX) {
   const TestWorld world(kTiny, ModelDtype::kFloat64, {{{4, 30}, {8, 9}, {14}}, {{5, 31}, {8, 9}, {14}}}, kLegal, {10}, 1, 3);
   std::vector<std::vector<int32_t>> objects = {{5, 6, 10}, {5, 6, 10}};
-  const SequencePolicy prompt(*world.model, nullptr, nullptr, *world.environment), x(*world.model, nullptr, nullptr, *world.environment, PromptSource::kX);
+  const SequencePolicy prompt(*world.model, nullptr, nullptr, *world.environment),
+      x(*world.model, nullptr, nullptr, *world.environment, PromptSource::kX);
   const auto by_prompt = ScoreTexts(*world.environment, prompt, *world.reward, world.conditions, objects).value();
   const auto by_x = ScoreTexts(*world.environment, x, *world.reward, world.conditions, objects).value();
   EXPECT_GT(std::abs(by_prompt[0].log_q - by_prompt[1].log_q), 1e-3);
@@ -238,7 +246,10 @@ TEST(SequenceEnvironment, RefusesSupportsWithoutSense) {
   EXPECT_THAT(changed([](auto& s) { s.legal = {false, false, true, false}; }), testing::HasSubstr("no legal token"));
   EXPECT_THAT(changed([](auto& s) { s.legal.pop_back(); }), testing::HasSubstr("another size"));
   EXPECT_THAT(changed([](auto& s) { s.illegal_last = {true, true, false}; }), testing::HasSubstr("another size"));
-  EXPECT_THAT(changed([](auto& s) { s.illegal_last = {true, true, false, false}; }), testing::HasSubstr("no legal token for the last place"));
+  EXPECT_THAT(changed([](auto& s) {
+                s.illegal_last = {true, true, false, false};
+              }),
+              testing::HasSubstr("no legal token for the last place"));
 }
 
 }  // namespace

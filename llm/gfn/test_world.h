@@ -28,8 +28,9 @@ struct TestWorld {
   std::unique_ptr<LikelihoodReward> reward;
 
   // legal: ids of inner tokens; illegal_last: those that are not legal in the last place.
-  TestWorld(const std::string& path, ModelDtype dtype, const std::vector<SequenceCondition>& contents, const std::vector<int64_t>& legal,
-            std::vector<int64_t> stop_ids, int64_t min_len, int64_t max_len, const std::vector<int64_t>& illegal_last = {}) {
+  TestWorld(const std::string& path, ModelDtype dtype, const std::vector<SequenceCondition>& contents,
+            const std::vector<int64_t>& legal, std::vector<int64_t> stop_ids, int64_t min_len, int64_t max_len,
+            const std::vector<int64_t>& illegal_last = {}) {
     source = OpenModel(path).value();
     model = LanguageModel::Load(*source, {dtype, at::kCPU}).value();
     for (const SequenceCondition& content : contents) conditions.push_back(InsertCondition(table, content).value());
@@ -74,11 +75,9 @@ struct TestSampler {
 
   TestSampler(const TestWorld& world, const LoraConfig& config, uint64_t seed, bool share_prefixes = true)
       : adapter(CreateAdapter(*world.model, config, seed, parameters).value()) {
-    policy = std::make_unique<SequencePolicy>(*world.model, &adapter, &parameters, *world.environment, PromptSource::kPrompt, share_prefixes);
+    policy = std::make_unique<SequencePolicy>(*world.model, &adapter, &parameters, *world.environment, PromptSource::kPrompt,
+                                              share_prefixes);
   }
-
-
-
 };
 
 }  // namespace gfn

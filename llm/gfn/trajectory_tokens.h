@@ -9,9 +9,9 @@
 namespace gfn {
 
 struct TokenTrajectories {
-  std::vector<std::vector<int32_t>> inner;      // [B] z_1..z_n, without the stop
-  std::vector<int64_t> stop;                    // [B] the stop token of each
-  std::vector<std::vector<char>> stop_legal;    // [B][n + 1]: is a stop legal in s_k
+  std::vector<std::vector<int32_t>> inner;    // [B] z_1..z_n, without the stop
+  std::vector<int64_t> stop;                  // [B] the stop token of each
+  std::vector<std::vector<char>> stop_legal;  // [B][n + 1]: is a stop legal in s_k
 
   explicit TokenTrajectories(const TrajectoryBatch& batch);
 };

@@ -1,6 +1,6 @@
-// The trained sampler against the exact posterior of a real language model: vocabulary and length are cut so that every object can
-// be listed, through the same code as a large model. Wrong variants of reward and loss must miss the same bars.
-// Shapes: N objects of a condition, T steps.
+// The trained sampler against the exact posterior of a real language model: vocabulary and length are cut so that every object
+// can be listed, through the same code as a large model. Wrong variants of reward and loss must miss the same bars. Shapes: N
+// objects of a condition, T steps.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,9 +30,11 @@ SequenceCondition Story(std::vector<int32_t> x, std::vector<int32_t> y) {
   return {prompt, x, y};
 }
 std::vector<SequenceCondition> Stories() {
-  return {Story({403, 407, 261, 378, 432, 383, 286, 261, 376, 317, 426, 338}, {338, 286, 399, 393, 426}),   // Once upon a time, .. She ? She was very happy.
-          Story({326, 381, 261, 370, 374, 426, 346}, {265, 328, 286, 370, 426}),                            // Tim had a big friend. He ? the day was big.
-          Story({385, 328, 432, 317, 394, 311, 357, 426, 342}, {317, 336, 432, 313, 359, 391, 364, 436})};  // One day, Lily saw her mom. They ? Lily said, "I want you"
+  return {Story({403, 407, 261, 378, 432, 383, 286, 261, 376, 317, 426, 338},
+                {338, 286, 399, 393, 426}),  // Once upon a time, .. She ? She was very happy.
+          Story({326, 381, 261, 370, 374, 426, 346}, {265, 328, 286, 370, 426}),  // Tim had a big friend. He ? the day was big.
+          Story({385, 328, 432, 317, 394, 311, 357, 426, 342},
+                {317, 336, 432, 313, 359, 391, 364, 436})};  // One day, Lily saw her mom. They ? Lily said, "I want you"
 }
 // was, had, little, happy, very: with illegal ids between and around them.
 const std::vector<int64_t> kLegal = {286, 376, 381, 393, 399};
@@ -97,9 +99,11 @@ class Truth : public testing::Test {
     ASSERT_EQ(objects_.size(), 25u + 125u + 625u);
     const SequencePolicy base(*world_->model, nullptr, nullptr, *world_->environment, PromptSource::kX);
     for (const ConditionId id : world_->conditions) {
-      const auto texts = ScoreTexts(*world_->environment, base, *world_->reward, Repeat(id, static_cast<int64_t>(objects_.size())), objects_);
+      const auto texts =
+          ScoreTexts(*world_->environment, base, *world_->reward, Repeat(id, static_cast<int64_t>(objects_.size())), objects_);
       ASSERT_TRUE(texts.ok()) << texts.status();
-      batches_.push_back(MakeTokenBatch(*world_->environment, Repeat(id, static_cast<int64_t>(objects_.size())), objects_).value());
+      batches_.push_back(
+          MakeTokenBatch(*world_->environment, Repeat(id, static_cast<int64_t>(objects_.size())), objects_).value());
       Exact& exact = exact_.emplace_back();
       for (const SampledText& text : *texts) {
         exact.log_reward.push_back(text.log_reward);
@@ -143,26 +147,32 @@ class Truth : public testing::Test {
     ListedReward::Table table;
     for (size_t c = 0; c < exact_.size(); ++c) {
       for (size_t i = 0; i < objects_.size(); ++i) {
-        table[{world_->conditions[c], std::vector<int32_t>(objects_[i].begin(), objects_[i].end() - 1)}] = log_reward(exact_[c], i);
+        table[{world_->conditions[c], std::vector<int32_t>(objects_[i].begin(), objects_[i].end() - 1)}] =
+            log_reward(exact_[c], i);
       }
     }
     return ListedReward(std::move(table));
   }
 
   // Trains a fresh adapter jointly on all conditions; the error of the sampler before and after.
-  std::pair<Error, Error> Train(const Reward& reward, const ModifiedSubTbConfig& objective_config, double temperature, int64_t num_steps) const {
+  std::pair<Error, Error> Train(const Reward& reward, const ModifiedSubTbConfig& objective_config, double temperature,
+                                int64_t num_steps) const {
     TestSampler sampler(*world_, {.rank = 16, .alpha = 32, .targets = {}}, 3);
     const std::unique_ptr<Objective> objective = MakeObjective(objective_config).value();
     OptimizerConfig optimizer_config;
     optimizer_config.learning_rate = kLearningRate;
     optimizer_config.beta2 = 0.99;
-    optimizer_config.schedule = {.warmup_steps = 10, .decay = Decay::kCosine, .decay_steps = num_steps - 10, .final_fraction = 0.02};
+    optimizer_config.schedule = {
+        .warmup_steps = 10, .decay = Decay::kCosine, .decay_steps = num_steps - 10, .final_fraction = 0.02};
     Optimizer optimizer = Optimizer::Create(optimizer_config, &sampler.parameters).value();
     TrainerConfig config;
     config.conditions_per_step = 3;
     config.rollouts = kRollouts;
     config.reward_temperature = {.start = temperature, .end = temperature};
-    config.behaviour = {.on_policy = 0.5, .tempered = 0.25, .replay = 0.25, .per_rollout = true,
+    config.behaviour = {.on_policy = 0.5,
+                        .tempered = 0.25,
+                        .replay = 0.25,
+                        .per_rollout = true,
                         .exploration = {.epsilon = 0.05, .temperature_min = 0.8, .temperature_max = 2}};
     config.replay.capacity = 100;
     config.replay.tolerance = 0;
@@ -209,7 +219,8 @@ INSTANTIATE_TEST_SUITE_P(Exact, AtTemperature, testing::Values(0.8, 1.0));
 
 // Comparing prefixes within a trajectory alone cancels log q of the first min_len tokens: they never learn.
 TEST_F(Truth, MutantWithFirstTokensDetachedFails) {
-  const auto [before, after] = Train(ListOf([](const Exact& e, size_t i) { return e.log_reward[i]; }), ModifiedSubTbConfig{.paper_compat = true}, 1, kSteps);
+  const auto [before, after] = Train(ListOf([](const Exact& e, size_t i) { return e.log_reward[i]; }),
+                                     ModifiedSubTbConfig{.paper_compat = true}, 1, kSteps);
   EXPECT_GT(after.total_variation, kTotalVariationBar);
   EXPECT_GT(after.first_token, 0.03);
 }
@@ -229,14 +240,16 @@ TEST_P(WrongReward, MissesTheBar) {
   for (const Exact& exact : exact_) {
     std::vector<double> wrong;
     for (size_t i = 0; i < objects_.size(); ++i) wrong.push_back(GetParam().log_reward(exact, i));
-    EXPECT_GT(TotalVariation(Tempered(wrong, GetParam().temperature), Tempered(exact.log_reward, GetParam().temperature)), kTotalVariationBar);
+    EXPECT_GT(TotalVariation(Tempered(wrong, GetParam().temperature), Tempered(exact.log_reward, GetParam().temperature)),
+              kTotalVariationBar);
   }
   const auto [before, after] = Train(ListOf(GetParam().log_reward), ModifiedSubTbConfig{}, GetParam().temperature, kMutantSteps);
   EXPECT_GT(after.total_variation, kTotalVariationBar);
 }
 INSTANTIATE_TEST_SUITE_P(
     Mutants, WrongReward,
-    testing::Values(Mutant{"renormalised_over_the_legal_vocabulary", 0.8, [](const Exact& e, size_t i) { return e.log_p_renormalised[i] + e.log_p_y[i]; }},
+    testing::Values(Mutant{"renormalised_over_the_legal_vocabulary", 0.8,
+                           [](const Exact& e, size_t i) { return e.log_p_renormalised[i] + e.log_p_y[i]; }},
                     Mutant{"temperature_applied_twice", 3, [](const Exact& e, size_t i) { return e.log_reward[i] / 3; }},
                     Mutant{"stop_missing", 0.8, [](const Exact& e, size_t i) { return e.log_p_z[i] + e.log_p_y[i]; }}),
     [](const auto& info) { return info.param.name; });

@@ -21,8 +21,7 @@ struct Unit {
 
 // The tiles of every block for key head 0; the others are the same.
 std::vector<Unit> MakeUnits(const AttentionShape& shape, const AttentionForest& forest) {
-  GFN_CHECK(shape.num_kv_heads > 0 && shape.num_heads % shape.num_kv_heads == 0 && shape.head_dim > 0 &&
-            shape.head_dim % 8 == 0)
+  GFN_CHECK(shape.num_kv_heads > 0 && shape.num_heads % shape.num_kv_heads == 0 && shape.head_dim > 0 && shape.head_dim % 8 == 0)
       << "attention with " << shape.num_heads << " heads, " << shape.num_kv_heads << " key heads of width " << shape.head_dim;
   const int64_t group = shape.num_heads / shape.num_kv_heads;
   std::vector<Unit> units;
@@ -50,8 +49,8 @@ int Threads(int num_threads, const std::vector<Unit>& units, const AttentionShap
 
 }  // namespace
 
-void AttentionForward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v,
-                      Rows out, float* log_sum_exp, int num_threads) {
+void AttentionForward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v, Rows out,
+                      float* log_sum_exp, int num_threads) {
   const std::vector<Unit> units = MakeUnits(shape, forest);
   const int64_t tasks = static_cast<int64_t>(units.size()) * shape.num_kv_heads;
   const int threads = Threads(num_threads, units, shape);
@@ -62,7 +61,17 @@ void AttentionForward(const AttentionShape& shape, const AttentionForest& forest
   for (int64_t task = 0; task < tasks; ++task) {
     AttentionTile tile = units[static_cast<size_t>(task / shape.num_kv_heads)].tile;
     tile.kv_head = task % shape.num_kv_heads;
-    kernels.attention_forward({shape, forest.ranges, q, k, v, out, log_sum_exp, {}, {}, {}, {},
+    kernels.attention_forward({shape,
+                               forest.ranges,
+                               q,
+                               k,
+                               v,
+                               out,
+                               log_sum_exp,
+                               {},
+                               {},
+                               {},
+                               {},
                                ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))},
                               tile);
   }
@@ -96,10 +105,19 @@ void AttentionBackward(const AttentionShape& shape, const AttentionForest& fores
     float* own_dk = share == 0 ? nullptr : own.data() + (share - 1) * 2 * num_keys * width;
     const Rows share_dk = share == 0 ? dk : Rows{own_dk, width};
     const Rows share_dv = share == 0 ? dv : Rows{own_dk + num_keys * width, width};
-    const AttentionJob job = {shape, forest.ranges, q, k, v,
+    const AttentionJob job = {shape,
+                              forest.ranges,
+                              q,
+                              k,
+                              v,
                               // Only read in the backward pass.
-                              {const_cast<float*>(out.data), out.stride}, const_cast<float*>(log_sum_exp), dout, dq,
-                              share_dk, share_dv, ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))};
+                              {const_cast<float*>(out.data), out.stride},
+                              const_cast<float*>(log_sum_exp),
+                              dout,
+                              dq,
+                              share_dk,
+                              share_dv,
+                              ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))};
     for (size_t u = begins[static_cast<size_t>(share)]; u < begins[static_cast<size_t>(share) + 1]; ++u) {
       AttentionTile tile = units[u].tile;
       tile.kv_head = task % shape.num_kv_heads;

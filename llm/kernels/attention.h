@@ -54,8 +54,8 @@ struct Rows {
 // Writes out [N, H, D] and, if log_sum_exp is given, log_sum_exp [N, H] (natural logarithm of the sum of exp(scale q.k)), for
 // every query of a block. Bitwise the same for any number of threads (0: OpenMP's default), whatever other blocks there are, and
 // however the keys that a query sees are cut into ranges and own keys (up to 64 ranges), as long as their order is the same.
-void AttentionForward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v,
-                      Rows out, float* log_sum_exp, int num_threads = 0);
+void AttentionForward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v, Rows out,
+                      float* log_sum_exp, int num_threads = 0);
 
 // Given out and log_sum_exp of the forward pass and dout, writes dq (each query of a block) and adds to dk and dv [M, Hkv, D],
 // which num_keys = M bounds: every key slot named by the forest is below it. Bitwise reproducible for a fixed number of

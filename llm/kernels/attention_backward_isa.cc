@@ -17,15 +17,15 @@ void Spread(const float* weights, int64_t count, const float* dense, int64_t ld,
     const int64_t key = tiles.Begin(t), height = tiles.Begin(t + 1) - key;
     for (int64_t d = 0; d < head_dim; d += step) {
       const int64_t cols = Smaller(step, head_dim - d);
-      TileFor<DotFloat>(height, cols)({weights + key * kTileWidth, kTileWidth, 1, dense + d, ld, rows},
-                                      to + key * stride + d, stride, cols, true);
+      TileFor<DotFloat>(height, cols)({weights + key * kTileWidth, kTileWidth, 1, dense + d, ld, rows}, to + key * stride + d,
+                                      stride, cols, true);
     }
   }
 }
 
 // scores becomes P, slopes (dP) becomes dS.
-void Differentiate(const AttentionTile& tile, int64_t group, const Chunk& chunk, const float* log_sum_exp,
-                   const float* delta, float* scores, float* slopes) {
+void Differentiate(const AttentionTile& tile, int64_t group, const Chunk& chunk, const float* log_sum_exp, const float* delta,
+                   float* scores, float* slopes) {
   for (int64_t v = 0; v * kLanes < tile.rows; ++v) {
     const Vec offset = Load(log_sum_exp + v * kLanes), mean = Load(delta + v * kLanes);
     for (int i = 0; i < chunk.num_pieces; ++i) {
@@ -48,12 +48,12 @@ void AttentionBackward(const AttentionJob& job, const AttentionTile& tile) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.head_dim, ld = RoundUp(dim, kLanes), group = shape.num_heads / shape.num_kv_heads;
   const int64_t width = RoundUp(tile.rows, kLanes), area = kTileWidth * ld;
-  float* dense_q = job.scratch;            // [48][ld], times scale
-  float* dense_dout = dense_q + area;      // [48][ld]
-  float* queries = dense_dout + area;      // [D][48]
-  float* douts = queries + area;           // [D][48]
-  float* sums = douts + area;              // [D][48]: dQ
-  float* scores = sums + area;             // [256][48]: S, then P
+  float* dense_q = job.scratch;                      // [48][ld], times scale
+  float* dense_dout = dense_q + area;                // [48][ld]
+  float* queries = dense_dout + area;                // [D][48]
+  float* douts = queries + area;                     // [D][48]
+  float* sums = douts + area;                        // [D][48]: dQ
+  float* scores = sums + area;                       // [256][48]: S, then P
   float* slopes = scores + kChunkKeys * kTileWidth;  // [256][48]: dP, then dS
   LoadRows(job.q.data, job.q.stride, tile, shape, shape.scale, dense_q, ld, queries);
   LoadRows(job.dout.data, job.dout.stride, tile, shape, 1.0f, dense_dout, ld, douts);
@@ -84,8 +84,8 @@ void AttentionBackward(const AttentionJob& job, const AttentionTile& tile) {
       const int64_t offset = piece.offset * kTileWidth;
       Spread(scores + offset, piece.count, dense_dout, ld, tile.rows, job.dv.data + piece.key * job.dv.stride + head,
              job.dv.stride, dim);
-      Spread(slopes + offset, piece.count, dense_q, ld, tile.rows, job.dk.data + piece.key * job.dk.stride + head,
-             job.dk.stride, dim);
+      Spread(slopes + offset, piece.count, dense_q, ld, tile.rows, job.dk.data + piece.key * job.dk.stride + head, job.dk.stride,
+             dim);
       WeighPiece(job.k.data + piece.key * job.k.stride + head, job.k.stride, piece.count, dim, slopes + offset, width, sums,
                  first && i == 0 ? nullptr : sums);
     }

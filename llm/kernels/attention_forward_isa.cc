@@ -1,10 +1,10 @@
 // Attention forward for one tile. Compiled once for each instruction set.
 //
 // A tile with few rows (decoding: one query, the heads of a group) would leave most lanes of a transposed score empty, so it
-// has its own road, with vectors along the keys and the head. Both roads add up in one order, that of the keys and of the numbers of a head:
-// what a query gets depends, bit for bit, on the sequence of its keys alone, not on how many queries come with it or on which
-// ranges the keys lie in. A sampler with a cache and a scorer over whole trajectories therefore see the same numbers; without that
-// bfloat16 products, which round what they are given, would make percents out of last bits.
+// has its own road, with vectors along the keys and the head. Both roads add up in one order, that of the keys and of the numbers
+// of a head: what a query gets depends, bit for bit, on the sequence of its keys alone, not on how many queries come with it or
+// on which ranges the keys lie in. A sampler with a cache and a scorer over whole trajectories therefore see the same numbers;
+// without that bfloat16 products, which round what they are given, would make percents out of last bits.
 #include "llm/kernels/attention_isa.h"
 
 namespace gfn::GFN_ISA {
@@ -51,9 +51,9 @@ void ForwardTile(const AttentionJob& job, const AttentionTile& tile) {
   const int64_t dim = shape.head_dim, ld = RoundUp(dim, kLanes), group = shape.num_heads / shape.num_kv_heads;
   const int64_t width = RoundUp(tile.rows, kLanes);
   float* dense = job.scratch;
-  float* queries = dense + kTileWidth * ld;    // [D][48]
-  float* sums = queries + ld * kTileWidth;     // [D][48]
-  float* scores = sums + ld * kTileWidth;      // [256][48]
+  float* queries = dense + kTileWidth * ld;  // [D][48]
+  float* sums = queries + ld * kTileWidth;   // [D][48]
+  float* scores = sums + ld * kTileWidth;    // [256][48]
   LoadRows(job.q.data, job.q.stride, tile, shape, shape.scale, dense, ld, queries);
   const float* keys = job.k.data + tile.kv_head * dim;
   const float* values = job.v.data + tile.kv_head * dim;
@@ -107,7 +107,8 @@ GFN_INLINE void PrefetchRow(const float* row, int64_t dim) {
 }
 
 // Keys [begin, begin + 16) of a chunk, transposed: [D][16]; those beyond its end are zero. copied: room for 16 keys, [16][D].
-void TransposeKeys(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, int64_t begin, float* copied, float* columns) {
+void TransposeKeys(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, int64_t begin, float* copied,
+                   float* columns) {
   const int64_t dim = job.shape.head_dim, head = tile.kv_head * dim, count = Smaller(kLanes, chunk.keys - begin);
   const float* from = copied;
   int64_t ld = dim;
@@ -125,17 +126,19 @@ void TransposeKeys(const AttentionJob& job, const AttentionTile& tile, const Chu
       ld = job.k.stride;
     } else {
       for (int64_t j = first; j < last; ++j) {
-        __builtin_memcpy(copied + (piece.offset + j - begin) * dim, keys + j * job.k.stride, static_cast<size_t>(dim) * sizeof(float));
+        __builtin_memcpy(copied + (piece.offset + j - begin) * dim, keys + j * job.k.stride,
+                         static_cast<size_t>(dim) * sizeof(float));
       }
     }
   }
-  for (int64_t d = 0; d < dim; d += kLanes) TransposeBlock(from + d, ld, count, Smaller(kLanes, dim - d), columns + d * kLanes, kLanes);
+  for (int64_t d = 0; d < dim; d += kLanes)
+    TransposeBlock(from + d, ld, count, Smaller(kLanes, dim - d), columns + d * kLanes, kLanes);
 }
 
 // scores [R][256] of a chunk. dense: the queries times scale, [R][ld]; room: 32 keys.
 template <int R>
-void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, const float* dense, int64_t ld, float* room,
-                  float* scores) {
+void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Chunk& chunk, const float* dense, int64_t ld,
+                  float* room, float* scores) {
   const int64_t dim = job.shape.head_dim;
   float* columns = room + kLanes * ld;
   for (int64_t begin = 0; begin < chunk.keys; begin += kLanes) {
@@ -150,8 +153,8 @@ void ScoreFewRows(const AttentionJob& job, const AttentionTile& tile, const Chun
   }
 }
 
-// Turns the scores of a chunk of one row into exp(score - maximum) and updates the maximum; returns what earlier sums are to be multiplied
-// by. The row sees its own keys up to number `sees`.
+// Turns the scores of a chunk of one row into exp(score - maximum) and updates the maximum; returns what earlier sums are to be
+// multiplied by. The row sees its own keys up to number `sees`.
 float WeighScores(const Chunk& chunk, int64_t sees, float* scores, float* largest) {
   for (int i = 0; i < chunk.num_pieces; ++i) {
     const Piece& piece = chunk.pieces[i];
@@ -167,7 +170,8 @@ float WeighScores(const Chunk& chunk, int64_t sees, float* scores, float* larges
   return rescale;
 }
 
-// sum [R] = sum * rescale + the weights of a chunk, key by key; the rows side by side, since each waits for its own addition before.
+// sum [R] = sum * rescale + the weights of a chunk, key by key; the rows side by side, since each waits for its own addition
+// before.
 template <int R>
 void SumWeights(const Chunk& chunk, const float* weights, const float rescale[R], float sum[R]) {
   float total[R];
@@ -204,9 +208,9 @@ template <int R>
 void ForwardFewRows(const AttentionJob& job, const AttentionTile& tile) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.head_dim, ld = RoundUp(dim, kLanes), group = shape.num_heads / shape.num_kv_heads;
-  float* dense = job.scratch;           // [R][ld], times scale
-  float* sums = dense + R * ld;         // [R][ld]
-  float* scores = sums + R * ld;        // [R][256]
+  float* dense = job.scratch;             // [R][ld], times scale
+  float* sums = dense + R * ld;           // [R][ld]
+  float* scores = sums + R * ld;          // [R][256]
   float* room = scores + R * kChunkKeys;  // 32 keys
   float largest[R], sum[R];
   for (int r = 0; r < R; ++r) {

@@ -85,8 +85,8 @@ GFN_INLINE void ScorePiece(const float* rows, int64_t stride, int64_t count, int
   const RowTiles tiles(count);
   for (int64_t t = 0; t < tiles.count; ++t) {
     const int64_t key = tiles.Begin(t);
-    TileFor<DotFloat>(tiles.Begin(t + 1) - key, width)(
-        {rows + key * stride, stride, 1, columns, kTileWidth, head_dim}, scores + key * kTileWidth, kTileWidth, width, false);
+    TileFor<DotFloat>(tiles.Begin(t + 1) - key, width)({rows + key * stride, stride, 1, columns, kTileWidth, head_dim},
+                                                       scores + key * kTileWidth, kTileWidth, width, false);
   }
 }
 

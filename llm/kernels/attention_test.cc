@@ -107,7 +107,7 @@ void NaiveBackward(const AttentionCase& c, Tensors* t) {
 
 // Lays blocks out one behind the other, each with its own keys after `first_key`.
 AttentionCase MakeCase(std::string name, int heads, int kv_heads, int dim, const std::vector<int32_t>& counts,
-              const std::vector<std::vector<KeyRange>>& ranges, int32_t first_key = 0) {
+                       const std::vector<std::vector<KeyRange>>& ranges, int32_t first_key = 0) {
   AttentionCase c{std::move(name), heads, kv_heads, dim, 0, first_key, {}, {}};
   for (size_t b = 0; b < counts.size(); ++b) {
     c.blocks.push_back({static_cast<int32_t>(c.num_queries), counts[b], static_cast<int32_t>(c.num_keys),
@@ -125,7 +125,8 @@ std::vector<AttentionCase> Cases() {
   cases.push_back(MakeCase("causal", 9, 3, 64, {67}, {{}}));
   cases.push_back(MakeCase("long_causal", 2, 2, 32, {600}, {{}}));
   cases.push_back(MakeCase("policy", 9, 3, 64, {67, 26, 26, 26}, {{}, {{0, 67}}, {{0, 67}}, {{0, 67}}}));
-  cases.push_back(MakeCase("reward", 9, 3, 64, {45, 25, 12, 12, 12}, {{}, {{0, 45}}, {{0, 45}}, {{0, 45}, {45, 1}}, {{0, 45}, {45, 25}}}));
+  cases.push_back(
+      MakeCase("reward", 9, 3, 64, {45, 25, 12, 12, 12}, {{}, {{0, 45}}, {{0, 45}}, {{0, 45}, {45, 1}}, {{0, 45}, {45, 25}}}));
   cases.push_back(MakeCase("decode", 9, 3, 64, {1, 1, 1}, {{{0, 67}, {67, 3}}, {{0, 67}, {70, 9}}, {{0, 67}}}, 80));
   cases.push_back(MakeCase("decode_long", 4, 2, 48, {1, 2}, {{{0, 700}}, {{10, 300}, {400, 0}, {500, 17}}}, 700));
   cases.push_back(MakeCase("odd_width", 6, 2, 40, {5, 30}, {{}, {{1, 3}}}));
@@ -158,7 +159,7 @@ struct Results {
 };
 
 Results RunBoth(const AttentionCase& c, const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
-            const std::vector<float>& dout, int threads) {
+                const std::vector<float>& dout, int threads) {
   const int64_t q_width = c.heads * c.dim, k_width = c.kv_heads * c.dim;
   Results r;
   r.out.resize(q.size());
@@ -166,19 +167,20 @@ Results RunBoth(const AttentionCase& c, const std::vector<float>& q, const std::
   r.lse.resize(static_cast<size_t>(c.num_queries * c.heads));
   r.dk.resize(k.size());
   r.dv.resize(v.size());
-  AttentionForward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width},
-                   {r.out.data(), q_width}, r.lse.data(), threads);
-  AttentionBackward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width},
-                    {r.out.data(), q_width}, r.lse.data(), {dout.data(), q_width}, {r.dq.data(), q_width},
-                    {r.dk.data(), k_width}, {r.dv.data(), k_width}, c.num_keys, threads);
+  AttentionForward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width}, {r.out.data(), q_width},
+                   r.lse.data(), threads);
+  AttentionBackward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width}, {r.out.data(), q_width},
+                    r.lse.data(), {dout.data(), q_width}, {r.dq.data(), q_width}, {r.dk.data(), k_width}, {r.dv.data(), k_width},
+                    c.num_keys, threads);
   return r;
 }
 
 TEST_P(AttentionTest, EqualsNaiveForwardAndBackward) {
   for (const AttentionCase& c : Cases()) {
     SCOPED_TRACE(c.name);
-    const std::vector<float> q = Values(c.num_queries * c.heads * c.dim, 1, 1.5), k = Values(c.num_keys * c.kv_heads * c.dim, 2, 1.5),
-                             v = Values(c.num_keys * c.kv_heads * c.dim, 3), dout = Values(c.num_queries * c.heads * c.dim, 4);
+    const std::vector<float> q = Values(c.num_queries * c.heads * c.dim, 1, 1.5),
+                             k = Values(c.num_keys * c.kv_heads * c.dim, 2, 1.5), v = Values(c.num_keys * c.kv_heads * c.dim, 3),
+                             dout = Values(c.num_queries * c.heads * c.dim, 4);
     Tensors t{ToDoubles(q), ToDoubles(k), ToDoubles(v), {}, {}, ToDoubles(dout), {}, {}, {}};
     NaiveForward(c, &t);
     NaiveBackward(c, &t);
@@ -200,16 +202,18 @@ TEST_P(AttentionTest, EqualsNaiveForwardAndBackward) {
   }
 }
 
-// What a query gets does not depend on how its keys come: all queries of a sequence in one block, or each alone behind ranges of any cut,
-// as a sampler with a cache sees them.
+// What a query gets does not depend on how its keys come: all queries of a sequence in one block, or each alone behind ranges of
+// any cut, as a sampler with a cache sees them.
 TEST_P(AttentionTest, OneQueryAtATimeIsBitwiseTheSame) {
   for (const auto& [heads, kv_heads, dim] : {std::array{9, 3, 64}, std::array{2, 1, 40}, std::array{8, 1, 16}}) {
     const int64_t length = 300, q_width = heads * dim, k_width = kv_heads * dim;
     const AttentionCase whole = MakeCase("whole", heads, kv_heads, dim, {length}, {{}});
-    const std::vector<float> q = Values(length * q_width, 1, 1.5), k = Values(length * k_width, 2, 1.5), v = Values(length * k_width, 3);
+    const std::vector<float> q = Values(length * q_width, 1, 1.5), k = Values(length * k_width, 2, 1.5),
+                             v = Values(length * k_width, 3);
     std::vector<float> out(q.size()), lse(static_cast<size_t>(length * heads));
     const auto run = [&](const AttentionCase& c) {
-      AttentionForward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width}, {out.data(), q_width}, lse.data());
+      AttentionForward(c.Shape(), c.Forest(), {q.data(), q_width}, {k.data(), k_width}, {v.data(), k_width},
+                       {out.data(), q_width}, lse.data());
     };
     run(whole);
     const std::vector<float> whole_out = out, whole_lse = lse;
@@ -236,8 +240,8 @@ TEST_P(AttentionTest, SharedBufferAndAccumulation) {
   const auto at = [&](int64_t offset) { return ConstRows{qkv.data() + offset, stride}; };
   const auto grad_at = [&](int64_t offset) { return Rows{grad.data() + offset, stride}; };
   AttentionForward(c.Shape(), c.Forest(), at(0), at(64), at(96), {out.data(), 64}, lse.data());
-  AttentionBackward(c.Shape(), c.Forest(), at(0), at(64), at(96), {out.data(), 64}, lse.data(), {dout.data(), 64},
-                    grad_at(0), grad_at(64), grad_at(96), 14);
+  AttentionBackward(c.Shape(), c.Forest(), at(0), at(64), at(96), {out.data(), 64}, lse.data(), {dout.data(), 64}, grad_at(0),
+                    grad_at(64), grad_at(96), 14);
   std::vector<float> q, k, v;
   for (int64_t i = 0; i < 14; ++i) {
     const float* row = qkv.data() + i * stride;

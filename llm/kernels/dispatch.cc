@@ -12,11 +12,15 @@ namespace {
 const KernelTable& TableOf(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
-    case Isa::kAvx2: return isa_avx2::kTable;
-    case Isa::kAvx512: return isa_avx512::kTable;
-    case Isa::kAvx512BFloat16: return isa_avx512_bf16::kTable;
+    case Isa::kAvx2:
+      return isa_avx2::kTable;
+    case Isa::kAvx512:
+      return isa_avx512::kTable;
+    case Isa::kAvx512BFloat16:
+      return isa_avx512_bf16::kTable;
 #endif
-    default: return isa_baseline::kTable;
+    default:
+      return isa_baseline::kTable;
   }
 }
 

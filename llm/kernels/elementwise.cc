@@ -23,24 +23,24 @@ void ParallelSpans(int64_t count, int num_threads, const Body& body) {
 
 }  // namespace
 
-void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y,
-                    float* inverse_rms, int num_threads) {
+void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y, float* inverse_rms,
+                    int num_threads) {
   ParallelRows(n, width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
     Kernels().rms_norm_forward(x + begin * width, weight, end - begin, width, epsilon, y + begin * width,
                                inverse_rms == nullptr ? nullptr : inverse_rms + begin);
   });
 }
 
-void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n,
-                     int64_t width, float* dx, bool accumulate, int num_threads) {
+void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n, int64_t width,
+                     float* dx, bool accumulate, int num_threads) {
   ParallelRows(n, width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * width;
     Kernels().rms_norm_backward(x + at, weight, inverse_rms + begin, dy + at, end - begin, width, dx + at, accumulate);
   });
 }
 
-void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon,
-                      float* y, float* mean, float* inverse_deviation, int num_threads) {
+void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon, float* y,
+                      float* mean, float* inverse_deviation, int num_threads) {
   ParallelRows(n, width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
     Kernels().layer_norm_forward(x + begin * width, weight, bias, end - begin, width, epsilon, y + begin * width,
                                  mean == nullptr ? nullptr : mean + begin,
@@ -48,12 +48,12 @@ void LayerNormForward(const float* x, const float* weight, const float* bias, in
   });
 }
 
-void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation,
-                       const float* dy, int64_t n, int64_t width, float* dx, bool accumulate, int num_threads) {
+void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation, const float* dy,
+                       int64_t n, int64_t width, float* dx, bool accumulate, int num_threads) {
   ParallelRows(n, width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * width;
-    Kernels().layer_norm_backward(x + at, weight, mean + begin, inverse_deviation + begin, dy + at, end - begin, width,
-                                  dx + at, accumulate);
+    Kernels().layer_norm_backward(x + at, weight, mean + begin, inverse_deviation + begin, dy + at, end - begin, width, dx + at,
+                                  accumulate);
   });
 }
 
@@ -79,14 +79,12 @@ void SwigluForward(const float* gate_up, int64_t n, int64_t width, float* y, int
 
 void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads) {
   ParallelRows(n, width * kExponential, num_threads, [&](int64_t begin, int64_t end) {
-    Kernels().swiglu_backward(gate_up + begin * 2 * width, dy + begin * width, end - begin, width,
-                              d_gate_up + begin * 2 * width);
+    Kernels().swiglu_backward(gate_up + begin * 2 * width, dy + begin * width, end - begin, width, d_gate_up + begin * 2 * width);
   });
 }
 
 void GeluForward(const float* x, int64_t count, float* y, int num_threads) {
-  ParallelSpans(count, num_threads,
-                [&](int64_t begin, int64_t size) { Kernels().gelu_forward(x + begin, size, y + begin); });
+  ParallelSpans(count, num_threads, [&](int64_t begin, int64_t size) { Kernels().gelu_forward(x + begin, size, y + begin); });
 }
 
 void GeluBackward(const float* x, const float* dy, int64_t count, float* dx, int num_threads) {

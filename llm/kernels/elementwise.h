@@ -10,17 +10,17 @@
 namespace gfn {
 
 // y = x * inverse_rms * weight, inverse_rms [n] = 1 / sqrt(mean(x^2) + epsilon), kept for the backward pass if not null.
-void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y,
-                    float* inverse_rms, int num_threads = 0);
+void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y, float* inverse_rms,
+                    int num_threads = 0);
 // dx = (or += with accumulate) the gradient of x given dy.
-void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n,
-                     int64_t width, float* dx, bool accumulate, int num_threads = 0);
+void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n, int64_t width,
+                     float* dx, bool accumulate, int num_threads = 0);
 
 // y = (x - mean) * inverse_deviation * weight + bias (bias may be null); mean and inverse_deviation [n] kept if not null.
-void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon,
-                      float* y, float* mean, float* inverse_deviation, int num_threads = 0);
-void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation,
-                       const float* dy, int64_t n, int64_t width, float* dx, bool accumulate, int num_threads = 0);
+void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon, float* y,
+                      float* mean, float* inverse_deviation, int num_threads = 0);
+void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation, const float* dy,
+                       int64_t n, int64_t width, float* dx, bool accumulate, int num_threads = 0);
 
 // Which elements of a head make a pair: (i, i + R/2) as in llama of Hugging Face, or (2i, 2i + 1) as in GPT-J.
 enum class RotaryStyle { kRotateHalf, kInterleaved };
@@ -41,8 +41,7 @@ void RotaryInPlace(float* x, int64_t row_stride, int64_t n, int num_heads, int h
 // y [n, width] = silu(gate) * up, gate_up [n, 2 * width] = gate | up.
 void SwigluForward(const float* gate_up, int64_t n, int64_t width, float* y, int num_threads = 0);
 // d_gate_up [n, 2 * width]; may be gate_up itself.
-void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up,
-                    int num_threads = 0);
+void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads = 0);
 
 // GELU in its tanh form (GPT-2's gelu_new): x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3). y may be x, dx may be dy.
 void GeluForward(const float* x, int64_t count, float* y, int num_threads = 0);

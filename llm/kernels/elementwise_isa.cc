@@ -25,8 +25,7 @@ constexpr float kCubic = 0.044715f;
 
 }  // namespace
 
-void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y,
-                    float* inverse_rms) {
+void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y, float* inverse_rms) {
   for (int64_t row = 0; row < n; ++row, x += width, y += width) {
     Vec squares = Zero();
     ForEach(width, [&](int64_t i, int64_t lanes) {
@@ -41,8 +40,8 @@ void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t widt
   }
 }
 
-void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n,
-                     int64_t width, float* dx, bool accumulate) {
+void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n, int64_t width,
+                     float* dx, bool accumulate) {
   for (int64_t row = 0; row < n; ++row, x += width, dy += width, dx += width) {
     // dx = inverse (g - x inverse^2 mean(g x)), g = dy weight.
     Vec products = Zero();
@@ -59,8 +58,8 @@ void RmsNormBackward(const float* x, const float* weight, const float* inverse_r
   }
 }
 
-void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon,
-                      float* y, float* mean, float* inverse_deviation) {
+void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon, float* y,
+                      float* mean, float* inverse_deviation) {
   for (int64_t row = 0; row < n; ++row, x += width, y += width) {
     Vec sum = Zero(), squares = Zero();
     ForEach(width, [&](int64_t i, int64_t lanes) { sum = sum + LoadPart(x + i, lanes); });
@@ -80,8 +79,8 @@ void LayerNormForward(const float* x, const float* weight, const float* bias, in
   }
 }
 
-void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation,
-                       const float* dy, int64_t n, int64_t width, float* dx, bool accumulate) {
+void LayerNormBackward(const float* x, const float* weight, const float* mean, const float* inverse_deviation, const float* dy,
+                       int64_t n, int64_t width, float* dx, bool accumulate) {
   for (int64_t row = 0; row < n; ++row, x += width, dy += width, dx += width) {
     // dx = inverse (g - mean(g) - z mean(g z)), g = dy weight, z = (x - mean) inverse.
     const Vec centre = Set(mean[row]), inverse = Set(inverse_deviation[row]);

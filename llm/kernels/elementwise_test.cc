@@ -191,7 +191,8 @@ TEST_P(ElementwiseTest, Rotary) {
 TEST_P(ElementwiseTest, ExpIsWithinTwoUnitsInTheLastPlace) {
   std::vector<float> x;
   for (float v = -110; v < 95; v += 0.00037f) x.push_back(v);
-  for (const float v : {0.0f, -0.0f, HUGE_VALF, -HUGE_VALF, 88.72283f, 88.72284f, -87.33655f, -103.97f, -103.98f, 1e30f, -1e30f}) {
+  for (const float v :
+       {0.0f, -0.0f, HUGE_VALF, -HUGE_VALF, 88.72283f, 88.72284f, -87.33655f, -103.97f, -103.98f, 1e30f, -1e30f}) {
     x.push_back(v);
   }
   std::vector<float> y(x.size());

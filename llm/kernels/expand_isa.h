@@ -158,11 +158,16 @@ void ExpandFloats(bool round, const unsigned char* panel, int64_t begin, int64_t
 
 inline void ExpandFloats(const PanelWeights& w, const unsigned char* panel, int64_t begin, int64_t end, float* to) {
   switch (w.type) {
-    case WeightType::kFloat32: return;  // read where they are
-    case WeightType::kBFloat16: return ExpandFloats<WeightType::kBFloat16>(w.bfloat16, panel, begin, end, to);
-    case WeightType::kQ4_0: return ExpandFloats<WeightType::kQ4_0>(w.bfloat16, panel, begin, end, to);
-    case WeightType::kQ4_1: return ExpandFloats<WeightType::kQ4_1>(w.bfloat16, panel, begin, end, to);
-    case WeightType::kQ8_0: return ExpandFloats<WeightType::kQ8_0>(w.bfloat16, panel, begin, end, to);
+    case WeightType::kFloat32:
+      return;  // read where they are
+    case WeightType::kBFloat16:
+      return ExpandFloats<WeightType::kBFloat16>(w.bfloat16, panel, begin, end, to);
+    case WeightType::kQ4_0:
+      return ExpandFloats<WeightType::kQ4_0>(w.bfloat16, panel, begin, end, to);
+    case WeightType::kQ4_1:
+      return ExpandFloats<WeightType::kQ4_1>(w.bfloat16, panel, begin, end, to);
+    case WeightType::kQ8_0:
+      return ExpandFloats<WeightType::kQ8_0>(w.bfloat16, panel, begin, end, to);
   }
 }
 
@@ -177,10 +182,14 @@ void ExpandPairs(const unsigned char* panel, int64_t begin, int64_t end, float* 
 inline void ExpandPairs(const PanelWeights& w, const unsigned char* panel, int64_t begin, int64_t end, float* to) {
   switch (w.type) {
     case WeightType::kFloat32:
-    case WeightType::kBFloat16: return;  // read where they are, or not multiplied as pairs
-    case WeightType::kQ4_0: return ExpandPairs<WeightType::kQ4_0>(panel, begin, end, to);
-    case WeightType::kQ4_1: return ExpandPairs<WeightType::kQ4_1>(panel, begin, end, to);
-    case WeightType::kQ8_0: return ExpandPairs<WeightType::kQ8_0>(panel, begin, end, to);
+    case WeightType::kBFloat16:
+      return;  // read where they are, or not multiplied as pairs
+    case WeightType::kQ4_0:
+      return ExpandPairs<WeightType::kQ4_0>(panel, begin, end, to);
+    case WeightType::kQ4_1:
+      return ExpandPairs<WeightType::kQ4_1>(panel, begin, end, to);
+    case WeightType::kQ8_0:
+      return ExpandPairs<WeightType::kQ8_0>(panel, begin, end, to);
   }
 }
 

@@ -51,8 +51,17 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
       const int64_t column = columns.Begin(task % columns.parts), width = columns.Begin(task % columns.parts + 1) - column;
       for (int64_t begin = 0; begin < k; begin += kDepth) {
         const int64_t depth = std::min(kDepth, k - begin);
-        GemmJob job = {a + row * ld_a + begin, ld_a, 1, (copy ? copied + begin * ld_copy : b + begin * ld_b) + column,
-                       copy ? ld_copy : ld_b, count, width, depth, alpha, c + row * ld_c + column, ld_c,
+        GemmJob job = {a + row * ld_a + begin,
+                       ld_a,
+                       1,
+                       (copy ? copied + begin * ld_copy : b + begin * ld_b) + column,
+                       copy ? ld_copy : ld_b,
+                       count,
+                       width,
+                       depth,
+                       alpha,
+                       c + row * ld_c + column,
+                       ld_c,
                        accumulate || begin > 0};
         if (transpose_a) {
           // A tile would read a few words of each of many far rows of A: copied, they lie together.

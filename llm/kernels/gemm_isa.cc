@@ -25,10 +25,14 @@ void Gemm(const GemmJob& job) {
     const int64_t columns = job.n - column < width ? job.n - column : width;
     for (int64_t i = 0; i < tiles.count; ++i) {
       const int64_t row = tiles.Begin(i);
-      TileFor<DotFloat>(tiles.Begin(i + 1) - row, columns)(
-          {.a = job.a + row * job.row_stride, .row_stride = job.row_stride, .k_stride = job.k_stride,
-           .b = job.b + column, .ld_b = job.ld_b, .k = job.k, .alpha = job.alpha},
-          job.c + row * job.ld_c + column, job.ld_c, columns, job.accumulate);
+      TileFor<DotFloat>(tiles.Begin(i + 1) - row, columns)({.a = job.a + row * job.row_stride,
+                                                            .row_stride = job.row_stride,
+                                                            .k_stride = job.k_stride,
+                                                            .b = job.b + column,
+                                                            .ld_b = job.ld_b,
+                                                            .k = job.k,
+                                                            .alpha = job.alpha},
+                                                           job.c + row * job.ld_c + column, job.ld_c, columns, job.accumulate);
     }
   }
 }

@@ -22,8 +22,9 @@ class GemmTest : public testing::TestWithParam<Isa> {
 };
 
 TEST_P(GemmTest, EqualsNaive) {
-  const int64_t shapes[][3] = {{0, 3, 4},   {3, 0, 4},   {3, 4, 0},    {1, 1, 1},     {2, 16, 3},   {7, 17, 33},  {64, 64, 100},
-                               {16, 8, 576}, {8, 576, 50}, {130, 200, 70}, {65, 33, 800}, {3, 97, 385}, {100, 64, 64}};
+  const int64_t shapes[][3] = {{0, 3, 4},     {3, 0, 4},     {3, 4, 0},    {1, 1, 1},    {2, 16, 3},
+                               {7, 17, 33},   {64, 64, 100}, {16, 8, 576}, {8, 576, 50}, {130, 200, 70},
+                               {65, 33, 800}, {3, 97, 385},  {100, 64, 64}};
   for (const auto& [m, n, k] : shapes) {
     for (const bool transpose_a : {false, true}) {
       for (const bool transpose_b : {false, true}) {

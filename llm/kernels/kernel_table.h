@@ -118,9 +118,17 @@ struct KernelTable {
   void (*softmax_times)(const float* bias, int64_t count, float log_sum_exp, float factor, float* logits);
 };
 
-namespace isa_baseline { extern const KernelTable kTable; }
-namespace isa_avx2 { extern const KernelTable kTable; }
-namespace isa_avx512 { extern const KernelTable kTable; }
-namespace isa_avx512_bf16 { extern const KernelTable kTable; }
+namespace isa_baseline {
+extern const KernelTable kTable;
+}
+namespace isa_avx2 {
+extern const KernelTable kTable;
+}
+namespace isa_avx512 {
+extern const KernelTable kTable;
+}
+namespace isa_avx512_bf16 {
+extern const KernelTable kTable;
+}
 
 }  // namespace gfn

@@ -133,8 +133,8 @@ void LmHeadBackward(const PackedMatrix& head, const float* hidden, int64_t n, in
       for (int64_t i = row; i < row + count; ++i) {
         float* line = slopes + (i - row) * width;
         if (gradients.log_sum_exp != nullptr) {
-          kernels.softmax_times(bias.empty() ? nullptr : bias.data() + begin, width, log_sum_exp[i],
-                                gradients.log_sum_exp[i], line);
+          kernels.softmax_times(bias.empty() ? nullptr : bias.data() + begin, width, log_sum_exp[i], gradients.log_sum_exp[i],
+                                line);
         }
         ForEachPicked(
             query, i, begin, end,

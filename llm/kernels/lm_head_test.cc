@@ -22,8 +22,8 @@ struct HeadCase {
   bool masked;
 };
 
-const HeadCase kCases[] = {{0, 100, 8, {}, false},       {1, 1, 3, {0}, false},         {1, 1000, 64, {7, 999}, true},
-                       {17, 769, 40, {0, 768}, true}, {230, 1500, 33, {1, 5}, false}, {400, 500, 16, {499}, true}};
+const HeadCase kCases[] = {{0, 100, 8, {}, false},        {1, 1, 3, {0}, false},          {1, 1000, 64, {7, 999}, true},
+                           {17, 769, 40, {0, 768}, true}, {230, 1500, 33, {1, 5}, false}, {400, 500, 16, {499}, true}};
 
 struct Arrays {
   std::vector<float> target, stop, lse;
@@ -122,7 +122,8 @@ TEST_P(LmHeadTest, BackwardEqualsNaive) {
         const double p = std::exp(logits_[static_cast<size_t>(i * c.vocabulary + v)] - lse_[static_cast<size_t>(i)]);
         slopes[static_cast<size_t>(v)] = legal_[static_cast<size_t>(v)] != 0 ? d_lse[static_cast<size_t>(i)] * p : 0;
       }
-      if (targets_[static_cast<size_t>(i)] >= 0) slopes[static_cast<size_t>(targets_[static_cast<size_t>(i)])] += d_target[static_cast<size_t>(i)];
+      if (targets_[static_cast<size_t>(i)] >= 0)
+        slopes[static_cast<size_t>(targets_[static_cast<size_t>(i)])] += d_target[static_cast<size_t>(i)];
       for (size_t s = 0; s < c.stops.size(); ++s) {
         slopes[static_cast<size_t>(c.stops[s])] += d_stop[static_cast<size_t>(i) * c.stops.size() + s];
       }

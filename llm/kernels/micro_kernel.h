@@ -143,9 +143,12 @@ TileFunction TileOf(int64_t rows) {
 template <class Dot, bool kStream = false>
 TileFunction TileFor(int64_t rows, int64_t cols) {
   switch ((cols + kLanes - 1) / kLanes) {
-    case 1: return TileOf<Dot, 1, kStream>(rows);
-    case 2: return TileOf<Dot, 2, kStream>(rows);
-    default: return TileOf<Dot, 3, kStream>(rows);
+    case 1:
+      return TileOf<Dot, 1, kStream>(rows);
+    case 2:
+      return TileOf<Dot, 2, kStream>(rows);
+    default:
+      return TileOf<Dot, 3, kStream>(rows);
   }
 }
 

@@ -52,7 +52,9 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
   float* sums = expanded + kChunkWords * kPanelWidth;  // [n][48] of a part that is not finished
   for (int64_t part = 0, begin = 0; part < parts; ++part) {
     const int64_t end = PartEnd(words, part, parts);
-    const int64_t chunk = direct && strip == kPanelWidth ? end - begin : !direct && job.n <= kShortChunkRows ? kShortChunkWords : kChunkWords;
+    const int64_t chunk = direct && strip == kPanelWidth        ? end - begin
+                          : !direct && job.n <= kShortChunkRows ? kShortChunkWords
+                                                                : kChunkWords;
     for (int64_t k = begin; k < end; k += chunk) {
       const int64_t count = end - k < chunk ? end - k : chunk;
       const bool last = k + count == end;
@@ -64,9 +66,10 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
       } else {
         ExpandFloats(w, panel, k, k + count, expanded);
       }
-      // Few rows ask for weights a fixed distance ahead as they stream through them; many take the next chunk along, a few lines a
-      // tile, so that memory has the time of the whole chunk to deliver it.
-      const int64_t num_tiles = (cols + strip - 1) / strip * tiles.count, lines = direct && num_tiles > 1 ? count * kPanelWidth / kLanes : 0;
+      // Few rows ask for weights a fixed distance ahead as they stream through them; many take the next chunk along, a few lines
+      // a tile, so that memory has the time of the whole chunk to deliver it.
+      const int64_t num_tiles = (cols + strip - 1) / strip * tiles.count,
+                    lines = direct && num_tiles > 1 ? count * kPanelWidth / kLanes : 0;
       const float* next = b + count * kPanelWidth;
       int64_t asked = 0, done = 0;
       for (int64_t s = 0; s < cols; s += strip) {
@@ -74,13 +77,21 @@ void ApplyPanel(const ApplyJob& job, const RowTiles& tiles, int64_t col, int64_t
         const TileFunction tall = TileFor<Dot>(tiles.base + 1, width), low = TileFor<Dot>(tiles.base, width);
         for (int64_t i = 0; i < tiles.count; ++i) {
           const int64_t row = tiles.Begin(i);
-          for (const int64_t until = lines * ++done / num_tiles; asked < until; ++asked) __builtin_prefetch(next + asked * kLanes, 0, 2);
-          Operands o = {.a = job.x + row * job.ld_x + k, .row_stride = job.ld_x, .k_stride = 1, .b = b + s, .ld_b = kPanelWidth, .k = count};
+          for (const int64_t until = lines * ++done / num_tiles; asked < until; ++asked)
+            __builtin_prefetch(next + asked * kLanes, 0, 2);
+          Operands o = {.a = job.x + row * job.ld_x + k,
+                        .row_stride = job.ld_x,
+                        .k_stride = 1,
+                        .b = b + s,
+                        .ld_b = kPanelWidth,
+                        .k = count};
           if (k > begin) {
             o.from = sums + row * kPanelWidth + s;
             o.ld_from = kPanelWidth;
           }
-          const TileFunction tile = direct && num_tiles == 1 ? TileFor<Dot, true>(tiles.base, width) : i < tiles.extra ? tall : low;
+          const TileFunction tile = direct && num_tiles == 1 ? TileFor<Dot, true>(tiles.base, width)
+                                    : i < tiles.extra        ? tall
+                                                             : low;
           if (last) {
             tile(o, job.y + row * job.ld_y + col + s, job.ld_y, width, job.accumulate || part > 0);
           } else {
@@ -154,7 +165,8 @@ void ApplyAs(const ApplyJob& job) {
 // Words along the rows of W summed in registers before they are added to dx; fixes the order of the sum. A multiple of 48.
 constexpr int64_t kTransposedWords = 384;
 
-// Numbers [k, k + width) of rows [0, count) of W, from the panels that hold them, as words along the rows: columns [width][words].
+// Numbers [k, k + width) of rows [0, count) of W, from the panels that hold them, as words along the rows: columns
+// [width][words].
 template <class Dot>
 void GatherColumns(const TransposedJob& job, int64_t row, int64_t k, int64_t width, int64_t count, int64_t words, float* expanded,
                    float* columns) {
@@ -242,9 +254,14 @@ void ApplyTransposedAs(const TransposedJob& job) {
         const int64_t cols = job.n - i < kPanelWidth ? job.n - i : kPanelWidth;
         for (int64_t t = 0; t < tiles.count; ++t) {
           const int64_t r = tiles.Begin(t);
-          TileFor<Dot>(tiles.Begin(t + 1) - r, cols)(
-              {.a = columns + r * words, .row_stride = words, .k_stride = 1, .b = packed + i * words, .ld_b = kPanelWidth, .k = words},
-              c + r * kPanelWidth, kPanelWidth, (cols + kLanes - 1) / kLanes * kLanes, false);
+          TileFor<Dot>(tiles.Begin(t + 1) - r, cols)({.a = columns + r * words,
+                                                      .row_stride = words,
+                                                      .k_stride = 1,
+                                                      .b = packed + i * words,
+                                                      .ld_b = kPanelWidth,
+                                                      .k = words},
+                                                     c + r * kPanelWidth, kPanelWidth, (cols + kLanes - 1) / kLanes * kLanes,
+                                                     false);
         }
         AddTransposed(c, cols, width, job.dx + i * job.ld_dx + k, job.ld_dx, accumulate);
       }
@@ -276,7 +293,8 @@ void PrepareRows(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t l
   for (int64_t i = 0; i < n; ++i, x += ld_x, words += ld_words) {
     for (int64_t k = 0; k < in; k += kLanes) {
       const int64_t lanes = in - k < kLanes ? in - k : kLanes;
-      lanes == kLanes ? Store(words + k, RoundBFloat16(Load(x + k))) : StoreFirst(words + k, RoundBFloat16(LoadFirst(x + k, lanes)), lanes);
+      lanes == kLanes ? Store(words + k, RoundBFloat16(Load(x + k)))
+                      : StoreFirst(words + k, RoundBFloat16(LoadFirst(x + k, lanes)), lanes);
     }
     if (in % 2 != 0) words[in] = 0;
   }
@@ -285,13 +303,14 @@ void PrepareRows(bool bfloat16, const float* x, int64_t n, int64_t in, int64_t l
 int64_t ApplyScratch(int64_t n) { return (kChunkWords + n) * kPanelWidth; }
 
 int64_t TransposedScratch(bool bfloat16, int64_t n) {
-  return ((n + kPanelWidth - 1) / kPanelWidth * kPanelWidth + (bfloat16 ? n : 0) + kLanes) * kTransposedWords + kLanes * kPanelWidth;
+  return ((n + kPanelWidth - 1) / kPanelWidth * kPanelWidth + (bfloat16 ? n : 0) + kLanes) * kTransposedWords +
+         kLanes * kPanelWidth;
 }
 
 void ApplyTransposed(const TransposedJob& job) {
-  kNativePairs && job.weights.bfloat16 ? ApplyTransposedAs<DotPairs>(job) : ApplyTransposedAs<DotFloat>(job);
+  kNativePairs&& job.weights.bfloat16 ? ApplyTransposedAs<DotPairs>(job) : ApplyTransposedAs<DotFloat>(job);
 }
 
-void Apply(const ApplyJob& job) { kNativePairs && job.weights.bfloat16 ? ApplyAs<DotPairs>(job) : ApplyAs<DotFloat>(job); }
+void Apply(const ApplyJob& job) { kNativePairs&& job.weights.bfloat16 ? ApplyAs<DotPairs>(job) : ApplyAs<DotFloat>(job); }
 
 }  // namespace gfn::GFN_ISA

@@ -23,11 +23,16 @@ int64_t PaddedWords(int64_t words) { return (CeilDiv(words, 16) | 1) * 16; }
 // Bytes that a panel takes for one number along `in`, times 32.
 int64_t PanelBytesOfBlock(WeightType type) {
   switch (type) {
-    case WeightType::kFloat32: return kPanelWidth * 32 * 4;
-    case WeightType::kBFloat16: return kPanelWidth * 32 * 2;
-    case WeightType::kQ4_0: return kPanelWidth * (2 + 16);
-    case WeightType::kQ4_1: return kPanelWidth * (4 + 16);
-    case WeightType::kQ8_0: return kPanelWidth * (2 + 32);
+    case WeightType::kFloat32:
+      return kPanelWidth * 32 * 4;
+    case WeightType::kBFloat16:
+      return kPanelWidth * 32 * 2;
+    case WeightType::kQ4_0:
+      return kPanelWidth * (2 + 16);
+    case WeightType::kQ4_1:
+      return kPanelWidth * (4 + 16);
+    case WeightType::kQ8_0:
+      return kPanelWidth * (2 + 32);
   }
   return 0;
 }
@@ -94,7 +99,8 @@ void PackedMatrix::SetRows(int64_t row_begin, int64_t count, const float* weight
       kernels.pack_rows(bfloat16_, weight + (begin - row_begin) * ld_weight, rows, in_, ld_weight, words, ld);
       float* to = data_.data() + panel * panel_words_;
       const int64_t whole = rows == kPanelRows ? words_in / 16 * 16 : 0;
-      for (int64_t k = 0; k < whole; k += 16) kernels.copy_slice(true, words + k, ld, 16, kPanelRows, to + k * kPanelRows, kPanelRows);
+      for (int64_t k = 0; k < whole; k += 16)
+        kernels.copy_slice(true, words + k, ld, 16, kPanelRows, to + k * kPanelRows, kPanelRows);
       for (int64_t i = 0; i < rows; ++i) {
         for (int64_t k = whole; k < words_in; ++k) to[k * kPanelRows + (begin + i) % kPanelRows] = words[i * ld + k];
       }
@@ -105,12 +111,14 @@ void PackedMatrix::SetRows(int64_t row_begin, int64_t count, const float* weight
 void PackedMatrix::SetBlocks(int64_t row_begin, std::span<const unsigned char* const> rows) {
   const int64_t count = static_cast<int64_t>(rows.size());
   GFN_CHECK(IsBlocks(type_)) << "a matrix of plain numbers takes plain numbers";
-  GFN_CHECK(row_begin >= 0 && row_begin + count <= out_) << "rows " << row_begin << " + " << count << " of a matrix of " << out_ << " rows";
+  GFN_CHECK(row_begin >= 0 && row_begin + count <= out_)
+      << "rows " << row_begin << " + " << count << " of a matrix of " << out_ << " rows";
   const bool eight_bits = type_ == WeightType::kQ8_0;
   const int64_t scales = ScaleBytes(type_), from_bytes = scales + (eight_bits ? 32 : 16), to_bytes = PanelBytesOfBlock(type_);
   const int64_t first = row_begin / kPanelRows, last = CeilDiv(row_begin + count, kPanelRows);
   ParallelRows(last - first, panel_words_, 0, [&](int64_t panel_begin, int64_t panel_end) {
-    const int64_t begin = std::max(row_begin, (first + panel_begin) * kPanelRows), end = std::min(row_begin + count, (first + panel_end) * kPanelRows);
+    const int64_t begin = std::max(row_begin, (first + panel_begin) * kPanelRows),
+                  end = std::min(row_begin + count, (first + panel_end) * kPanelRows);
     for (int64_t row = begin; row < end; ++row) {
       const unsigned char* from = rows[static_cast<size_t>(row - row_begin)];
       const int64_t lane = row % kPanelRows;
@@ -145,7 +153,8 @@ void PackedMatrix::Row(int64_t i, float* row) const {
   }
   const unsigned char* block = reinterpret_cast<const unsigned char*>(panel);
   for (int64_t b = 0; b < in_ / kBlockNumbers; ++b, block += PanelBytesOfBlock(type_)) {
-    const float d = HalfToFloat(block + 2 * lane), m = type_ == WeightType::kQ4_1 ? HalfToFloat(block + 2 * (kPanelRows + lane)) : 0.0f;
+    const float d = HalfToFloat(block + 2 * lane),
+                m = type_ == WeightType::kQ4_1 ? HalfToFloat(block + 2 * (kPanelRows + lane)) : 0.0f;
     const unsigned char* numbers = block + ScaleBytes(type_) * kPanelRows + lane;
     for (int64_t j = 0; j < kBlockNumbers; ++j) {
       int q;
@@ -165,15 +174,15 @@ void PackedMatrix::Apply(const float* x, int64_t n, int64_t ld_x, float* y, int6
   ApplyRows(0, out_, x, n, ld_x, y, ld_y, accumulate, num_threads);
 }
 
-void PackedMatrix::ApplyRows(int64_t row_begin, int64_t row_end, const float* x, int64_t n, int64_t ld_x, float* y,
-                             int64_t ld_y, bool accumulate, int num_threads) const {
+void PackedMatrix::ApplyRows(int64_t row_begin, int64_t row_end, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y,
+                             bool accumulate, int num_threads) const {
   GFN_CHECK(row_begin % kPanelRows == 0 && 0 <= row_begin && row_begin <= row_end && row_end <= out_ && n >= 0)
       << "rows [" << row_begin << ", " << row_end << ") of a matrix of " << out_ << ", n " << n;
   Product(row_begin, row_end, nullptr, nullptr, x, n, ld_x, y, ld_y, accumulate, num_threads);
 }
 
-void PackedMatrix::ApplyWith(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y, bool accumulate,
-                             int num_threads) const {
+void PackedMatrix::ApplyWith(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y,
+                             bool accumulate, int num_threads) const {
   Product(0, out_, &low_rank, t, x, n, ld_x, y, ld_y, accumulate, num_threads);
 }
 
@@ -188,25 +197,27 @@ void PackedMatrix::LowRankInputs(const LowRank& low_rank, float* t, const float*
     const int64_t row = rows.Begin(task / panels.parts), count = rows.Begin(task / panels.parts + 1) - row;
     const int64_t col = panels.Begin(task % panels.parts);
     kernels.apply({a.Panels(col), x + row * ld_x, ld_x, count, t + row * a.out_ + col, a.out_,
-                   panels.Begin(task % panels.parts + 1) - col, false, ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+                   panels.Begin(task % panels.parts + 1) - col, false,
+                   ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
   }
 }
 
 // y [count, columns [col, end)] += t B^T of the parts that reach into these panels.
-void PackedMatrix::AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y, int64_t ld_y) {
+void PackedMatrix::AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y,
+                              int64_t ld_y) {
   const KernelTable& kernels = Kernels();
   for (size_t p = 0; p < low_rank.parts.size(); ++p) {
     const LowRank::Part& part = low_rank.parts[p];
     const int64_t base = part.out_begin / kPanelRows * kPanelRows;
     const int64_t from = std::max(col, base), to = std::min(end, base + CeilDiv(part.b.out_, kPanelRows) * kPanelRows);
     if (from >= to) continue;
-    kernels.apply({part.b.Panels(from - base), t + static_cast<int64_t>(p) * low_rank.rank, low_rank.a.out_, count, y + (from - col), ld_y, to - from, true,
-                   ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+    kernels.apply({part.b.Panels(from - base), t + static_cast<int64_t>(p) * low_rank.rank, low_rank.a.out_, count,
+                   y + (from - col), ld_y, to - from, true, ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
   }
 }
 
-void PackedMatrix::Product(int64_t row_begin, int64_t row_end, const LowRank* low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y,
-                           int64_t ld_y, bool accumulate, int num_threads) const {
+void PackedMatrix::Product(int64_t row_begin, int64_t row_end, const LowRank* low_rank, float* t, const float* x, int64_t n,
+                           int64_t ld_x, float* y, int64_t ld_y, bool accumulate, int num_threads) const {
   const int64_t cols = row_end - row_begin;
   if (n == 0 || cols == 0) return;
   const KernelTable& kernels = Kernels();
@@ -241,8 +252,8 @@ void PackedMatrix::ApplyTransposed(const float* dy, int64_t n, int64_t ld_dy, fl
   ApplyTransposedRows(0, out_, dy, n, ld_dy, dx, ld_dx, accumulate, num_threads);
 }
 
-void PackedMatrix::ApplyTransposedRows(int64_t row_begin, int64_t row_end, const float* dy, int64_t n, int64_t ld_dy,
-                                       float* dx, int64_t ld_dx, bool accumulate, int num_threads) const {
+void PackedMatrix::ApplyTransposedRows(int64_t row_begin, int64_t row_end, const float* dy, int64_t n, int64_t ld_dy, float* dx,
+                                       int64_t ld_dx, bool accumulate, int num_threads) const {
   GFN_CHECK(row_begin % kPanelRows == 0 && 0 <= row_begin && row_begin <= row_end && row_end <= out_ && n >= 0)
       << "rows [" << row_begin << ", " << row_end << ") of a matrix of " << out_ << ", n " << n;
   if (n == 0 || in_ == 0) return;

@@ -6,9 +6,9 @@
 //
 // Numbers: float32 accumulates in float32. bfloat16 rounds the other operand to bfloat16 (nearest even) as it is read and
 // accumulates in float32. Blocks are expanded while they are multiplied: every product, of either arithmetic, is bit for bit that
-// of the same numbers packed as float32 or bfloat16. Sums run over `in` in blocks of fixed size, so a row of a result depends neither on n, nor on
-// the row's place in the batch, nor on the number of threads: bitwise, for one instruction set. Between instruction sets
-// results agree within rounding only.
+// of the same numbers packed as float32 or bfloat16. Sums run over `in` in blocks of fixed size, so a row of a result depends
+// neither on n, nor on the row's place in the batch, nor on the number of threads: bitwise, for one instruction set. Between
+// instruction sets results agree within rounding only.
 //
 // Pointers are float32, row-major, with a leading dimension in elements; no alignment is asked for. Programmer errors
 // (negative sizes, a range outside the matrix) are GFN_CHECKs. All methods but SetRows are const and may run concurrently.
@@ -53,8 +53,8 @@ class PackedMatrix {
   // y [n, out] = x [n, in] W^T, or y += with accumulate.
   void Apply(const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y, bool accumulate, int num_threads = 0) const;
   // y = x W^T plus a low-rank share, in one parallel region; t [n, parts * rank] = x A^T is written.
-  void ApplyWith(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y, bool accumulate,
-                 int num_threads = 0) const;
+  void ApplyWith(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y,
+                 bool accumulate, int num_threads = 0) const;
   // The same for rows [row_begin, row_end) of W: y is [n, row_end - row_begin]. row_begin is a multiple of kPanelRows.
   void ApplyRows(int64_t row_begin, int64_t row_end, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y,
                  bool accumulate, int num_threads = 0) const;
@@ -71,10 +71,11 @@ class PackedMatrix {
 
  private:
   PanelWeights Panels(int64_t row_begin) const;
-  void Product(int64_t row_begin, int64_t row_end, const LowRank* low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y,
-               int64_t ld_y, bool accumulate, int num_threads) const;
+  void Product(int64_t row_begin, int64_t row_end, const LowRank* low_rank, float* t, const float* x, int64_t n, int64_t ld_x,
+               float* y, int64_t ld_y, bool accumulate, int num_threads) const;
   static void LowRankInputs(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, int threads);
-  static void AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y, int64_t ld_y);
+  static void AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y,
+                         int64_t ld_y);
 
   int64_t out_ = 0;
   int64_t in_ = 0;

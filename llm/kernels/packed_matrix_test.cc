@@ -38,8 +38,8 @@ struct Shape {
   int64_t n, out, in;
 };
 
-const Shape kShapes[] = {{0, 5, 7},   {1, 1, 1},    {1, 48, 64},   {1, 960, 576}, {3, 49, 17},   {2, 47, 33},
-                         {5, 97, 31}, {8, 96, 128}, {17, 130, 129}, {16, 192, 576}, {33, 64, 300}, {50, 100, 385},
+const Shape kShapes[] = {{0, 5, 7},      {1, 1, 1},      {1, 48, 64},    {1, 960, 576},  {3, 49, 17},   {2, 47, 33},
+                         {5, 97, 31},    {8, 96, 128},   {17, 130, 129}, {16, 192, 576}, {33, 64, 300}, {50, 100, 385},
                          {100, 31, 257}, {200, 145, 64}, {13, 1000, 40}, {3, 0, 4}};
 
 TEST_P(PackedMatrixTest, ApplyEqualsNaive) {
@@ -164,10 +164,14 @@ class PackedBlocksTest : public testing::TestWithParam<std::tuple<Isa, WeightTyp
 };
 
 // A half-precision number from -4 to 4, its bytes, and its value.
-uint16_t SomeHalf(float x) { return static_cast<uint16_t>((x < 0 ? 0x8000 : 0) | ((x < 0 ? -x : x) * 1024 < 1 ? 3 : 0x2c00 + static_cast<int>((x < 0 ? -x : x) * 900))); }
+uint16_t SomeHalf(float x) {
+  return static_cast<uint16_t>((x < 0 ? 0x8000 : 0) |
+                               ((x < 0 ? -x : x) * 1024 < 1 ? 3 : 0x2c00 + static_cast<int>((x < 0 ? -x : x) * 900)));
+}
 float HalfValue(uint16_t half) {
   const int exponent = half >> 10 & 31, fraction = half & 1023;
-  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24) : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                        : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
@@ -192,8 +196,10 @@ BlockRows MakeBlocks(WeightType type, int64_t out, int64_t in) {
       }
       unsigned char q[32];
       for (unsigned char& value : q) {
-        value = static_cast<unsigned char>(static_cast<int>(std::lround(random[next++] * 1000)) & (type == WeightType::kQ8_0 ? 255 : 15));
-        const int number = type == WeightType::kQ8_0 ? static_cast<signed char>(value) : (type == WeightType::kQ4_0 ? value - 8 : value);
+        value = static_cast<unsigned char>(static_cast<int>(std::lround(random[next++] * 1000)) &
+                                           (type == WeightType::kQ8_0 ? 255 : 15));
+        const int number =
+            type == WeightType::kQ8_0 ? static_cast<signed char>(value) : (type == WeightType::kQ4_0 ? value - 8 : value);
         const float product = static_cast<float>(number) * scale[0];
         rows.numbers.push_back(product + scale[1]);
       }
@@ -208,7 +214,8 @@ BlockRows MakeBlocks(WeightType type, int64_t out, int64_t in) {
 TEST_P(PackedBlocksTest, EveryProductIsThatOfTheExpandedNumbersBitForBit) {
   const WeightType type = std::get<1>(GetParam());
   for (const bool bfloat16 : {false, true}) {
-    for (const Shape& s : {Shape{1, 49, 32}, Shape{2, 48, 64}, Shape{3, 100, 96}, Shape{5, 31, 1536}, Shape{16, 130, 576}, Shape{101, 97, 2080}}) {
+    for (const Shape& s :
+         {Shape{1, 49, 32}, Shape{2, 48, 64}, Shape{3, 100, 96}, Shape{5, 31, 1536}, Shape{16, 130, 576}, Shape{101, 97, 2080}}) {
       const BlockRows rows = MakeBlocks(type, s.out, s.in);
       std::vector<const unsigned char*> pointers;
       for (const auto& row : rows.bytes) pointers.push_back(row.data());
@@ -216,15 +223,18 @@ TEST_P(PackedBlocksTest, EveryProductIsThatOfTheExpandedNumbersBitForBit) {
       const size_t cut = static_cast<size_t>(s.out / 2);
       blocks.SetBlocks(0, std::span(pointers).first(cut));
       blocks.SetBlocks(static_cast<int64_t>(cut), std::span(pointers).subspan(cut));
-      const PackedMatrix plain = PackedMatrix::Pack(rows.numbers.data(), s.out, s.in, bfloat16 ? WeightType::kBFloat16 : WeightType::kFloat32);
+      const PackedMatrix plain =
+          PackedMatrix::Pack(rows.numbers.data(), s.out, s.in, bfloat16 ? WeightType::kBFloat16 : WeightType::kFloat32);
       const std::vector<float> x = Values(s.n * s.in, 2), dy = Values(s.n * s.out, 3);
       std::vector<float> y(s.n * s.out), want_y(s.n * s.out), dx(s.n * s.in), want_dx(s.n * s.in), row(s.in), want_row(s.in);
       blocks.Apply(x.data(), s.n, s.in, y.data(), s.out, false, 2);
       plain.Apply(x.data(), s.n, s.in, want_y.data(), s.out, false, 2);
-      ASSERT_EQ(std::memcmp(y.data(), want_y.data(), y.size() * sizeof(float)), 0) << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
+      ASSERT_EQ(std::memcmp(y.data(), want_y.data(), y.size() * sizeof(float)), 0)
+          << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
       blocks.ApplyTransposed(dy.data(), s.n, s.out, dx.data(), s.in, false, 2);
       plain.ApplyTransposed(dy.data(), s.n, s.out, want_dx.data(), s.in, false, 2);
-      ASSERT_EQ(std::memcmp(dx.data(), want_dx.data(), dx.size() * sizeof(float)), 0) << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
+      ASSERT_EQ(std::memcmp(dx.data(), want_dx.data(), dx.size() * sizeof(float)), 0)
+          << "n " << s.n << " in " << s.in << " bf16 " << bfloat16;
       for (const int64_t i : {int64_t{0}, s.out - 1}) {
         blocks.Row(i, row.data());
         plain.Row(i, want_row.data());
@@ -240,14 +250,16 @@ INSTANTIATE_TEST_SUITE_P(All, PackedBlocksTest,
                                           testing::Values(WeightType::kQ4_0, WeightType::kQ4_1, WeightType::kQ8_0)),
                          [](const auto& info) {
                            const WeightType type = std::get<1>(info.param);
-                           return std::string(IsaName(std::get<0>(info.param))) +
-                                  (type == WeightType::kQ4_0 ? "_q4_0" : type == WeightType::kQ4_1 ? "_q4_1" : "_q8_0");
+                           return std::string(IsaName(std::get<0>(info.param))) + (type == WeightType::kQ4_0   ? "_q4_0"
+                                                                                   : type == WeightType::kQ4_1 ? "_q4_1"
+                                                                                                               : "_q8_0");
                          });
 
 TEST_P(PackedMatrixTest, LowRankShareEqualsNaive) {
   for (const int64_t n : {1, 5, 16, 130}) {
     const int64_t in = 70, out = 200, rank = 5;
-    const std::vector<float> w = Values(out * in, 1, 0.1), x = Values(n * in, 2), a = Values(2 * rank * in, 3, 0.1), b = Values(150 * rank, 4);
+    const std::vector<float> w = Values(out * in, 1, 0.1), x = Values(n * in, 2), a = Values(2 * rank * in, 3, 0.1),
+                             b = Values(150 * rank, 4);
     const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
     // Two adapted ranges of outputs, [20, 90) and [90, 170), that share a panel.
     LowRank low_rank;

@@ -35,8 +35,8 @@ struct Vec {
 
 #define GFN_INLINE inline __attribute__((always_inline))
 // Applies an expression to each part p.
-#define GFN_EACH_PART(result, expression)    \
-  Vec result;                                \
+#define GFN_EACH_PART(result, expression) \
+  Vec result;                             \
   for (int p = 0; p < kParts; ++p) result.part[p] = (expression)
 
 GFN_INLINE Vec Set(float x) {
@@ -119,8 +119,8 @@ GFN_INLINE Vec Min(Vec a, Vec b) {
 // The lanes below n from a, the others from b (0 <= n <= 16).
 GFN_INLINE Vec FirstFrom(int64_t n, Vec a, Vec b) {
 #if defined(__AVX512F__)
-  return Vec{{static_cast<Native>(_mm512_mask_blend_ps(static_cast<__mmask16>((1u << n) - 1),
-                                                       static_cast<__m512>(b.part[0]), static_cast<__m512>(a.part[0])))}};
+  return Vec{{static_cast<Native>(_mm512_mask_blend_ps(static_cast<__mmask16>((1u << n) - 1), static_cast<__m512>(b.part[0]),
+                                                       static_cast<__m512>(a.part[0])))}};
 #else
   float x[kLanes], y[kLanes];
   Store(x, a);
@@ -160,8 +160,7 @@ GFN_INLINE float Lane0(Vec v) { return v.part[0][0]; }
 // Two bfloat16 a word: acc + a.high * b.high + a.low * b.low.
 GFN_INLINE Vec DotBFloat16(Vec a, Vec b, Vec acc) {
 #if defined(__AVX512BF16__)
-  return Vec{{static_cast<Native>(_mm512_dpbf16_ps(static_cast<__m512>(acc.part[0]),
-                                                   (__m512bh) static_cast<__m512>(a.part[0]),
+  return Vec{{static_cast<Native>(_mm512_dpbf16_ps(static_cast<__m512>(acc.part[0]), (__m512bh) static_cast<__m512>(a.part[0]),
                                                    (__m512bh) static_cast<__m512>(b.part[0])))}};
 #else
   Vec r;
@@ -179,7 +178,8 @@ GFN_INLINE Vec PairBFloat16(Vec low, Vec high) {
   Vec r;
   for (int p = 0; p < kParts; ++p) {
     const NativeInt l = (NativeInt)low.part[p], h = (NativeInt)high.part[p];
-    const NativeInt nan_l = low.part[p] != low.part[p], nan_h = high.part[p] != high.part[p];  // NOLINT(misc-redundant-expression)
+    const NativeInt nan_l = low.part[p] != low.part[p],
+                    nan_h = high.part[p] != high.part[p];  // NOLINT(misc-redundant-expression)
     const NativeInt rounded_l = l + 0x7fff + ((l >> 16) & 1), rounded_h = h + 0x7fff + ((h >> 16) & 1);
     const NativeInt x = (rounded_l & ~nan_l) | ((l | 0x400000) & nan_l);
     const NativeInt y = (rounded_h & ~nan_h) | ((h | 0x400000) & nan_h);
@@ -188,8 +188,8 @@ GFN_INLINE Vec PairBFloat16(Vec low, Vec high) {
   return r;
 }
 
-// exp within 2 units in the last place: 2^n e^r, r in [-ln 2 / 2, ln 2 / 2] by Cody and Waite's reduction and a degree-6 polynomial
-// (coefficients of Cephes expf). Overflows to infinity, underflows through the subnormals to 0, keeps not-a-number.
+// exp within 2 units in the last place: 2^n e^r, r in [-ln 2 / 2, ln 2 / 2] by Cody and Waite's reduction and a degree-6
+// polynomial (coefficients of Cephes expf). Overflows to infinity, underflows through the subnormals to 0, keeps not-a-number.
 GFN_INLINE Vec Exp(Vec x) {
   x = Min(Set(89.0f), Max(Set(-104.0f), x));
   const Vec magic = Set(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
@@ -249,10 +249,12 @@ GFN_INLINE void TransposeBlock(const float* from, int64_t ld_from, int64_t rows,
   }
 #elif defined(__AVX2__)
   for (int64_t c = 0; c < 16; c += 8) {  // four blocks of 8 x 8
-    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(cols - c)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    const __m256i mask =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(cols - c)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     for (int64_t r = 0; r < 16; r += 8) {
       __m256 x[8], y[8];
-      for (int i = 0; i < 8; ++i) x[i] = r + i < rows && c < cols ? _mm256_maskload_ps(from + (r + i) * ld_from + c, mask) : _mm256_setzero_ps();
+      for (int i = 0; i < 8; ++i)
+        x[i] = r + i < rows && c < cols ? _mm256_maskload_ps(from + (r + i) * ld_from + c, mask) : _mm256_setzero_ps();
       for (int i = 0; i < 8; i += 2) {  // 2 x 2 blocks
         y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
         y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);

@@ -9,7 +9,7 @@ namespace gfn {
 // kQ8_0 x = d q with q signed.
 enum class WeightType { kFloat32, kBFloat16, kQ4_0, kQ4_1, kQ8_0 };
 
-inline constexpr int64_t kPanelWidth = 48;   // rows of a panel, = PackedMatrix::kPanelRows
+inline constexpr int64_t kPanelWidth = 48;    // rows of a panel, = PackedMatrix::kPanelRows
 inline constexpr int64_t kBlockNumbers = 32;  // of a ggml block
 
 // Panels of a packed matrix and how to read them.

@@ -39,7 +39,9 @@ void Register(const LanguageModel& model, int64_t layer, Slot slot, const std::v
 
 }  // namespace
 
-double LoraConfig::Scale() const { return rslora ? alpha / std::sqrt(static_cast<double>(rank)) : alpha / static_cast<double>(rank); }
+double LoraConfig::Scale() const {
+  return rslora ? alpha / std::sqrt(static_cast<double>(rank)) : alpha / static_cast<double>(rank);
+}
 
 StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& config, uint64_t seed, ParameterSet& parameters) {
   std::set<std::string> known;
@@ -49,7 +51,8 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
   }));
   for (const std::string& target : config.targets) {
     if (!known.contains(target)) {
-      return InvalidArgument("lora.targets: " + UnknownName("module", target, "modules of this model", {known.begin(), known.end()}));
+      return InvalidArgument("lora.targets: " +
+                             UnknownName("module", target, "modules of this model", {known.begin(), known.end()}));
     }
   }
   const std::set<std::string> targets(config.targets.begin(), config.targets.end());
@@ -67,7 +70,8 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
     if (parts.empty()) return OkStatus();
     const int64_t in = model.Matrix(l, slot).num_inputs();
     const RngKey key{seed, RngPurpose::kInit, 0};
-    const at::Tensor a = KaimingUniformTensor(key, {static_cast<int64_t>(parts.size()) * config.rank, in}, 1 / std::sqrt(3.0), at::kFloat, stream++);
+    const at::Tensor a = KaimingUniformTensor(key, {static_cast<int64_t>(parts.size()) * config.rank, in}, 1 / std::sqrt(3.0),
+                                              at::kFloat, stream++);
     Register(model, l, slot, parts, a, b, parameters, adapter);
     return OkStatus();
   }));
@@ -77,14 +81,21 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
 PeftAdapter ToPeft(const LanguageModel& model, const Adapter& adapter, const LoraConfig& config, const std::string& base_model) {
   at::NoGradGuard no_grad;
   PeftAdapter peft;
-  peft.config = {.rank = config.rank, .alpha = config.alpha, .use_rslora = config.rslora, .dropout = config.dropout,
-                 .target_modules = config.targets, .fan_in_fan_out = model.config().architecture == Architecture::kGpt2,
-                 .base_model_name_or_path = base_model, .rank_pattern = {}, .alpha_pattern = {}};
+  peft.config = {.rank = config.rank,
+                 .alpha = config.alpha,
+                 .use_rslora = config.rslora,
+                 .dropout = config.dropout,
+                 .target_modules = config.targets,
+                 .fan_in_fan_out = model.config().architecture == Architecture::kGpt2,
+                 .base_model_name_or_path = base_model,
+                 .rank_pattern = {},
+                 .alpha_pattern = {}};
   for (const auto& layer : adapter.layers) {
     for (const LoraGroup& group : layer) {
       for (size_t p = 0; p < group.parts.size(); ++p) {
         const at::Tensor a = group.a.narrow(0, static_cast<int64_t>(p) * adapter.rank, adapter.rank);
-        peft.modules[group.parts[p].module.path] = {a.detach().to(at::kCPU, at::kFloat).clone(), group.parts[p].b.detach().to(at::kCPU, at::kFloat).clone()};
+        peft.modules[group.parts[p].module.path] = {a.detach().to(at::kCPU, at::kFloat).clone(),
+                                                    group.parts[p].b.detach().to(at::kCPU, at::kFloat).clone()};
       }
     }
   }
@@ -94,7 +105,8 @@ PeftAdapter ToPeft(const LanguageModel& model, const Adapter& adapter, const Lor
 StatusOr<Adapter> FromPeft(const LanguageModel& model, const PeftAdapter& peft, ParameterSet& parameters) {
   if (peft.modules.empty()) return InvalidArgument("the adapter has no modules");
   const std::string& first = peft.modules.begin()->first;
-  Adapter adapter{.rank = peft.config.RankOf(first), .scale = peft.config.ScaleOf(first), .dropout = peft.config.dropout, .layers = {}};
+  Adapter adapter{
+      .rank = peft.config.RankOf(first), .scale = peft.config.ScaleOf(first), .dropout = peft.config.dropout, .layers = {}};
   adapter.layers.resize(model.config().num_layers);
   size_t num_found = 0;
   RETURN_IF_ERROR(ForEachProduct(model, [&](int64_t l, Slot slot) -> Status {
@@ -106,12 +118,13 @@ StatusOr<Adapter> FromPeft(const LanguageModel& model, const PeftAdapter& peft, 
       if (found == peft.modules.end()) continue;
       ++num_found;
       if (peft.config.RankOf(part.path) != adapter.rank || peft.config.ScaleOf(part.path) != adapter.scale) {
-        return Unimplemented("adapters whose modules differ in rank or scale are not supported; " + part.path + " differs from " + first);
+        return Unimplemented("adapters whose modules differ in rank or scale are not supported; " + part.path + " differs from " +
+                             first);
       }
       if (found->second.a.size(1) != in || found->second.b.size(0) != part.out_count) {
-        return InvalidArgument("the adapter is of another model: " + part.path + " is [" + std::to_string(found->second.b.size(0)) + ", " +
-                               std::to_string(found->second.a.size(1)) + "] there and [" + std::to_string(part.out_count) + ", " +
-                               std::to_string(in) + "] here");
+        return InvalidArgument("the adapter is of another model: " + part.path + " is [" +
+                               std::to_string(found->second.b.size(0)) + ", " + std::to_string(found->second.a.size(1)) +
+                               "] there and [" + std::to_string(part.out_count) + ", " + std::to_string(in) + "] here");
       }
       parts.push_back(part);
       a.push_back(found->second.a);

@@ -31,7 +31,8 @@ struct LoraConfig {
     v("alpha", alpha, "the adapter is scaled by alpha / rank", Positive());
     v("rslora", rslora, "scale by alpha / sqrt(rank) instead (rank-stabilised LoRA)");
     v("dropout", dropout, "of the adapter's input, while training only", Range{.min = 0, .max = 1, .max_open = true});
-    v("targets", targets, "adapted modules by the last part of their names (q_proj, c_attn, ...); empty: every linear module of the layers");
+    v("targets", targets,
+      "adapted modules by the last part of their names (q_proj, c_attn, ...); empty: every linear module of the layers");
   }
 };
 

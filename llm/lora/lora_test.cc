@@ -1,4 +1,6 @@
 // Adapters in and out of PEFT's folders, against logits that PEFT itself computed, and merged into the weights.
+#include "llm/lora/lora.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +10,6 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/test_folder.h"
 #include "llm/format/hf_writer.h"
-#include "llm/lora/lora.h"
 #include "llm/model/test_models.h"
 
 namespace gfn {
@@ -46,7 +47,8 @@ TEST_P(Peft, LogitsEqualThoseOfPeft) {
     ASSERT_TRUE(adapter.ok()) << adapter.status();
     EXPECT_EQ(parameters.size(), adapter->Tensors().size());
     ExpectAllClose(LogitsWith(*model, *adapter, reference.tokens), reference.logits, kReferenceTolerance, "logits");
-    EXPECT_GT((PlainLogits(*model, reference.tokens) - reference.logits).abs().max().item<double>(), 0.1) << "the adapter does nothing";
+    EXPECT_GT((PlainLogits(*model, reference.tokens) - reference.logits).abs().max().item<double>(), 0.1)
+        << "the adapter does nothing";
   }
 }
 
@@ -55,7 +57,9 @@ TEST_P(Peft, RoundTripIsExact) {
   const PeftAdapter original = ReadPeft(kGoldenPeft + GetParam()).value();
   ParameterSet parameters;
   const Adapter adapter = FromPeft(*model, original, parameters).value();
-  const LoraConfig config{.rank = original.config.rank, .alpha = original.config.alpha, .rslora = original.config.use_rslora,
+  const LoraConfig config{.rank = original.config.rank,
+                          .alpha = original.config.alpha,
+                          .rslora = original.config.use_rslora,
                           .targets = original.config.target_modules};
   EXPECT_DOUBLE_EQ(config.Scale(), adapter.scale);
   const TestFolder folder;
@@ -89,7 +93,8 @@ TEST_P(Merged, ModelIsTheAdapterApplied) {
   const TestFolder folder;
   const Status written = WriteHfModel(folder / "merged", base->config(), at::kFloat, MergedReader(*base, adapter));
   ASSERT_TRUE(written.ok()) << written;
-  ExpectAllClose(PlainLogits(*LoadModel(folder / "merged", ModelDtype::kFloat32), reference.tokens), reference.logits, kReferenceTolerance, "logits");
+  ExpectAllClose(PlainLogits(*LoadModel(folder / "merged", ModelDtype::kFloat32), reference.tokens), reference.logits,
+                 kReferenceTolerance, "logits");
 }
 
 TEST(Lora, FreshAdapterChangesNothing) {
@@ -155,11 +160,13 @@ TEST(Lora, WhatDoesNotFitIsRefused) {
   EXPECT_THAT(message("tiny_llama_sharded", "tiny_llama", as_it_is), HasSubstr("of another model"));  // other head width
   EXPECT_THAT(message("tiny_llama", "tiny_llama_patterns", as_it_is), HasSubstr("differ in rank or scale"));
   EXPECT_THAT(message("tiny_llama", "tiny_llama", [](PeftAdapter& peft) { peft.modules.clear(); }), HasSubstr("no modules"));
-  EXPECT_THAT(message("tiny_llama", "tiny_llama", [](PeftAdapter& peft) {
-                auto node = peft.modules.extract(peft.modules.begin());
-                node.key() = "model.layers.7.self_attn.q_proj";
-                peft.modules.insert(std::move(node));
-              }), HasSubstr("of another model"));
+  EXPECT_THAT(message("tiny_llama", "tiny_llama",
+                      [](PeftAdapter& peft) {
+                        auto node = peft.modules.extract(peft.modules.begin());
+                        node.key() = "model.layers.7.self_attn.q_proj";
+                        peft.modules.insert(std::move(node));
+                      }),
+              HasSubstr("of another model"));
 }
 
 }  // namespace

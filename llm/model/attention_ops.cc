@@ -89,14 +89,15 @@ AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims&
       std::fill_n(visible + (s * Q + i) * K, seen, true);
     }
   }
-  for (at::Tensor* tensor : {&plan.positions_N, &plan.query_index_SQ, &plan.query_place_N, &plan.key_index_SK, &plan.visible_SQK}) {
+  for (at::Tensor* tensor :
+       {&plan.positions_N, &plan.query_index_SQ, &plan.query_place_N, &plan.key_index_SK, &plan.visible_SQK}) {
     *tensor = tensor->to(device);
   }
   return plan;
 }
 
-at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& k_MW,
-                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH, const at::Tensor& into) {
+at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW,
+                            const at::Tensor& k_MW, const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH, const at::Tensor& into) {
   const int64_t q_width = dims.num_heads * dims.head_dim, kv_width = dims.num_kv_heads * dims.head_dim;
   if (!UseKernels(dims, qkv_NW)) {
     return PaddedAttention(dims, plan, qkv_NW.narrow(1, 0, q_width), k_MW.defined() ? k_MW : qkv_NW.narrow(1, q_width, kv_width),
@@ -115,11 +116,12 @@ at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan
   return out;
 }
 
-at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& out_NW,
-                             const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW) {
+at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW,
+                             const at::Tensor& out_NW, const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW) {
   const int64_t q_width = dims.num_heads * dims.head_dim, kv_width = dims.num_kv_heads * dims.head_dim;
   const auto split = [&](const at::Tensor& x) {
-    return std::array<at::Tensor, 3>{x.narrow(1, 0, q_width), x.narrow(1, q_width, kv_width), x.narrow(1, q_width + kv_width, kv_width)};
+    return std::array<at::Tensor, 3>{x.narrow(1, 0, q_width), x.narrow(1, q_width, kv_width),
+                                     x.narrow(1, q_width + kv_width, kv_width)};
   };
   if (!UseKernels(dims, qkv_NW)) {
     at::AutoGradMode with_grad(true);

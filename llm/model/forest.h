@@ -55,12 +55,12 @@ class Forest {
 
 // A forest laid out in one row. N positions; M key slots (M = N without a cache).
 struct PackedForest {
-  std::vector<int32_t> token_ids;     // [N]
-  std::vector<int32_t> positions;     // [N] distance from the root of the path
-  std::vector<int32_t> starts;        // [segments] first position of each segment
-  std::vector<QueryBlock> blocks;     // one a segment
-  std::vector<KeyRange> ranges;       // ancestor keys of the blocks
-  int64_t num_keys = 0;               // M
+  std::vector<int32_t> token_ids;  // [N]
+  std::vector<int32_t> positions;  // [N] distance from the root of the path
+  std::vector<int32_t> starts;     // [segments] first position of each segment
+  std::vector<QueryBlock> blocks;  // one a segment
+  std::vector<KeyRange> ranges;    // ancestor keys of the blocks
+  int64_t num_keys = 0;            // M
 
   int64_t num_tokens() const { return static_cast<int64_t>(token_ids.size()); }
   int64_t Position(Forest::Place place) const { return starts[place.segment] + place.index; }

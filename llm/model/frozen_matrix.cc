@@ -25,8 +25,8 @@ FrozenMatrix::FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O
   }
 }
 
-FrozenMatrix::FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O,
-                           ModelDtype dtype)
+FrozenMatrix::FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs,
+                           const at::Tensor& bias_O, ModelDtype dtype)
     : num_inputs_(num_inputs), num_outputs_(static_cast<int64_t>(rows.size())) {
   GFN_CHECK(dtype != ModelDtype::kFloat64) << "float64 keeps plain tensors";
   if (bias_O.defined()) bias_O_ = bias_O.to(at::kFloat);
@@ -40,7 +40,8 @@ void FrozenMatrix::Product(const at::Tensor& x_NI, const Share& share, at::Tenso
   float* out = y_NO.mutable_data_ptr<float>();
   if (share.low_rank != nullptr) {
     *share.t_NP = ResultLike(x, x.size(0), share.low_rank->a.out(), *share.t_NP);
-    packed_->ApplyWith(*share.low_rank, share.t_NP->mutable_data_ptr<float>(), in, x.size(0), x.stride(0), out, num_outputs_, accumulate);
+    packed_->ApplyWith(*share.low_rank, share.t_NP->mutable_data_ptr<float>(), in, x.size(0), x.stride(0), out, num_outputs_,
+                       accumulate);
   } else {
     packed_->Apply(in, x.size(0), x.stride(0), out, num_outputs_, accumulate);
   }
@@ -76,7 +77,8 @@ at::Tensor FrozenMatrix::ApplyTransposed(const at::Tensor& dy_NO) const {
   if (!packed_) return at::mm(dy_NO.to(weight_OI_.scalar_type()), weight_OI_).to(dy_NO.scalar_type());
   const at::Tensor dy = RowMajor(dy_NO);
   at::Tensor dx_NI = at::empty({dy.size(0), num_inputs_}, dy.options());
-  packed_->ApplyTransposed(dy.const_data_ptr<float>(), dy.size(0), dy.stride(0), dx_NI.mutable_data_ptr<float>(), num_inputs_, false);
+  packed_->ApplyTransposed(dy.const_data_ptr<float>(), dy.size(0), dy.stride(0), dx_NI.mutable_data_ptr<float>(), num_inputs_,
+                           false);
   return dx_NI;
 }
 

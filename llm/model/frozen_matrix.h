@@ -23,12 +23,13 @@ class FrozenMatrix {
   FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O, ModelDtype dtype, at::Device device);
   // On the CPU, from the blocks of a file, which are kept: the numbers are those of the matrix they stand for. rows: [O] pointers
   // to I / 32 blocks each; dtype: fp32 or bf16.
-  FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O, ModelDtype dtype);
+  FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O,
+               ModelDtype dtype);
 
   // x [N, I] (rows may be strided) -> x W^T + bias, [N, O], in the activations' dtype. bf16 rounds x, and accumulates in fp32.
   at::Tensor Apply(const at::Tensor& x_NI) const { return Apply(x_NI, {}, {}); }
-  // An adapter's share in the same pass (packed matrices only): t [N, parts * rank] = x A^T is kept there. Memory that *t already has is
-  // written again.
+  // An adapter's share in the same pass (packed matrices only): t [N, parts * rank] = x A^T is kept there. Memory that *t already
+  // has is written again.
   struct Share {
     const LowRank* low_rank = nullptr;
     at::Tensor* t_NP = nullptr;

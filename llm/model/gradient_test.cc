@@ -26,16 +26,20 @@ HeadQuery QueryOf(int64_t num_rows, bool with_mask) {
 
 // One number that depends on everything a loss reads, with different weights.
 at::Tensor Scalar(const HeadScores& scores) {
-  const auto weighted = [](const at::Tensor& x) { return (x * (at::arange(x.numel(), x.options()).view(x.sizes()) * 0.37).cos()).sum(); };
+  const auto weighted = [](const at::Tensor& x) {
+    return (x * (at::arange(x.numel(), x.options()).view(x.sizes()) * 0.37).cos()).sum();
+  };
   return weighted(scores.logit_target_R) + 2 * weighted(scores.logit_stop_RS) - 1.5 * weighted(scores.log_norm_R);
 }
 
-at::Tensor LossOf(const LanguageModel& model, const Adapter& adapter, const PackedForest& packed, const std::vector<int64_t>& rows, bool with_grad) {
+at::Tensor LossOf(const LanguageModel& model, const Adapter& adapter, const PackedForest& packed,
+                  const std::vector<int64_t>& rows, bool with_grad) {
   const at::Tensor hidden = model.Forward(packed, rows, {.adapter = &adapter, .with_grad = with_grad, .dropout_key = {}});
   return Scalar(ScoreHead(model, hidden, QueryOf(static_cast<int64_t>(rows.size()), true)));
 }
 
-std::vector<at::Tensor> GradientsOf(const LanguageModel& model, const Adapter& adapter, const PackedForest& packed, const std::vector<int64_t>& rows) {
+std::vector<at::Tensor> GradientsOf(const LanguageModel& model, const Adapter& adapter, const PackedForest& packed,
+                                    const std::vector<int64_t>& rows) {
   for (const at::Tensor& tensor : adapter.Tensors()) tensor.mutable_grad() = at::Tensor();
   LossOf(model, adapter, packed, rows, true).backward();
   std::vector<at::Tensor> gradients;
@@ -57,7 +61,8 @@ TEST_P(Gradients, HeadIsLogSoftmaxOfLogits) {
       ExpectAllClose(scores.logit_stop_RS, logits.index_select(1, at::tensor({5, 40}, at::kLong)), tolerance, "stops");
       for (int64_t r = 0; r < hidden.size(0); ++r) {
         const int64_t target = query.targets[r];
-        ExpectAllClose(scores.logit_target_R[r], target < 0 ? at::zeros({}, logits.options()) : logits[r][target], tolerance, "target");
+        ExpectAllClose(scores.logit_target_R[r], target < 0 ? at::zeros({}, logits.options()) : logits[r][target], tolerance,
+                       "target");
       }
     }
   }
@@ -67,7 +72,8 @@ TEST_P(Gradients, KernelsAgreeWithFloat64) {
   const auto model = LoadTiny(GetParam(), ModelDtype::kFloat32), exact = LoadTiny(GetParam(), ModelDtype::kFloat64);
   const Adapter adapter = RandomAdapter(*model, 2, 9), exact_adapter = RandomAdapter(*exact, 2, 9);
   const PackedForest packed = PackForest(RandomForest(2, 64));
-  const auto found = GradientsOf(*model, adapter, packed, AllRows(packed)), expected = GradientsOf(*exact, exact_adapter, packed, AllRows(packed));
+  const auto found = GradientsOf(*model, adapter, packed, AllRows(packed)),
+             expected = GradientsOf(*exact, exact_adapter, packed, AllRows(packed));
   for (size_t i = 0; i < found.size(); ++i) {
     const double scale = std::max(1.0, expected[i].abs().max().item<double>());
     ExpectAllClose(found[i] / scale, expected[i] / scale, kFloatGradientTolerance, "tensor " + std::to_string(i));
@@ -92,7 +98,8 @@ TEST_P(Gradients, Float64AgreesWithFiniteDifferences) {
       at::Tensor(tensors[i]).sub_(direction, step);
       return loss;
     };
-    const double quotient = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep), product = (gradients[i] * direction).sum().item<double>();
+    const double quotient = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep),
+                 product = (gradients[i] * direction).sum().item<double>();
     EXPECT_NEAR(quotient, product, 1e-6 * std::max(1.0, std::abs(product))) << "tensor " << i;
   }
 }
@@ -109,7 +116,8 @@ TEST_P(Gradients, ForestIsTheSumOfItsSequences) {
     return Scalar(ScoreHead(*model, hidden, query));
   };
   std::vector<int64_t> last_rows;
-  for (size_t s = 0; s < forest.segments().size(); ++s) last_rows.push_back(packed.starts[s] + static_cast<int64_t>(forest.segments()[s].tokens.size()) - 1);
+  for (size_t s = 0; s < forest.segments().size(); ++s)
+    last_rows.push_back(packed.starts[s] + static_cast<int64_t>(forest.segments()[s].tokens.size()) - 1);
   const ForwardContext context{.adapter = &adapter, .with_grad = true, .dropout_key = {}};
   const auto take = [&] {
     std::vector<at::Tensor> gradients;
@@ -129,10 +137,12 @@ TEST_P(Gradients, ForestIsTheSumOfItsSequences) {
     loss_of(alone.narrow(0, alone.size(0) - 1, 1), s).backward();
   }
   const auto of_sequences = take();
-  for (size_t i = 0; i < of_forest.size(); ++i) ExpectAllClose(of_forest[i], of_sequences[i], kTinyModelTolerance, "tensor " + std::to_string(i));
+  for (size_t i = 0; i < of_forest.size(); ++i)
+    ExpectAllClose(of_forest[i], of_sequences[i], kTinyModelTolerance, "tensor " + std::to_string(i));
 }
 
-// Dropout: addressed (the same key, the same loss), different for another key, absent without one; the gradient sees the same mask.
+// Dropout: addressed (the same key, the same loss), different for another key, absent without one; the gradient sees the same
+// mask.
 TEST_P(Gradients, DropoutIsAddressed) {
   const auto model = LoadTiny(GetParam(), ModelDtype::kFloat64);
   Adapter adapter = RandomAdapter(*model, 2, 9);

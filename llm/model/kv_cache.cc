@@ -54,8 +54,8 @@ PackedForest KvCache::Plan(std::span<const Append> appends) {
     }
     std::reverse(packed.ranges.begin() + range_begin, packed.ranges.end());  // from the root down
     packed.starts.push_back(start);
-    packed.blocks.push_back({start, count, segment.begin + segment.length, range_begin,
-                             static_cast<int32_t>(packed.ranges.size()) - range_begin});
+    packed.blocks.push_back(
+        {start, count, segment.begin + segment.length, range_begin, static_cast<int32_t>(packed.ranges.size()) - range_begin});
     for (int32_t i = 0; i < count; ++i) {
       packed.token_ids.push_back(append.tokens[i]);
       packed.positions.push_back(segment.depth + segment.length + i);

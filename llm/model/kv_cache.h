@@ -30,8 +30,8 @@ class KvCache {
   // Reserves the next slots of each segment for these tokens and lays them out for ForwardCached, in the order given.
   PackedForest Plan(std::span<const Append> appends);
 
-  // Writes a layer's keys and values of the last Plan's tokens, which are columns [begin, begin + K * D) of qkv [N, W] and the K * D
-  // columns behind them.
+  // Writes a layer's keys and values of the last Plan's tokens, which are columns [begin, begin + K * D) of qkv [N, W] and the K
+  // * D columns behind them.
   void Write(int64_t layer, const at::Tensor& qkv_NW, int64_t begin);
   const at::Tensor& keys(int64_t layer) const { return keys_[layer]; }      // [slots, K * D]
   const at::Tensor& values(int64_t layer) const { return values_[layer]; }  // [slots, K * D]

@@ -51,7 +51,8 @@ struct NormPass : torch::CustomClassHolder {
 // The final norm of a few rows, differentiable.
 class NormFunction : public torch::autograd::Function<NormFunction> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC, const c10::intrusive_ptr<NormPass>& pass) {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x_RC,
+                            const c10::intrusive_ptr<NormPass>& pass) {
     ctx->save_for_backward({x_RC});
     ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
     return NormForward(pass->norm, x_RC);
@@ -67,12 +68,14 @@ class NormFunction : public torch::autograd::Function<NormFunction> {
 
 }  // namespace
 
-at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<int64_t>& rows, const ForwardContext& context) const {
+at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<int64_t>& rows,
+                                  const ForwardContext& context) const {
   if (!context.with_grad || context.adapter == nullptr) {
     at::NoGradGuard no_grad;
     const AttentionPlan plan = MakeAttentionPlan(forest, attention_dims(), device(), activation_type());
     const auto packed = context.adapter != nullptr ? PackedAdapter::Make(*this, *context.adapter) : nullptr;
-    const at::Tensor last = StackForward(*this, Embed(forest), plan, {context.adapter, packed.get(), context.dropout_key}, nullptr, nullptr);
+    const at::Tensor last =
+        StackForward(*this, Embed(forest), plan, {context.adapter, packed.get(), context.dropout_key}, nullptr, nullptr);
     return NormForward(final_norm_, SelectRows(last, rows));
   }
   auto pass = std::make_unique<Pass>();
@@ -85,7 +88,8 @@ at::Tensor LanguageModel::Forward(const PackedForest& forest, const std::vector<
   {
     at::NoGradGuard no_grad;
     const auto packed = PackedAdapter::Make(*this, pass->adapter);
-    last = StackForward(*this, Embed(pass->forest), pass->tape.plan, {&pass->adapter, packed.get(), pass->dropout_key}, nullptr, &pass->tape);
+    last = StackForward(*this, Embed(pass->forest), pass->tape.plan, {&pass->adapter, packed.get(), pass->dropout_key}, nullptr,
+                        &pass->tape);
   }
   const std::shared_ptr<StackNode> node(new StackNode(std::move(pass)), torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(context.adapter->Tensors()));

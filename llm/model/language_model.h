@@ -84,8 +84,8 @@ class LanguageModel {
 
   ModelConfig config_;
   Options options_;
-  FrozenMatrix embedding_;         // [V, C]
-  FrozenMatrix head_;              // only where it is not the embedding
+  FrozenMatrix embedding_;  // [V, C]
+  FrozenMatrix head_;       // only where it is not the embedding
   bool tied_head_ = false;
   at::Tensor position_embedding_;  // GPT-2: [positions, C]
   std::vector<Layer> layers_;

@@ -34,10 +34,8 @@ HeadScores ChunkScores(const HeadPass& pass, const at::Tensor& hidden, int64_t b
   HeadScores out;
   out.logit_target_R = at::where(target.ge(0), logits.gather(1, target.clamp_min(0)), at::zeros({}, logits.options())).squeeze(1);
   out.logit_stop_RS = logits.index_select(1, ToTensor(pass.query.stop_ids, logits.device()));
-  out.log_norm_R = at::logsumexp(pass.query.legal_V.defined()
-                                     ? logits.masked_fill(pass.query.legal_V.to(logits.device()).eq(0), -INFINITY)
-                                     : logits,
-                                 -1);
+  out.log_norm_R = at::logsumexp(
+      pass.query.legal_V.defined() ? logits.masked_fill(pass.query.legal_V.to(logits.device()).eq(0), -INFINITY) : logits, -1);
   return out;
 }
 
@@ -46,7 +44,8 @@ at::Tensor ChunkBackward(const HeadPass& pass, const at::Tensor& hidden, const a
                          const torch::autograd::variable_list& grads) {
   at::Tensor d_logits = pass.head->Apply(hidden.narrow(0, begin, count));
   if (pass.query.legal_V.defined()) d_logits.masked_fill_(pass.query.legal_V.to(d_logits.device()).eq(0), -INFINITY);
-  d_logits = (d_logits - log_norm.narrow(0, begin, count).unsqueeze(1)).exp_().mul_(grads[2].narrow(0, begin, count).unsqueeze(1));
+  d_logits =
+      (d_logits - log_norm.narrow(0, begin, count).unsqueeze(1)).exp_().mul_(grads[2].narrow(0, begin, count).unsqueeze(1));
   const at::Tensor target = ToTensor(pass.query.targets, d_logits.device()).narrow(0, begin, count).unsqueeze(1);
   d_logits.scatter_add_(1, target.clamp_min(0), grads[0].narrow(0, begin, count).unsqueeze(1) * target.ge(0));
   d_logits.index_add_(1, ToTensor(pass.query.stop_ids, d_logits.device()), grads[1].narrow(0, begin, count));
@@ -55,13 +54,15 @@ at::Tensor ChunkBackward(const HeadPass& pass, const at::Tensor& hidden, const a
 
 class HeadFunction : public torch::autograd::Function<HeadFunction> {
  public:
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden_in, const c10::intrusive_ptr<HeadPass>& pass) {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden_in,
+                                                const c10::intrusive_ptr<HeadPass>& pass) {
     const at::Tensor hidden = hidden_in.contiguous();
     const int64_t R = hidden.size(0), S = static_cast<int64_t>(pass->query.stop_ids.size());
     HeadScores out = {at::zeros({R}, hidden.options()), at::zeros({R, S}, hidden.options()), at::zeros({R}, hidden.options())};
     if (pass->head->packed() != nullptr) {
       LmHeadForward(*pass->head->packed(), hidden.const_data_ptr<float>(), R, hidden.size(1), KernelQuery(pass->query),
-                    {out.logit_target_R.mutable_data_ptr<float>(), out.logit_stop_RS.mutable_data_ptr<float>(), out.log_norm_R.mutable_data_ptr<float>()});
+                    {out.logit_target_R.mutable_data_ptr<float>(), out.logit_stop_RS.mutable_data_ptr<float>(),
+                     out.log_norm_R.mutable_data_ptr<float>()});
     } else {
       for (int64_t begin = 0; begin < R; begin += kChunkRows) {
         const int64_t count = std::min(kChunkRows, R - begin);
@@ -102,7 +103,8 @@ class HeadFunction : public torch::autograd::Function<HeadFunction> {
 
 HeadScores ScoreHead(const LanguageModel& model, const at::Tensor& hidden_RC, const HeadQuery& query) {
   GFN_CHECK_EQ(static_cast<int64_t>(query.targets.size()), hidden_RC.size(0));
-  GFN_CHECK(!query.legal_V.defined() || (query.legal_V.scalar_type() == at::kByte && query.legal_V.numel() == model.config().vocab_size));
+  GFN_CHECK(!query.legal_V.defined() ||
+            (query.legal_V.scalar_type() == at::kByte && query.legal_V.numel() == model.config().vocab_size));
   auto pass = c10::make_intrusive<HeadPass>();
   pass->head = &model.head();
   pass->query = query;

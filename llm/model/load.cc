@@ -19,17 +19,30 @@ const LayerNames& NamesOf(Architecture architecture) {
                                       {"self_attn.o_proj"},
                                       {"mlp.gate_proj", "mlp.up_proj"},
                                       {"mlp.down_proj"}}},
-                                    "input_layernorm", "post_attention_layernorm", "model.embed_tokens.weight", "model.norm"};
+                                    "input_layernorm",
+                                    "post_attention_layernorm",
+                                    "model.embed_tokens.weight",
+                                    "model.norm"};
   static const LayerNames kGpt2 = {"transformer.h.",
                                    {{{"attn.c_attn"}, {"attn.c_proj"}, {"mlp.c_fc"}, {"mlp.c_proj"}}},
-                                   "ln_1", "ln_2", "transformer.wte.weight", "transformer.ln_f"};
-  static const LayerNames kGptJ = {"transformer.h.",
-                                   {{{"attn.q_proj", "attn.k_proj", "attn.v_proj"}, {"attn.out_proj"}, {"mlp.fc_in"}, {"mlp.fc_out"}}},
-                                   "ln_1", "", "transformer.wte.weight", "transformer.ln_f"};
+                                   "ln_1",
+                                   "ln_2",
+                                   "transformer.wte.weight",
+                                   "transformer.ln_f"};
+  static const LayerNames kGptJ = {
+      "transformer.h.",
+      {{{"attn.q_proj", "attn.k_proj", "attn.v_proj"}, {"attn.out_proj"}, {"mlp.fc_in"}, {"mlp.fc_out"}}},
+      "ln_1",
+      "",
+      "transformer.wte.weight",
+      "transformer.ln_f"};
   switch (architecture) {
-    case Architecture::kLlama: return kLlama;
-    case Architecture::kGpt2: return kGpt2;
-    case Architecture::kGptJ: return kGptJ;
+    case Architecture::kLlama:
+      return kLlama;
+    case Architecture::kGpt2:
+      return kGpt2;
+    case Architecture::kGptJ:
+      return kGptJ;
   }
   GFN_CHECK(false) << "unknown architecture";
   return kLlama;
@@ -39,22 +52,29 @@ const LayerNames& NamesOf(Architecture architecture) {
 std::vector<int64_t> PartSizes(const ModelConfig& config, Slot slot) {
   const int64_t q = config.num_heads * config.head_dim, kv = config.num_kv_heads * config.head_dim;
   switch (slot) {
-    case Slot::kQkv: return config.architecture == Architecture::kGpt2 ? std::vector<int64_t>{q + 2 * kv} : std::vector<int64_t>{q, kv, kv};
+    case Slot::kQkv:
+      return config.architecture == Architecture::kGpt2 ? std::vector<int64_t>{q + 2 * kv} : std::vector<int64_t>{q, kv, kv};
     case Slot::kAttentionOut:
-    case Slot::kDown: return {config.hidden_size};
+    case Slot::kDown:
+      return {config.hidden_size};
     case Slot::kUp:
-      return config.architecture == Architecture::kLlama ? std::vector<int64_t>{config.intermediate_size, config.intermediate_size}
-                                                         : std::vector<int64_t>{config.intermediate_size};
+      return config.architecture == Architecture::kLlama
+                 ? std::vector<int64_t>{config.intermediate_size, config.intermediate_size}
+                 : std::vector<int64_t>{config.intermediate_size};
   }
   return {};
 }
 
 WeightType PackedType(GgmlType type) {
   switch (type) {
-    case GgmlType::kQ4_0: return WeightType::kQ4_0;
-    case GgmlType::kQ4_1: return WeightType::kQ4_1;
-    case GgmlType::kQ8_0: return WeightType::kQ8_0;
-    default: break;
+    case GgmlType::kQ4_0:
+      return WeightType::kQ4_0;
+    case GgmlType::kQ4_1:
+      return WeightType::kQ4_1;
+    case GgmlType::kQ8_0:
+      return WeightType::kQ8_0;
+    default:
+      break;
   }
   GFN_CHECK(false) << EnumName(type) << " is not kept in blocks";
   return WeightType::kFloat32;
@@ -91,7 +111,8 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
     }
     return OkStatus();
   };
-  // The blocks of all modules of a product as rows below each other, where every module is stored so and they are multiplied here.
+  // The blocks of all modules of a product as rows below each other, where every module is stored so and they are multiplied
+  // here.
   const auto read_blocks = [&](const std::vector<std::string>& weights) -> StatusOr<std::optional<BlockRows>> {
     std::optional<BlockRows> all;
     if (!device.is_cpu() || options_.dtype == ModelDtype::kFloat64) return all;
@@ -125,7 +146,8 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
         biases.push_back(bias);
       }
     }
-    GFN_CHECK(biases.empty() || biases.size() == parts.size()) << parts[0].path << ": some modules of a product have a bias, some not";
+    GFN_CHECK(biases.empty() || biases.size() == parts.size())
+        << parts[0].path << ": some modules of a product have a bias, some not";
     const at::Tensor bias = biases.empty() ? at::Tensor() : at::cat(biases, 0);
     if (blocks) return from_blocks(*blocks, bias);
     return FrozenMatrix(at::cat(weights, 0), bias, options_.dtype, device);

@@ -2,7 +2,8 @@
 
 namespace gfn {
 
-at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key, int64_t layer, Slot slot, const at::Tensor& x_NI) {
+at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key, int64_t layer, Slot slot,
+                       const at::Tensor& x_NI) {
   if (adapter.dropout <= 0 || !key) return {};
   const int64_t stream = layer * kNumSlots + static_cast<int64_t>(slot);
   at::Tensor mask_NI = at::empty(x_NI.sizes(), at::TensorOptions().dtype(at::kFloat));
@@ -12,7 +13,8 @@ at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key,
   return mask_NI.to(x_NI.device(), x_NI.scalar_type());
 }
 
-at::Tensor AddLora(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI, at::Tensor& y_NO) {
+at::Tensor AddLora(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI,
+                   at::Tensor& y_NO) {
   if (!group.a.defined()) return {};
   const at::Tensor t_NP = at::mm(mask_NI.defined() ? x_NI * mask_NI : x_NI, group.a.t());
   for (size_t p = 0; p < group.parts.size(); ++p) {

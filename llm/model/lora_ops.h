@@ -13,10 +13,12 @@
 namespace gfn {
 
 // The keep mask of a product's input, already divided by the keep probability; undefined without dropout. [N, I]
-at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key, int64_t layer, Slot slot, const at::Tensor& x_NI);
+at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key, int64_t layer, Slot slot,
+                       const at::Tensor& x_NI);
 
 // Adds the adapter's share to y; returns t = (mask * x) A^T [N, P r] for the backward pass (undefined without a group).
-at::Tensor AddLora(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI, at::Tensor& y_NO);
+at::Tensor AddLora(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI,
+                   at::Tensor& y_NO);
 
 // Adds the adapter's share of dx and appends the gradients of a, then of each b, to `gradients` (the order of Adapter::Tensors).
 void LoraBackward(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI,

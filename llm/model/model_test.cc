@@ -16,11 +16,15 @@ using nlohmann::json;
 // Reference numbers are those of a float32 program, written with 8 digits.
 constexpr Tolerance kReferenceTolerance{5e-5};
 
-// Two ways to the same numbers. The kernels (heads of whole vectors, fp32 and bf16) add up in one order whatever the forest or the cache:
-// bit for bit the same. Float64 and other heads are gathered and padded.
-void ExpectSame(const LanguageModel& model, ModelDtype dtype, const at::Tensor& found, const at::Tensor& expected, const std::string& what) {
+// Two ways to the same numbers. The kernels (heads of whole vectors, fp32 and bf16) add up in one order whatever the forest or
+// the cache: bit for bit the same. Float64 and other heads are gathered and padded.
+void ExpectSame(const LanguageModel& model, ModelDtype dtype, const at::Tensor& found, const at::Tensor& expected,
+                const std::string& what) {
   if (dtype == ModelDtype::kFloat64 || model.config().head_dim % 8 != 0) {
-    ExpectAllClose(found, expected, dtype == ModelDtype::kFloat64 ? kTinyModelTolerance : ToleranceOf(dtype == ModelDtype::kBFloat16 ? at::kBFloat16 : at::kFloat), what);
+    ExpectAllClose(found, expected,
+                   dtype == ModelDtype::kFloat64 ? kTinyModelTolerance
+                                                 : ToleranceOf(dtype == ModelDtype::kBFloat16 ? at::kBFloat16 : at::kFloat),
+                   what);
   } else {
     EXPECT_TRUE(at::equal(found, expected)) << what << ": off by " << (found - expected).abs().max().item<double>();
   }
@@ -133,7 +137,8 @@ TEST(Forest, PathsShareWhatTheyHaveInCommon) {
 TEST(SmolLm2, LogitsEqualTransformers) {
   const std::string model_path = std::string(GFN_SOURCE_DIR) + "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
   const std::string reference_path = std::string(GFN_SHARED_DIR) + "/data/reference/smollm2_logits.json";
-  if (!std::filesystem::exists(model_path) || !std::filesystem::exists(reference_path)) GTEST_SKIP() << "needs " << model_path << " and " << reference_path;
+  if (!std::filesystem::exists(model_path) || !std::filesystem::exists(reference_path))
+    GTEST_SKIP() << "needs " << model_path << " and " << reference_path;
   const json reference = *ReadJsonFile(reference_path);
   const auto model = LoadModel(model_path, ModelDtype::kFloat32);
   const auto tokens = reference["token_ids"].get<std::vector<int32_t>>();
@@ -144,7 +149,8 @@ TEST(SmolLm2, LogitsEqualTransformers) {
   }
   const at::Tensor log_p = logits.log_softmax(-1);
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {
-    EXPECT_NEAR(-log_p[static_cast<int64_t>(i)][tokens[i + 1]].item<float>(), reference["prompt_token_nll"][i].get<float>(), 1e-3) << i;
+    EXPECT_NEAR(-log_p[static_cast<int64_t>(i)][tokens[i + 1]].item<float>(), reference["prompt_token_nll"][i].get<float>(), 1e-3)
+        << i;
   }
 }
 

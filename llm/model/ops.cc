@@ -31,8 +31,8 @@ at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC, const at
     at::Tensor y = ResultLike(x, x.size(0), x.size(1), into);
     const float epsilon = static_cast<float>(norm.epsilon);
     if (norm.bias_C.defined()) {
-      LayerNormForward(Data(x), Data(norm.weight_C), Data(norm.bias_C), x.size(0), x.size(1), epsilon, y.mutable_data_ptr<float>(),
-                       nullptr, nullptr);
+      LayerNormForward(Data(x), Data(norm.weight_C), Data(norm.bias_C), x.size(0), x.size(1), epsilon,
+                       y.mutable_data_ptr<float>(), nullptr, nullptr);
     } else {
       RmsNormForward(Data(x), Data(norm.weight_C), x.size(0), x.size(1), epsilon, y.mutable_data_ptr<float>(), nullptr);
     }
@@ -56,7 +56,8 @@ void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Ten
     } else {
       RmsNormForward(Data(x_NC), Data(norm.weight_C), n, width, epsilon, scratch.mutable_data_ptr<float>(),
                      inverse.mutable_data_ptr<float>());
-      RmsNormBackward(Data(x_NC), Data(norm.weight_C), Data(inverse), Data(dy_NC), n, width, dx_NC.mutable_data_ptr<float>(), true);
+      RmsNormBackward(Data(x_NC), Data(norm.weight_C), Data(inverse), Data(dy_NC), n, width, dx_NC.mutable_data_ptr<float>(),
+                      true);
     }
     return;
   }
@@ -67,7 +68,8 @@ void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Ten
   dx_NC.add_(d * inverse);
 }
 
-Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype, at::Device device) {
+Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype,
+                  at::Device device) {
   // Angles are made in double precision: position * theta^(-2i / R) loses digits in fp32 at long contexts.
   const auto f64 = at::TensorOptions().dtype(at::kDouble);
   const at::Tensor frequency_R = at::pow(theta, at::arange(0, rotary_dim, 2, f64) * (-1.0 / static_cast<double>(rotary_dim)));
@@ -75,12 +77,13 @@ Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, Rotar
   return {angle_PR.cos().to(device, dtype).contiguous(), angle_PR.sin().to(device, dtype).contiguous(), style};
 }
 
-void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse) {  // NOLINT(performance-unnecessary-value-param): x_NW changes
+void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N,
+                   bool inverse) {  // NOLINT(performance-unnecessary-value-param): x_NW changes
   const int64_t half = rotary.cosine_PR.size(1);
   if (UseKernels(x_NW)) {
     const RotaryTable table{Data(rotary.cosine_PR), Data(rotary.sine_PR), rotary.cosine_PR.size(0), static_cast<int>(2 * half)};
-    RotaryInPlace(x_NW.mutable_data_ptr<float>(), x_NW.stride(0), x_NW.size(0), static_cast<int>(num_heads), static_cast<int>(head_dim),
-                  positions_N.const_data_ptr<int32_t>(), table, rotary.style, inverse);
+    RotaryInPlace(x_NW.mutable_data_ptr<float>(), x_NW.stride(0), x_NW.size(0), static_cast<int>(num_heads),
+                  static_cast<int>(head_dim), positions_N.const_data_ptr<int32_t>(), table, rotary.style, inverse);
     return;
   }
   const at::Tensor x_NHD = x_NW.narrow(1, 0, num_heads * head_dim).view({x_NW.size(0), num_heads, head_dim});

@@ -1,8 +1,8 @@
 // The row operations of a transformer on tensors, forward and backward, without autograd: fused kernels for fp32 on the CPU, a
 // composition of ATen operations for every other device and dtype (which is also the kernels' twin in tests).
 // Shapes: N positions, C width, H query heads, K key/value heads, D head width, M key slots.
-// `into`: memory for the result, used if it has the result's shape and type, so that a pass of one token does not allocate in every
-// layer; the result is what is returned.
+// `into`: memory for the result, used if it has the result's shape and type, so that a pass of one token does not allocate in
+// every layer; the result is what is returned.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,10 +31,12 @@ struct Rotary {
   RotaryStyle style = RotaryStyle::kRotateHalf;
   bool defined() const { return cosine_PR.defined(); }
 };
-Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype, at::Device device);
+Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype,
+                  at::Device device);
 // Rotates the first `num_heads` heads of each row of x [N, >= num_heads * D] in place; inverse rotates back (the gradient).
 // positions_N: int32, on x's device.
-void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N, bool inverse);
+void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N,
+                   bool inverse);
 
 // act = silu(gate) * up of [N, 2 I] = gate | up, or GELU-tanh of [N, I].
 enum class MlpKind { kGatedSilu, kGelu };
@@ -48,7 +50,8 @@ at::Tensor ResultLike(const at::Tensor& x, int64_t rows, int64_t width, const at
 struct AttentionPlan {
   const PackedForest* forest = nullptr;
   at::Tensor positions_N;  // int32
-  // Where the forest kernel does not work (other devices and dtypes, heads that are no multiple of 8 wide): per block, padded to the longest (-1 rows / masked keys).
+  // Where the forest kernel does not work (other devices and dtypes, heads that are no multiple of 8 wide): per block, padded to
+  // the longest (-1 rows / masked keys).
   at::Tensor query_index_SQ;  // int64 [blocks, Q]
   at::Tensor query_place_N;   // int64 [N]: where position n stands in the flattened [blocks * Q]
   at::Tensor key_index_SK;    // int64 [blocks, keys]
@@ -61,10 +64,11 @@ AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims&
 
 // out [N, H * D] and log_sum_exp [N, H] (only where asked, for the backward pass of the kernels) of qkv [N, (H + 2K) * D].
 // k and v: keys and values of all slots (a cache); undefined where they are this pass's own, in qkv.
-at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& k_MW,
-                            const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH, const at::Tensor& into = {});
+at::Tensor AttentionForward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW,
+                            const at::Tensor& k_MW, const at::Tensor& v_MW, at::Tensor* log_sum_exp_NH,
+                            const at::Tensor& into = {});
 // d_qkv [N, (H + 2K) * D] of qkv [N, (H + 2K) * D], where keys and values are this pass's own (no cache).
-at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW, const at::Tensor& out_NW,
-                             const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW);
+at::Tensor AttentionBackward(const AttentionDims& dims, const AttentionPlan& plan, const at::Tensor& qkv_NW,
+                             const at::Tensor& out_NW, const at::Tensor& log_sum_exp_NH, const at::Tensor& d_out_NW);
 
 }  // namespace gfn

@@ -26,7 +26,9 @@ inline std::unique_ptr<LanguageModel> LoadModel(const std::string& path, ModelDt
   EXPECT_TRUE(model.ok()) << model.status();
   return std::move(*model);
 }
-inline std::unique_ptr<LanguageModel> LoadTiny(const std::string& name, ModelDtype dtype) { return LoadModel(kGoldenModels + name, dtype); }
+inline std::unique_ptr<LanguageModel> LoadTiny(const std::string& name, ModelDtype dtype) {
+  return LoadModel(kGoldenModels + name, dtype);
+}
 
 inline std::vector<int64_t> AllRows(const PackedForest& packed) {
   std::vector<int64_t> rows(packed.num_tokens());
@@ -69,7 +71,8 @@ inline Adapter RandomAdapter(const LanguageModel& model, int64_t rank, uint64_t 
 // Random token ids, addressed.
 inline std::vector<int32_t> RandomTokens(uint64_t seed, uint64_t stream, int64_t count, int64_t vocab_size) {
   std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>(UniformInt({seed, RngPurpose::kTest, 1}, stream, i, vocab_size)));
+  for (int64_t i = 0; i < count; ++i)
+    tokens.push_back(static_cast<int32_t>(UniformInt({seed, RngPurpose::kTest, 1}, stream, i, vocab_size)));
   return tokens;
 }
 
@@ -79,7 +82,9 @@ inline Forest RandomForest(uint64_t seed, int64_t vocab_size) {
   forest.AddRoot(RandomTokens(seed, 0, 5, vocab_size));
   forest.AddRoot(RandomTokens(seed, 1, 3, vocab_size));
   for (uint64_t i = 2; i < 12; ++i) {
-    const auto draw = [&](uint64_t place, uint64_t below) { return static_cast<int32_t>(UniformInt({seed, RngPurpose::kTest, 2}, i, place, below)); };
+    const auto draw = [&](uint64_t place, uint64_t below) {
+      return static_cast<int32_t>(UniformInt({seed, RngPurpose::kTest, 2}, i, place, below));
+    };
     const int32_t parent = draw(0, forest.segments().size());
     const int32_t length = static_cast<int32_t>(forest.segments()[parent].tokens.size());
     forest.Add(parent, 1 + draw(1, length), RandomTokens(seed, i, 1 + draw(2, 4), vocab_size));

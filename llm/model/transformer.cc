@@ -6,7 +6,8 @@
 namespace gfn {
 namespace {
 
-// What the layers of a pass without a tape write one after the other, in the same memory. With a tape each layer's tensors move there.
+// What the layers of a pass without a tape write one after the other, in the same memory. With a tape each layer's tensors move
+// there.
 struct Workspace {
   at::Tensor normed_NC, qkv_NW, attention_NW, up_NW, activation_NI;
   std::array<at::Tensor, kNumSlots> lora_NP;
@@ -19,7 +20,8 @@ class LayerProducts {
       : model_(model), adapter_(adapter.adapter), packed_(adapter.packed), dropout_key_(adapter.dropout_key), layer_(layer) {}
 
   // lora_NP: where x A^T of each product goes. into: memory for the result.
-  at::Tensor Forward(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP, const at::Tensor& into) const {
+  at::Tensor Forward(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP,
+                     const at::Tensor& into) const {
     const FrozenMatrix::Share share = ShareOf(slot, lora_NP);
     at::Tensor y_NO = model_.Matrix(layer_, slot).Apply(x_NI, share, into);
     if (share.low_rank == nullptr) AddShare(slot, x_NI, lora_NP, y_NO);
@@ -112,8 +114,8 @@ at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const Atten
   return x_NC;
 }
 
-std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter, const std::optional<RngKey>& dropout_key,
-                                      StackTape& tape, at::Tensor d_last_NC) {
+std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter,
+                                      const std::optional<RngKey>& dropout_key, StackTape& tape, at::Tensor d_last_NC) {
   const AttentionDims dims = model.attention_dims();
   const int64_t num_layers = model.config().num_layers;
   const StackAdapter stack_adapter{&adapter, nullptr, dropout_key};

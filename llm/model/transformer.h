@@ -15,12 +15,12 @@ namespace gfn {
 
 // What the backward pass of a layer needs; norms and activations are made again (they cost less than their memory).
 struct LayerTape {
-  at::Tensor input_NC;                               // x
-  at::Tensor qkv_NW;                                 // behind the rotation
-  at::Tensor attention_NW, log_sum_exp_NH;           // attention output and its normaliser
-  at::Tensor middle_NC;                              // x + attention; undefined for a parallel layer
-  at::Tensor up_NW;                                  // before the activation
-  std::array<at::Tensor, kNumSlots> lora_NP;         // x A^T of each product
+  at::Tensor input_NC;                        // x
+  at::Tensor qkv_NW;                          // behind the rotation
+  at::Tensor attention_NW, log_sum_exp_NH;    // attention output and its normaliser
+  at::Tensor middle_NC;                       // x + attention; undefined for a parallel layer
+  at::Tensor up_NW;                           // before the activation
+  std::array<at::Tensor, kNumSlots> lora_NP;  // x A^T of each product
 };
 
 struct StackTape {
@@ -36,13 +36,13 @@ struct StackAdapter {
   std::optional<RngKey> dropout_key;
 };
 
-// Hidden states behind the last layer, before the final norm, from embedded tokens x, [N, C] both; x is written over where there is no
-// tape. tape and cache may be null, not both given.
+// Hidden states behind the last layer, before the final norm, from embedded tokens x, [N, C] both; x is written over where there
+// is no tape. tape and cache may be null, not both given.
 at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const AttentionPlan& plan, const StackAdapter& adapter,
                         KvCache* cache, StackTape* tape);
 
 // Gradients of adapter.Tensors(), in that order, given the gradient of the last layer's output. Frees the tape as it goes.
-std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter, const std::optional<RngKey>& dropout_key,
-                                      StackTape& tape, at::Tensor d_last_NC);
+std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter,
+                                      const std::optional<RngKey>& dropout_key, StackTape& tape, at::Tensor d_last_NC);
 
 }  // namespace gfn

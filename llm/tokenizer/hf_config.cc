@@ -61,8 +61,7 @@ Status SetEndsFromFolder(const std::string& folder, bool template_begins_with_bo
     }
   }
   const auto add_bos = by_name.find("add_bos_token");
-  vocabulary->prepends_bos =
-      add_bos != by_name.end() && add_bos->is_boolean() ? add_bos->get<bool>() : template_begins_with_bos;
+  vocabulary->prepends_bos = add_bos != by_name.end() && add_bos->is_boolean() ? add_bos->get<bool>() : template_begins_with_bos;
   return OkStatus();
 }
 

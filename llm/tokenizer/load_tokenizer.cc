@@ -65,8 +65,7 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path) {
   }
   if (BeginsLikeJson(text)) return LoadJson(text, path);
   if (text.starts_with("#version")) {
-    ASSIGN_OR_RETURN(const std::string vocab_path,
-                     FirstOf(kVocabNames, ParentFolder(path), "vocabulary for " + BaseName(path)));
+    ASSIGN_OR_RETURN(const std::string vocab_path, FirstOf(kVocabNames, ParentFolder(path), "vocabulary for " + BaseName(path)));
     return LoadPair(vocab_path, path);
   }
   if (LooksLikeLlama2c(text)) return LoadLlama2c(text, path);

@@ -201,9 +201,7 @@ Digest RulesOf(std::string_view kind, const SpmBpeSpec& spec) {
 }  // namespace
 
 StatusOr<Token> SpmToken(std::string written, TokenKind kind, int64_t id, std::string_view where) {
-  const auto refuse = [&](const char* why) {
-    return DataLoss(std::string(where) + ": token " + std::to_string(id) + " " + why);
-  };
+  const auto refuse = [&](const char* why) { return DataLoss(std::string(where) + ": token " + std::to_string(id) + " " + why); };
   if (kind == TokenKind::kByte) {
     const std::optional<uint8_t> byte = ParseByteToken(written);
     if (!byte) return refuse("is marked as a byte but is not written <0xNN>");

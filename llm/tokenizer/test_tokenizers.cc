@@ -156,17 +156,14 @@ json TinyByteLevel::TokenizerJson() const {
   return root;
 }
 
-json ByteLevelStep() {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-}
+json ByteLevelStep() { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}}; }
 
 std::vector<std::string> EdgeCases() {
   std::vector<std::string> texts;
   for (const json& hex : ReadJson(GoldenPath("edge_cases.json"))) {
     std::string& text = texts.emplace_back();
     const std::string digits = hex.get<std::string>();
-    for (size_t i = 0; i < digits.size(); i += 2)
-      text.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+    for (size_t i = 0; i < digits.size(); i += 2) text.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
   }
   return texts;
 }

@@ -83,8 +83,7 @@ void MergeTable::Grow() {
   mask_ = slots_.size() - 1;
   used_ = 0;
   for (const Slot& slot : old) {
-    if (slot.key != kFree)
-      Insert(static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key & 0xFFFFFFFFu), slot.merge);
+    if (slot.key != kFree) Insert(static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key & 0xFFFFFFFFu), slot.merge);
   }
 }
 

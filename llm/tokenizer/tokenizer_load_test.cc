@@ -45,9 +45,7 @@ GgufTestWriter Gpt2Gguf(const std::string& pre) {
   std::vector<int32_t> types(tokens.size(), 1);
   types.back() = 3;
   GgufTestWriter writer;
-  writer.String("tokenizer.ggml.model", "gpt2")
-      .Strings("tokenizer.ggml.tokens", tokens)
-      .Ints("tokenizer.ggml.token_type", types);
+  writer.String("tokenizer.ggml.model", "gpt2").Strings("tokenizer.ggml.tokens", tokens).Ints("tokenizer.ggml.token_type", types);
   writer.Strings("tokenizer.ggml.merges", merges).Uint("tokenizer.ggml.eos_token_id", 50256);
   if (!pre.empty()) writer.String("tokenizer.ggml.pre", pre);
   return writer;

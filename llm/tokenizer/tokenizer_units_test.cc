@@ -30,8 +30,8 @@ TEST(Utf8, EveryCharacterGoesThereAndBack) {
 }
 
 TEST(Utf8, WhatIsNotWellFormed) {
-  for (const char* text : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-                           "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+  for (const char* text : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
+                           "\xF5\x80\x80\x80", "\xFF"}) {
     EXPECT_EQ(Utf8CharLength(text), 0u);
   }
 }

@@ -110,7 +110,8 @@ std::optional<VocabularyTokenizer::Match> VocabularyTokenizer::NextAddedToken(st
                                                                               const EncodeOptions& options) const {
   if (!options.parse_special && !has_user_defined_) return std::nullopt;
   const auto may_be_special = [&options](size_t begin, size_t end) {
-    return options.parse_special && std::ranges::none_of(options.plain, [&](const TextRange& plain) { return begin < plain.end && plain.begin < end; });
+    return options.parse_special &&
+           std::ranges::none_of(options.plain, [&](const TextRange& plain) { return begin < plain.end && plain.begin < end; });
   };
   for (; pos < text.size(); ++pos) {
     for (const int32_t id : added_tokens_[static_cast<unsigned char>(text[pos])]) {

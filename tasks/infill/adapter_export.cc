@@ -55,8 +55,8 @@ Status ImportAdapter(InfillParts& parts, const std::string& folder) {
     const auto check = [&](const char* key, const std::string& here) -> Status {
       if (!sampler.contains(key) || !sampler[key].is_string()) return DataLoss(path + ": no '" + key + "'");
       if (sampler[key].get<std::string>() == here) return OkStatus();
-      return FailedPrecondition(path + ": the adapter was trained on another base: " + key + " is " + sampler[key].get<std::string>() +
-                                " there and " + here + " here");
+      return FailedPrecondition(path + ": the adapter was trained on another base: " + key + " is " +
+                                sampler[key].get<std::string>() + " there and " + here + " here");
     };
     RETURN_IF_ERROR(check("base_weight_hash", DigestToHex(weight_hash)));
     RETURN_IF_ERROR(check("tokenizer_digest", DigestToHex(parts.tokenizer->digest())));

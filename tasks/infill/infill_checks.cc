@@ -19,13 +19,17 @@ struct Limits {
   double token, sequence, gradient;
   double step;  // how far the adapter moves along the gradient of the loss, to either side
 };
-// docs/design.md, "Sampler = scorer". bf16 rounds activations too: where sums are made in another order (devices other than the CPU), last
-// bits become 4e-2 / sqrt-of-length; and the loss is a staircase whose steps are some 1e-2 of it, which the step has to be large beside.
+// docs/design.md, "Sampler = scorer". bf16 rounds activations too: where sums are made in another order (devices other than the
+// CPU), last bits become 4e-2 / sqrt-of-length; and the loss is a staircase whose steps are some 1e-2 of it, which the step has
+// to be large beside.
 Limits LimitsOf(ModelDtype dtype) {
   switch (dtype) {
-    case ModelDtype::kFloat64: return {1e-9, 1e-8, 1e-4, 1e-5};
-    case ModelDtype::kFloat32: return {5e-5, 2e-4, 1e-2, 2e-2};
-    case ModelDtype::kBFloat16: return {4e-2, 1.6e-1, 5e-2, 1.6e-1};
+    case ModelDtype::kFloat64:
+      return {1e-9, 1e-8, 1e-4, 1e-5};
+    case ModelDtype::kFloat32:
+      return {5e-5, 2e-4, 1e-2, 2e-2};
+    case ModelDtype::kBFloat16:
+      return {4e-2, 1.6e-1, 5e-2, 1.6e-1};
   }
   return {0, 0, 0, 0};
 }
@@ -92,7 +96,8 @@ Check ForestCheck(const InfillParts& parts, const TrajectoryBatch& batch, const 
     for (int64_t k = 0; k < length; ++k) {
       if (!batch.stop_legal_BT[b][k].item<bool>()) continue;
       const double plain = PlainLogReward(parts, batch.condition_ids[b], z, k, stop);
-      check.found = std::max(check.found, std::abs(plain - batch.log_reward_along_BT[b][k].item<double>()) / std::max(1.0, std::abs(plain)));
+      check.found = std::max(check.found,
+                             std::abs(plain - batch.log_reward_along_BT[b][k].item<double>()) / std::max(1.0, std::abs(plain)));
     }
   }
   return check;
@@ -100,7 +105,8 @@ Check ForestCheck(const InfillParts& parts, const TrajectoryBatch& batch, const 
 
 StatusOr<double> LossOf(InfillParts& parts, const Objective& objective, const TrajectoryBatch& batch, bool with_grad) {
   const TrajectoryScores scores = parts.policy->Score(
-      batch, {.needs = objective.needs().Without(Need::kLogPb), .with_grad = with_grad, .dropout_key = {}, .dropout_streams_B = {}});
+      batch,
+      {.needs = objective.needs().Without(Need::kLogPb), .with_grad = with_grad, .dropout_key = {}, .dropout_streams_B = {}});
   const GroupLoss loss = objective.Loss(scores, ApplyTemperature(batch, 1.0, scores.log_pf_BT.device()));
   const at::Tensor value = loss.numerator_G.sum() / loss.weight_G.sum();
   if (with_grad) {
@@ -145,8 +151,10 @@ void PerturbAdapter(InfillParts& parts) {
   for (const Parameter& parameter : parts.parameters) {
     ++stream;
     if (parameter.value.abs().max().item<double>() > 0) continue;
-    at::Tensor(parameter.value).add_(NormalTensor({1, RngPurpose::kTest, 0}, parameter.value.sizes(), at::kFloat, stream)
-                                         .to(parameter.value.device(), parameter.value.scalar_type()), 1e-3);
+    at::Tensor(parameter.value)
+        .add_(NormalTensor({1, RngPurpose::kTest, 0}, parameter.value.sizes(), at::kFloat, stream)
+                  .to(parameter.value.device(), parameter.value.scalar_type()),
+              1e-3);
   }
   parts.parameters.RaiseVersion();
 }
@@ -157,7 +165,8 @@ StatusOr<std::vector<Check>> RunChecks(InfillParts& parts, const std::vector<Con
   TrajectoryBatch batch;
   {
     const Phase phase("sample");
-    ASSIGN_OR_RETURN(batch, Rollout(*parts.environment, *parts.policy, RolloutRows(conditions, rollouts), {1, RngPurpose::kTest, 0}));
+    ASSIGN_OR_RETURN(batch,
+                     Rollout(*parts.environment, *parts.policy, RolloutRows(conditions, rollouts), {1, RngPurpose::kTest, 0}));
     AddPhaseWork("positions", batch.lengths_B.sum().item<double>());
   }
   {
@@ -176,7 +185,8 @@ StatusOr<std::vector<Check>> RunChecks(InfillParts& parts, const std::vector<Con
 
   // The adapter must reach the sampler, and an adapter of zeros must change nothing.
   const at::Tensor base = parts.untrained->Score(batch, plain).log_pf_BT;
-  checks.push_back({"the adapter reaches log q (0: it does, 1: it does not)", LargestDifference(base, scored) > 0 ? 0.0 : 1.0, 0});
+  checks.push_back(
+      {"the adapter reaches log q (0: it does, 1: it does not)", LargestDifference(base, scored) > 0 ? 0.0 : 1.0, 0});
   Adapter zero = parts.adapter;
   for (auto& layer : zero.layers) {
     for (LoraGroup& group : layer) {
@@ -184,7 +194,8 @@ StatusOr<std::vector<Check>> RunChecks(InfillParts& parts, const std::vector<Con
     }
   }
   const SequencePolicy off(*parts.model, &zero, nullptr, *parts.environment);
-  checks.push_back({"adapter of zeros = base, log q of a token", LargestDifference(off.Score(batch, plain).log_pf_BT, base), limits.token});
+  checks.push_back(
+      {"adapter of zeros = base, log q of a token", LargestDifference(off.Score(batch, plain).log_pf_BT, base), limits.token});
   checks.push_back(ForestCheck(parts, batch, limits));
   ASSIGN_OR_RETURN(const Check gradient, GradientCheck(parts, batch, limits));
   checks.push_back(gradient);
@@ -193,10 +204,12 @@ StatusOr<std::vector<Check>> RunChecks(InfillParts& parts, const std::vector<Con
 
 StatusOr<Examination> ExamineInfill(InfillParts& parts) {
   ASSIGN_OR_RETURN(const InfillSplit split, LoadSplit(parts, parts.task.data.train));
-  const std::vector<ConditionId> conditions(split.conditions.begin(), split.conditions.begin() + std::min<int64_t>(2, static_cast<int64_t>(split.conditions.size())));
+  const std::vector<ConditionId> conditions(
+      split.conditions.begin(), split.conditions.begin() + std::min<int64_t>(2, static_cast<int64_t>(split.conditions.size())));
   PerturbAdapter(parts);
   Examination examination;
-  examination.subject = parts.settings.model->path + ", " + std::string(EnumName(parts.settings.model->dtype)) + ", " + DescribeDevice(parts.model->device());
+  examination.subject = parts.settings.model->path + ", " + std::string(EnumName(parts.settings.model->dtype)) + ", " +
+                        DescribeDevice(parts.model->device());
   PhaseTimes times;
   SetPhaseTimes(&times);
   auto checks = RunChecks(parts, conditions, 8);
@@ -206,7 +219,10 @@ StatusOr<Examination> ExamineInfill(InfillParts& parts) {
 
   report::Table& phases = examination.tables.emplace_back();
   phases.title = "one pass of 2 conditions x 8 rollouts";
-  phases.columns = {{.name = "phase"}, {.name = "seconds", .decimals = 3}, {.name = "positions", .decimals = 0}, {.name = "positions/s", .decimals = 0}};
+  phases.columns = {{.name = "phase"},
+                    {.name = "seconds", .decimals = 3},
+                    {.name = "positions", .decimals = 0},
+                    {.name = "positions/s", .decimals = 0}};
   for (const PhaseEntry& entry : times.entries()) {
     const double positions = entry.work.contains("positions") ? entry.work.at("positions") : 0;
     phases.rows.push_back({entry.path, entry.seconds, positions, positions / entry.seconds});

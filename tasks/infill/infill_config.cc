@@ -3,7 +3,8 @@
 namespace gfn {
 
 void InfillConfig::Validate(ConfigErrors& errors) const {
-  if (prompt.find("{X}") == std::string::npos) errors.Add("prompt", "does not contain {X}: the policy would not see the beginning");
+  if (prompt.find("{X}") == std::string::npos)
+    errors.Add("prompt", "does not contain {X}: the policy would not see the beginning");
   if (!data.fields.y.empty() && prompt.find("{Y}") == std::string::npos) {
     errors.Add("prompt", "does not contain {Y}: the policy would not see the ending");
   }

@@ -61,9 +61,11 @@ struct InfillSupport {
     v("stop", stop, "texts of the tokens that end the hidden text, each one token and each an object of its own", NonEmpty{});
     v("forbidden_characters", forbidden_characters, "no inner token contains any of these");
     v("forbidden_tokens", forbidden_tokens, "texts of further tokens that are not allowed inside");
-    v("forbidden_last", forbidden_last, "texts of tokens that are not allowed as the last of max_len, behind which the stop is forced: those "
+    v("forbidden_last", forbidden_last,
+      "texts of tokens that are not allowed as the last of max_len, behind which the stop is forced: those "
       "that no text ends with");
-    v("last_from_data", last_from_data, "as the last of max_len only tokens are allowed that stand before a stop somewhere in x and y of the "
+    v("last_from_data", last_from_data,
+      "as the last of max_len only tokens are allowed that stand before a stop somewhere in x and y of the "
       "training data");
   }
 };
@@ -79,7 +81,8 @@ struct InfillSimulation {
 
   template <class V>
   void Visit(V& v) {
-    v("attempts", attempts, "simulated stories, spread over the training beginnings; those outside the support are dropped; 0: none", NonNegative());
+    v("attempts", attempts,
+      "simulated stories, spread over the training beginnings; those outside the support are dropped; 0: none", NonNegative());
     v("endings", endings, "endings drawn behind each hidden text that is inside the support, each of them a story", AtLeast(1));
     v("max_y_len", max_y_len, "an ending that is not finished after so many tokens is dropped", AtLeast(1));
     v("temperature", temperature, "of the simulation; 1 is exact", Positive());
@@ -98,7 +101,8 @@ struct InfillConfig {
   template <class V>
   void Visit(V& v) {
     v("data", data, "the examples");
-    v("prompt", prompt, "what the policy reads: a text with {X} and {Y}; names of special tokens in it (\"</s>\") are these tokens", NonEmpty{});
+    v("prompt", prompt,
+      "what the policy reads: a text with {X} and {Y}; names of special tokens in it (\"</s>\") are these tokens", NonEmpty{});
     v("support", support, "which hidden texts exist");
     v("simulation", simulation, "given objects for a warm start, simulated by the frozen model");
     v("share_prefixes", share_prefixes, "compute what rollouts of a condition have in common once; off only to compare costs");

@@ -35,7 +35,8 @@ StatusOr<std::string> TextOf(const json& line, const std::vector<std::string>& p
   for (const std::string& path : paths) {
     const json* value = Find(line, path);
     if (value == nullptr || !value->is_string()) {
-      return InvalidArgument(where + ": expected a text at '" + path + "', found " + (value == nullptr ? "nothing" : value->type_name()));
+      return InvalidArgument(where + ": expected a text at '" + path + "', found " +
+                             (value == nullptr ? "nothing" : value->type_name()));
     }
     if (!text.empty()) text += ' ';
     text += value->get<std::string>();
@@ -97,24 +98,31 @@ FilledTemplate FillTemplate(const std::string& prompt_template, const std::strin
   return filled;
 }
 
-SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y) {
+SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x,
+                                  const std::string& y) {
   const FilledTemplate prompt = FillTemplate(prompt_template, x, y);
-  return {EncodeStart(tokenizer, prompt.text, {.parse_special = true, .plain = prompt.values}), EncodeStart(tokenizer, x), EncodeContinuation(tokenizer, y)};
+  return {EncodeStart(tokenizer, prompt.text, {.parse_special = true, .plain = prompt.values}), EncodeStart(tokenizer, x),
+          EncodeContinuation(tokenizer, y)};
 }
 
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size) {
-  SequenceSupport support{.vocab_size = vocab_size, .legal = std::vector<bool>(vocab_size, false), .stop_ids = {},
-                          .min_len = config.min_len, .max_len = config.max_len};
+  SequenceSupport support{.vocab_size = vocab_size,
+                          .legal = std::vector<bool>(vocab_size, false),
+                          .stop_ids = {},
+                          .min_len = config.min_len,
+                          .max_len = config.max_len};
   const auto single_token = [&](const std::string& text) -> StatusOr<int64_t> {
     const std::vector<int32_t> ids = tokenizer.Encode(text, {.parse_special = true, .continuation = true});
     if (ids.size() == 1) return ids[0];
     std::vector<std::string> pieces;
     for (const int32_t id : ids) pieces.emplace_back(tokenizer.TokenName(id));
-    return InvalidArgument("'" + text + "' must be one token of this tokenizer, but is " + std::to_string(ids.size()) + ": " + Join(pieces, " | "));
+    return InvalidArgument("'" + text + "' must be one token of this tokenizer, but is " + std::to_string(ids.size()) + ": " +
+                           Join(pieces, " | "));
   };
   for (int32_t id = 0; id < std::min<int64_t>(vocab_size, tokenizer.vocab_size()); ++id) {
     const std::string_view bytes = tokenizer.TokenBytes(id);
-    support.legal[id] = !tokenizer.IsSpecial(id) && !bytes.empty() && bytes.find_first_of(config.forbidden_characters) == std::string_view::npos;
+    support.legal[id] =
+        !tokenizer.IsSpecial(id) && !bytes.empty() && bytes.find_first_of(config.forbidden_characters) == std::string_view::npos;
   }
   for (const std::string& text : config.forbidden_tokens) {
     ASSIGN_OR_RETURN(const int64_t id, single_token(text));
@@ -153,7 +161,9 @@ void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExamp
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z) {
   std::vector<int32_t> tokens = EncodeContinuation(tokenizer, z);
   if (tokens.empty()) return {};
-  const auto is_stop = [&](int32_t id) { return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end(); };
+  const auto is_stop = [&](int32_t id) {
+    return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end();
+  };
   const std::span<const int32_t> inner(tokens.data(), tokens.size() - 1);
   if (!is_stop(tokens.back()) || std::any_of(inner.begin(), inner.end(), is_stop) || !support.Contains(inner)) return {};
   return tokens;

@@ -32,7 +32,8 @@ FilledTemplate FillTemplate(const std::string& prompt_template, const std::strin
 
 // Token ids of an example: y and z go on from a text, with a space between. Names of special tokens in the template itself
 // ("<|im_start|>") are these tokens; in x and y they are plain text.
-SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x, const std::string& y);
+SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x,
+                                  const std::string& y);
 
 // The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size);

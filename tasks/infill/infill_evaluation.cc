@@ -17,10 +17,10 @@ struct MetricColumn {
   int decimals;
 };
 // What the table shows, in order; the JSON has every metric.
-constexpr MetricColumn kColumns[] = {{"elbo", "ELBO", 2},          {"iw_bound", "IW bound", 2},   {"spread", "spread", 2},
-                                     {"ess", "ESS", 1},            {"log_reward", "E log R", 1},  {"length", "length", 1},
-                                     {"distinct_2", "distinct-2", 3}, {"self_bleu", "self-BLEU", 3}, {"bleu4", "BLEU-4", 3},
-                                     {"gleu4", "GLEU-4", 3}};
+constexpr MetricColumn kColumns[] = {
+    {"elbo", "ELBO", 2},          {"iw_bound", "IW bound", 2}, {"spread", "spread", 2},         {"ess", "ESS", 1},
+    {"log_reward", "E log R", 1}, {"length", "length", 1},     {"distinct_2", "distinct-2", 3}, {"self_bleu", "self-BLEU", 3},
+    {"bleu4", "BLEU-4", 3},       {"gleu4", "GLEU-4", 3}};
 
 // One number an example and metric.
 void ComputeMetrics(const InfillParts& parts, const InfillSplit& split, SamplerResult& result) {
@@ -73,7 +73,8 @@ const SamplerResult& EvaluationResult::BetterBaseline() const {
   return Mean(untrained.metrics.at("elbo")) >= Mean(left.metrics.at("elbo")) ? untrained : left;
 }
 
-StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions) {
+StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples,
+                                            int64_t max_conditions) {
   EvaluationResult result;
   result.num_samples = num_samples;
   ASSIGN_OR_RETURN(result.split, LoadSplit(parts, data, max_conditions));
@@ -101,12 +102,17 @@ nlohmann::json EvaluationToJson(const EvaluationResult& result) {
     for (const auto& [metric, values] : sampler.metrics) {
       samplers[sampler.name][metric] = ToJson(TInterval(values));
       if (&sampler != &trained) {
-        paired["trained_minus_" + sampler.name][metric] = ToJson(TInterval(PairedDifferences(trained.metrics.at(metric), values)));
+        paired["trained_minus_" + sampler.name][metric] =
+            ToJson(TInterval(PairedDifferences(trained.metrics.at(metric), values)));
       }
     }
   }
-  return {{"num_conditions", result.split.examples.size()}, {"num_samples", result.num_samples}, {"iw_bound_k", result.num_samples},
-          {"better_baseline", result.BetterBaseline().name}, {"samplers", samplers}, {"paired", paired}};
+  return {{"num_conditions", result.split.examples.size()},
+          {"num_samples", result.num_samples},
+          {"iw_bound_k", result.num_samples},
+          {"better_baseline", result.BetterBaseline().name},
+          {"samplers", samplers},
+          {"paired", paired}};
 }
 
 report::Table EvaluationTable(const EvaluationResult& result) {
@@ -128,15 +134,17 @@ report::Table EvaluationTable(const EvaluationResult& result) {
   for (const MetricColumn& column : kColumns) {
     const auto& trained = result.Get("trained").metrics;
     const auto found = trained.find(column.key);
-    row.push_back(found == trained.end() ? report::Cell(std::string("-"))
-                                         : report::Cell(TInterval(PairedDifferences(found->second, baseline.metrics.at(column.key)))));
+    row.push_back(found == trained.end()
+                      ? report::Cell(std::string("-"))
+                      : report::Cell(TInterval(PairedDifferences(found->second, baseline.metrics.at(column.key)))));
   }
   table.rows.push_back(std::move(row));
   table.note = "last row: paired by example, against the better fixed baseline";
   return table;
 }
 
-std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples) {
+std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards,
+                                            size_t num_samples) {
   std::vector<report::SampleCard> cards;
   for (size_t c = 0; c < std::min(num_cards, result.split.examples.size()); ++c) {
     const InfillExample& example = result.split.examples[c];
@@ -151,7 +159,8 @@ std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const Eval
       column.hue = hue;
       const auto& samples = result.Get(name).conditions[c].samples;
       for (size_t n = 0; n < std::min(num_samples, samples.size()); ++n) {
-        column.samples.push_back({DecodeObject(*parts.tokenizer, samples[n].tokens, samples[n].stop), samples[n].log_q, samples[n].log_reward});
+        column.samples.push_back(
+            {DecodeObject(*parts.tokenizer, samples[n].tokens, samples[n].stop), samples[n].log_q, samples[n].log_reward});
       }
     }
   }
@@ -163,7 +172,10 @@ namespace {
 StatusOr<std::string> DataOf(const EvalRequest& request, const InfillData& data) {
   if (!request.data.empty()) return request.data;
   const std::string& split = request.split;
-  const std::string path = split == "test" ? data.test : split == "validation" ? data.validation : split == "train" ? data.train : "?";
+  const std::string path = split == "test"         ? data.test
+                           : split == "validation" ? data.validation
+                           : split == "train"      ? data.train
+                                                   : "?";
   if (path == "?") return InvalidArgument("unknown split '" + split + "'; known splits: train, validation, test");
   if (path.empty()) return InvalidArgument("the run's configuration has no " + split + " data; give --data FILE");
   return path;
@@ -186,10 +198,12 @@ nlohmann::json CardsToJson(const std::vector<report::SampleCard>& cards) {
     nlohmann::json columns = nlohmann::json::array();
     for (const report::SampleColumn& column : card.columns) {
       nlohmann::json list = nlohmann::json::array();
-      for (const report::Sample& sample : column.samples) list.push_back({{"text", sample.text}, {"log_q", sample.log_q}, {"log_reward", sample.log_reward}});
+      for (const report::Sample& sample : column.samples)
+        list.push_back({{"text", sample.text}, {"log_q", sample.log_q}, {"log_reward", sample.log_reward}});
       columns.push_back({{"name", column.name}, {"samples", list}});
     }
-    all.push_back({{"title", card.title}, {"before", card.before}, {"hidden", card.hidden}, {"after", card.after}, {"columns", columns}});
+    all.push_back(
+        {{"title", card.title}, {"before", card.before}, {"hidden", card.hidden}, {"after", card.after}, {"columns", columns}});
   }
   return all;
 }
@@ -207,7 +221,8 @@ StatusOr<EvalResult> EvaluateInfill(InfillParts& parts, const EvalRequest& reque
   EvalResult result;
   result.name = request.data.empty() ? request.split : "data";
   result.table = EvaluationTable(evaluation);
-  for (const report::SampleCard& card : SampleCards(parts, evaluation, static_cast<size_t>(std::max<int64_t>(0, request.show)), 4)) {
+  for (const report::SampleCard& card :
+       SampleCards(parts, evaluation, static_cast<size_t>(std::max<int64_t>(0, request.show)), 4)) {
     result.text += CardText(card);
   }
   result.numbers = EvaluationToJson(evaluation);

@@ -29,13 +29,15 @@ struct EvaluationResult {
   const SamplerResult& BetterBaseline() const;
 };
 
-StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples, int64_t max_conditions);
+StatusOr<EvaluationResult> EvaluateSamplers(InfillParts& parts, const std::string& data, int64_t num_samples,
+                                            int64_t max_conditions);
 
 // {"samplers": {name: {metric: {"mean", "ci95": [low, high]}}}, "paired": {...}, ...}
 nlohmann::json EvaluationToJson(const EvaluationResult& result);
 // The table for a terminal and for the report.
 report::Table EvaluationTable(const EvaluationResult& result);
 // A few conditions with samples of the untrained and the trained sampler.
-std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards, size_t num_samples);
+std::vector<report::SampleCard> SampleCards(const InfillParts& parts, const EvaluationResult& result, size_t num_cards,
+                                            size_t num_samples);
 
 }  // namespace gfn

@@ -1,8 +1,9 @@
+#include "tasks/infill/infill_parts.h"
+
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
-#include "tasks/infill/infill_parts.h"
 
 namespace gfn {
 namespace {
@@ -27,12 +28,14 @@ Status CheckTokenizer(const Tokenizer& tokenizer, const ModelSourceConfig& sourc
   const auto own = LoadTokenizer(source.path);
   if (!own.ok() || (*own)->digest() == tokenizer.digest()) return OkStatus();
   return InvalidArgument(source.tokenizer + " is not the tokenizer that " + source.path + " brings along (digests " +
-                         DigestToHex(tokenizer.digest()) + " and " + DigestToHex((*own)->digest()) + "); leave model.tokenizer out");
+                         DigestToHex(tokenizer.digest()) + " and " + DigestToHex((*own)->digest()) +
+                         "); leave model.tokenizer out");
 }
 
 }  // namespace
 
-StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log) {
+StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings,
+                                                   const LogFunction& log) {
   if (!settings.model) return InvalidArgument("infilling needs a language model, found none in the settings");
   auto parts = std::make_unique<InfillParts>();
   parts->task = task;
@@ -46,13 +49,15 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   ASSIGN_OR_RETURN(parts->source, OpenModel(source.path));
   auto tokenizer_found = LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer);
   if (!tokenizer_found.ok()) {
-    return Annotate(tokenizer_found.status(), source.tokenizer.empty() ? "model.tokenizer is empty, so it was looked for at model.path"
-                                                                       : "model.tokenizer");
+    return Annotate(tokenizer_found.status(), source.tokenizer.empty()
+                                                  ? "model.tokenizer is empty, so it was looked for at model.path"
+                                                  : "model.tokenizer");
   }
   parts->tokenizer = std::move(*tokenizer_found);
   RETURN_IF_ERROR(CheckTokenizer(*parts->tokenizer, source, parts->source->config()));
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
-  ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
+  ASSIGN_OR_RETURN(SequenceSupport support,
+                   MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
   if (task.support.last_from_data) {
     const auto examples = ReadInfillExamples(task.data.train, task.data.fields);
     if (!examples.ok()) return Annotate(examples.status(), "task.support.last_from_data");
@@ -60,20 +65,24 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   }
   const std::string support_digest = SupportDigestOf(support, *parts->tokenizer);
   const Tokenizer* tokenizer = parts->tokenizer.get();
-  ASSIGN_OR_RETURN(parts->environment,
-                   SequenceEnvironment::Create(std::move(support), parts->conditions, support_digest,
-                                               [tokenizer](const std::vector<int32_t>& tokens) {
-                                                 return tokenizer->Decode(tokens, {.show_special = true, .continuation = true});
-                                               }));
+  ASSIGN_OR_RETURN(parts->environment, SequenceEnvironment::Create(std::move(support), parts->conditions, support_digest,
+                                                                   [tokenizer](const std::vector<int32_t>& tokens) {
+                                                                     return tokenizer->Decode(
+                                                                         tokens, {.show_special = true, .continuation = true});
+                                                                   }));
   ASSIGN_OR_RETURN(parts->adapter, CreateAdapter(*parts->model, *parts->settings.lora, settings.seed, parts->parameters));
   const SequenceEnvironment& environment = *parts->environment;
   const LanguageModel& model = *parts->model;
-  parts->policy = std::make_unique<SequencePolicy>(model, &parts->adapter, &parts->parameters, environment, PromptSource::kPrompt, task.share_prefixes);
-  parts->untrained = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kPrompt, task.share_prefixes);
-  parts->left_context = std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
+  parts->policy = std::make_unique<SequencePolicy>(model, &parts->adapter, &parts->parameters, environment, PromptSource::kPrompt,
+                                                   task.share_prefixes);
+  parts->untrained =
+      std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kPrompt, task.share_prefixes);
+  parts->left_context =
+      std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts->source->weight_hash());
   parts->identity = {{"weights", DigestToHex(weight_hash)}, {"tokenizer", DigestToHex(parts->tokenizer->digest())}};
-  const std::string reward_digest = "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
+  const std::string reward_digest =
+      "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
   LikelihoodRewardOptions reward_options;
   reward_options.share_prefixes = task.share_prefixes;
   parts->reward = std::make_unique<LikelihoodReward>(model, environment, reward_digest, reward_options);

@@ -31,7 +31,7 @@ inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}
 
 struct InfillParts {
   InfillConfig task;
-  RunSettings settings;  // with model and lora
+  RunSettings settings;                         // with model and lora
   std::map<std::string, std::string> identity;  // hashes of base weights and tokenizer
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<WeightSource> source;

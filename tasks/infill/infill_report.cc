@@ -13,17 +13,20 @@ report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
   using report::Hue;
   report::Section section;
   section.title = "Training";
-  section.blocks.push_back(Curve("Learning curve", "ELBO (nats)",
-                                 {Series(lines, "eval", "train.elbo", "training stories", Hue::kBlue, 0),
-                                  Series(lines, "eval", "validation.elbo", "unseen stories", Hue::kVermillion, 0)},
-                                 "The ELBO rises to log p(Y|X) for a perfect sampler. Draws are the same at every evaluation, so that steps "
-                                 "are comparable; both curves rising together means that the sampler generalises."));
-  section.blocks.push_back(Curve("Spread of log R - log q", "nats",
-                                 {Series(lines, "eval", "train.spread", "training stories", Hue::kBlue, 0),
-                                  Series(lines, "eval", "validation.spread", "unseen stories", Hue::kVermillion, 0)},
-                                 "Standard deviation of log R - log q over the samples of one story. A perfect sampler has spread 0."));
-  section.blocks.push_back(Curve("Loss", "loss", {Series(lines, "train", "loss", "loss of a step", Hue::kGreen, 0.9)},
-                                 "Steps of the warm start show its own loss, -log q of the given objects; then the objective's."));
+  section.blocks.push_back(
+      Curve("Learning curve", "ELBO (nats)",
+            {Series(lines, "eval", "train.elbo", "training stories", Hue::kBlue, 0),
+             Series(lines, "eval", "validation.elbo", "unseen stories", Hue::kVermillion, 0)},
+            "The ELBO rises to log p(Y|X) for a perfect sampler. Draws are the same at every evaluation, so that steps "
+            "are comparable; both curves rising together means that the sampler generalises."));
+  section.blocks.push_back(
+      Curve("Spread of log R - log q", "nats",
+            {Series(lines, "eval", "train.spread", "training stories", Hue::kBlue, 0),
+             Series(lines, "eval", "validation.spread", "unseen stories", Hue::kVermillion, 0)},
+            "Standard deviation of log R - log q over the samples of one story. A perfect sampler has spread 0."));
+  section.blocks.push_back(
+      Curve("Loss", "loss", {Series(lines, "train", "loss", "loss of a step", Hue::kGreen, 0.9)},
+            "Steps of the warm start show its own loss, -log q of the given objects; then the objective's."));
   section.blocks.push_back(Curve("Length", "tokens",
                                  {Series(lines, "eval", "validation.length", "unseen stories", Hue::kVermillion, 0),
                                   Series(lines, "train", "length", "objects of a step", Hue::kBlue, 0.9)},
@@ -44,14 +47,16 @@ const std::vector<std::pair<std::string, std::string>>& Names() {
 
 report::Table ResultsTable(const json& evaluation) {
   static const std::vector<std::pair<std::string, std::string>> kMetrics = {
-      {"elbo", "ELBO"}, {"iw_bound", "IW bound"}, {"spread", "spread"}, {"ess", "ESS"}, {"log_reward", "E log R"}, {"length", "length"},
-      {"distinct_2", "distinct-2"}, {"self_bleu", "self-BLEU"}, {"bleu4", "BLEU-4"}, {"gleu4", "GLEU-4"}};
+      {"elbo", "ELBO"},          {"iw_bound", "IW bound"}, {"spread", "spread"},         {"ess", "ESS"},
+      {"log_reward", "E log R"}, {"length", "length"},     {"distinct_2", "distinct-2"}, {"self_bleu", "self-BLEU"},
+      {"bleu4", "BLEU-4"},       {"gleu4", "GLEU-4"}};
   const int64_t count = evaluation["num_conditions"].get<int64_t>();
   report::Table table;
   table.title = std::to_string(count) + " stories of " + evaluation["data"].get<std::string>() + ", " +
                 std::to_string(evaluation["num_samples"].get<int64_t>()) + " samples of each";
   table.columns.push_back({.name = "sampler"});
-  for (const auto& [key, name] : kMetrics) table.columns.push_back({.name = name, .decimals = key == "elbo" || key == "iw_bound" || key == "spread" ? 2 : 3});
+  for (const auto& [key, name] : kMetrics)
+    table.columns.push_back({.name = name, .decimals = key == "elbo" || key == "iw_bound" || key == "spread" ? 2 : 3});
   const auto add = [&](const std::string& name, const json& metrics) {
     std::vector<report::Cell> row = {name};
     for (const auto& [key, unused] : kMetrics) {
@@ -62,7 +67,8 @@ report::Table ResultsTable(const json& evaluation) {
   for (const auto& [key, name] : Names()) add(name, evaluation["samplers"][key]);
   const std::string better = evaluation["better_baseline"].get<std::string>();
   add("trained - " + better, evaluation["paired"]["trained_minus_" + better]);
-  table.note = "nats, 95 % intervals over stories; the last row is paired by story, against the better of the two fixed baselines";
+  table.note =
+      "nats, 95 % intervals over stories; the last row is paired by story, against the better of the two fixed baselines";
   return table;
 }
 
@@ -90,7 +96,9 @@ report::Figure Calibration(const json& evaluation) {
   report::Figure figure;
   figure.title = "Calibration";
   figure.chart = std::move(chart);
-  figure.how_to_read = "One point a sample. A perfect sampler has log R - log q = log Z for every sample of a story, so all its points stand on the line.";
+  figure.how_to_read =
+      "One point a sample. A perfect sampler has log R - log q = log Z for every sample of a story, so all its points stand on "
+      "the line.";
   return figure;
 }
 
@@ -105,7 +113,8 @@ report::SampleCard Card(const json& value) {
     target.name = column["name"].get<std::string>();
     target.hue = target.name == "trained" ? report::Hue::kBlue : report::Hue::kVermillion;
     for (const json& sample : column["samples"]) {
-      target.samples.push_back({sample["text"].get<std::string>(), sample["log_q"].get<double>(), sample["log_reward"].get<double>()});
+      target.samples.push_back(
+          {sample["text"].get<std::string>(), sample["log_q"].get<double>(), sample["log_reward"].get<double>()});
     }
   }
   return card;
@@ -119,8 +128,8 @@ void AddEvaluation(const json& evaluation, report::Report& page) {
   headline.label = "ELBO gain, " + data.substr(data.rfind('/') + 1);
   const Interval interval = ToInterval(gain, evaluation["num_conditions"].get<int64_t>());
   headline.value = report::FormatFixed(interval.mean, 2, true) + " nats";
-  headline.detail = "95 % interval " + report::FormatFixed(interval.low, 2, true) + " to " + report::FormatFixed(interval.high, 2, true) +
-                    ", against " + better;
+  headline.detail = "95 % interval " + report::FormatFixed(interval.low, 2, true) + " to " +
+                    report::FormatFixed(interval.high, 2, true) + ", against " + better;
   page.headlines.push_back(headline);
   const json& spread = evaluation["samplers"];
   headline.label = "Spread, " + data.substr(data.rfind('/') + 1);
@@ -131,8 +140,11 @@ void AddEvaluation(const json& evaluation, report::Report& page) {
   report::Section section;
   section.title = "Evaluation on " + data;
   section.blocks.push_back(ResultsTable(evaluation));
-  section.blocks.push_back(report::Note{"ELBO and IW bound are lower bounds of log p(Y|X) over the sentences that are allowed; the closer, the better the sampler (the IW "
-                                        "bound uses K = " + std::to_string(evaluation["num_samples"].get<int64_t>()) + " samples)."});
+  section.blocks.push_back(
+      report::Note{"ELBO and IW bound are lower bounds of log p(Y|X) over the sentences that are allowed; the closer, the better "
+                   "the sampler (the IW "
+                   "bound uses K = " +
+                   std::to_string(evaluation["num_samples"].get<int64_t>()) + " samples)."});
   section.blocks.push_back(Calibration(evaluation));
   for (const json& card : evaluation["cards"]) section.blocks.push_back(Card(card));
   page.sections.push_back(std::move(section));

@@ -18,7 +18,8 @@ std::vector<ConditionId> First(const std::vector<ConditionId>& conditions, int64
 }
 
 // Means over conditions of what the sampler's own samples say of it, under names with a prefix.
-Status Measure(const InfillParts& parts, const std::vector<ConditionId>& conditions, const std::string& prefix, StepMetrics& metrics) {
+Status Measure(const InfillParts& parts, const std::vector<ConditionId>& conditions, const std::string& prefix,
+               StepMetrics& metrics) {
   const EvaluationConfig& config = parts.settings.evaluation;
   SamplerEvaluationOptions options;
   options.num_samples = config.samples;
@@ -49,8 +50,8 @@ class InfillTask : public Task {
   explicit InfillTask(std::unique_ptr<InfillParts> parts) : parts_(std::move(parts)) {}
 
   TaskSampler sampler() override {
-    return {parts_->environment.get(), parts_->policy.get(), parts_->reward.get(), &parts_->conditions, &parts_->parameters, parts_->model->device(),
-            parts_->identity};
+    return {parts_->environment.get(), parts_->policy.get(),    parts_->reward.get(), &parts_->conditions,
+            &parts_->parameters,       parts_->model->device(), parts_->identity};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {
@@ -72,7 +73,8 @@ class InfillTask : public Task {
     const int64_t max = parts_->settings.evaluation.max_conditions;
     const auto train_part = First(train_, max), unseen_part = First(validation_, max);
     if (!unseen_part.empty()) RETURN_IF_ERROR(Measure(*parts_, unseen_part, "validation.", evaluation.metrics));
-    RETURN_IF_ERROR(Measure(*parts_, First(train_part, std::max<int64_t>(1, static_cast<int64_t>(unseen_part.size()))), "train.", evaluation.metrics));
+    RETURN_IF_ERROR(Measure(*parts_, First(train_part, std::max<int64_t>(1, static_cast<int64_t>(unseen_part.size()))), "train.",
+                            evaluation.metrics));
     evaluation.score = *evaluation.metrics.Find(unseen_part.empty() ? "train.elbo" : "validation.elbo");
     return evaluation;
   }
@@ -89,7 +91,8 @@ class InfillTask : public Task {
   StatusOr<EvalResult> Evaluate(const EvalRequest& request) override { return EvaluateInfill(*parts_, request); }
 
   Status Sample(const SampleRequest& request, const EmitLine& emit) override {
-    if (request.input.empty()) return InvalidArgument("--input is missing: JSON lines with the fields of task.data.fields; - is standard input");
+    if (request.input.empty())
+      return InvalidArgument("--input is missing: JSON lines with the fields of task.data.fields; - is standard input");
     ASSIGN_OR_RETURN(const std::vector<InfillExample> examples,
                      ReadInfillExamples(request.input == "-" ? "/dev/stdin" : request.input, parts_->task.data.fields));
     SamplerEvaluationOptions options;
@@ -99,13 +102,15 @@ class InfillTask : public Task {
     for (size_t i = 0; i < examples.size(); ++i) {
       ASSIGN_OR_RETURN(const ConditionId condition, AddCondition(*parts_, parts_->task.prompt, examples[i]));
       options.key = {request.seed, RngPurpose::kSample, i};
-      ASSIGN_OR_RETURN(const auto samples, SampleConditions(*parts_->environment, *parts_->policy, *parts_->reward, {condition}, options));
+      ASSIGN_OR_RETURN(const auto samples,
+                       SampleConditions(*parts_->environment, *parts_->policy, *parts_->reward, {condition}, options));
       for (const SampledText& sample : samples[0].samples) {
-        RETURN_IF_ERROR(emit({{"id", examples[i].id},
-                              {"text", DecodeObject(*parts_->tokenizer, sample.tokens, sample.stop)},
-                              {"log_pf", sample.log_q},
-                              {"log_reward", sample.log_reward},
-                              {"terms", {{"log_p_z", sample.log_p_z}, {"log_p_stop", sample.log_p_stop}, {"log_p_y", sample.log_p_y}}}}));
+        RETURN_IF_ERROR(
+            emit({{"id", examples[i].id},
+                  {"text", DecodeObject(*parts_->tokenizer, sample.tokens, sample.stop)},
+                  {"log_pf", sample.log_q},
+                  {"log_reward", sample.log_reward},
+                  {"terms", {{"log_p_z", sample.log_p_z}, {"log_p_stop", sample.log_p_stop}, {"log_p_y", sample.log_p_y}}}}));
       }
     }
     return OkStatus();
@@ -116,12 +121,15 @@ class InfillTask : public Task {
   StatusOr<std::string> Merge(const std::string& folder, const std::string& dtype) override {
     const ModelSourceConfig& source = *parts_->settings.model;
     const PeftAdapter adapter = ToPeft(*parts_->model, parts_->adapter, *parts_->settings.lora, source.path);
-    RETURN_IF_ERROR(WriteHfModel(folder, parts_->model->config(), dtype == "bf16" ? at::kBFloat16 : at::kFloat, MergedReader(*parts_->source, adapter)));
+    RETURN_IF_ERROR(WriteHfModel(folder, parts_->model->config(), dtype == "bf16" ? at::kBFloat16 : at::kFloat,
+                                 MergedReader(*parts_->source, adapter)));
     // The tokenizer's own files, where the base is a folder that has them.
     const std::string& base = source.tokenizer.empty() ? source.path : source.tokenizer;
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "special_tokens_map.json"}) {
+    for (const char* name :
+         {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "special_tokens_map.json"}) {
       const std::string from = JoinPath(base, name);
-      if (FileExists(from)) std::filesystem::copy_file(from, JoinPath(folder, name), std::filesystem::copy_options::overwrite_existing);
+      if (FileExists(from))
+        std::filesystem::copy_file(from, JoinPath(folder, name), std::filesystem::copy_options::overwrite_existing);
     }
     return folder;
   }
@@ -143,11 +151,14 @@ class InfillPlan : public TaskPlan {
   StatusOr<std::vector<std::pair<std::string, std::string>>> Describe() const override {
     std::vector<std::pair<std::string, std::string>> lines = {{"model " + settings_.model->path, ""}};
     const auto model = ReadModelConfig(settings_.model->path);
-    if (!model.ok()) return std::vector<std::pair<std::string, std::string>>{{"model " + settings_.model->path + ": " + Message(model.status()), ""}};
+    if (!model.ok())
+      return std::vector<std::pair<std::string, std::string>>{
+          {"model " + settings_.model->path + ": " + Message(model.status()), ""}};
     for (auto& line : DescribeModelConfig(*model)) lines.push_back(std::move(line));
     const LoraConfig lora = settings_.lora.value_or(LoraConfig{});
     lines.push_back({"training", ""});
-    lines.push_back({"adapter parameters", std::to_string(AdapterParameters(*model, lora)) + " (rank " + std::to_string(lora.rank) + ")"});
+    lines.push_back(
+        {"adapter parameters", std::to_string(AdapterParameters(*model, lora)) + " (rank " + std::to_string(lora.rank) + ")"});
     lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.conditions_per_step) + " conditions x " +
                                                std::to_string(settings_.train.trainer.rollouts)});
     return lines;
@@ -158,7 +169,9 @@ class InfillPlan : public TaskPlan {
     return EstimateInfillMemory(task_, settings_, model);
   }
 
-  Status Report(const RunRecord& record, report::Report& page) const override { return ReportInfill(task_, settings_, record, page); }
+  Status Report(const RunRecord& record, report::Report& page) const override {
+    return ReportInfill(task_, settings_, record, page);
+  }
 
  private:
   InfillConfig task_;
@@ -167,6 +180,8 @@ class InfillPlan : public TaskPlan {
 
 }  // namespace
 
-std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings) { return std::make_unique<InfillPlan>(task, settings); }
+std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings) {
+  return std::make_unique<InfillPlan>(task, settings);
+}
 
 }  // namespace gfn

@@ -39,8 +39,11 @@ TEST_F(InfillFile, FieldsAreFoundByPath) {
   fields.x = {"sentences.0", "sentences.1"};
   fields.y = {"sentences.3"};
   fields.z = {"sentences.2"};
-  const auto examples = Read(R"({"meta": {"name": "one"}, "sentences": ["A b.", "C.", "Hidden.", "End."]})" "\n"
-                             R"({"sentences": ["D.", "E.", "F.", "Gä."]})" "\n", fields);
+  const auto examples = Read(R"({"meta": {"name": "one"}, "sentences": ["A b.", "C.", "Hidden.", "End."]})"
+                             "\n"
+                             R"({"sentences": ["D.", "E.", "F.", "Gä."]})"
+                             "\n",
+                             fields);
   ASSERT_TRUE(examples.ok()) << examples.status();
   ASSERT_EQ(examples->size(), 2u);
   EXPECT_EQ((*examples)[0].id, "one");
@@ -52,20 +55,25 @@ TEST_F(InfillFile, FieldsAreFoundByPath) {
 }
 
 TEST_F(InfillFile, ReferenceAndEndingMayBeAbsent) {
-  const auto without_z = Read(R"({"x": "A.", "y": "B."})" "\n");
+  const auto without_z = Read(R"({"x": "A.", "y": "B."})"
+                              "\n");
   ASSERT_TRUE(without_z.ok()) << without_z.status();
   EXPECT_EQ((*without_z)[0].z, "");
   InfillFields continuation;
   continuation.y = {};
-  const auto without_y = Read(R"({"x": "A."})" "\n", continuation);
+  const auto without_y = Read(R"({"x": "A."})"
+                              "\n",
+                              continuation);
   ASSERT_TRUE(without_y.ok()) << without_y.status();
   EXPECT_EQ((*without_y)[0].y, "");
 }
 
 TEST_F(InfillFile, ErrorsNameFileAndLine) {
-  const std::string good = R"({"x": "A.", "y": "B."})" "\n";
+  const std::string good = R"({"x": "A.", "y": "B."})"
+                           "\n";
   EXPECT_THAT(MessageOf(Read(good + R"({"x": "A."})")), AllOf(HasSubstr(path_ + ":2"), HasSubstr("'y'"), HasSubstr("nothing")));
-  EXPECT_THAT(MessageOf(Read(good + good + R"({"x": 3, "y": "B."})")), AllOf(HasSubstr(path_ + ":3"), HasSubstr("'x'"), HasSubstr("number")));
+  EXPECT_THAT(MessageOf(Read(good + good + R"({"x": 3, "y": "B."})")),
+              AllOf(HasSubstr(path_ + ":3"), HasSubstr("'x'"), HasSubstr("number")));
   EXPECT_THAT(MessageOf(Read(good + "{\"x\": ")), HasSubstr(path_ + ":2"));
   EXPECT_THAT(MessageOf(Read(good + "[1, 2]")), HasSubstr(path_ + ":2"));
   EXPECT_THAT(MessageOf(Read(R"({"x": "", "y": "B."})")), AllOf(HasSubstr(path_ + ":1"), HasSubstr("empty")));
@@ -88,7 +96,9 @@ TEST(Template, ReplacesEveryPlaceOnceAndNothingInTheTexts) {
 TEST(Condition, TokensAreThoseOfTheTexts) {
   const auto tokenizer = LoadTokenizer(kTokenizer).value();
   const SequenceCondition condition = EncodeCondition(*tokenizer, "{Y} {X}", "Lily saw a dog.", "She was happy.");
-  const auto text = [&](const std::vector<int32_t>& ids, bool continuation) { return tokenizer->Decode(ids, {.show_special = false, .continuation = continuation}); };
+  const auto text = [&](const std::vector<int32_t>& ids, bool continuation) {
+    return tokenizer->Decode(ids, {.show_special = false, .continuation = continuation});
+  };
   EXPECT_EQ(text(condition.prompt, false), "She was happy. Lily saw a dog.");
   EXPECT_EQ(text(condition.x, false), "Lily saw a dog.");
   EXPECT_EQ(text(condition.y, true), " She was happy.");

@@ -55,7 +55,8 @@ std::vector<int64_t> EndTokens(const SimulationRequest& request) {
 StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request, int64_t first, int64_t last) {
   at::NoGradGuard no_grad;
   // 1. z behind x. max_len + 1: a sequence that the model would have gone on with is told from one that it ended. Attempts at one
-  // beginning follow each other, so that it is read once for many of them; a token that may not be inside ends an attempt at once.
+  // beginning follow each other, so that it is read once for many of them; a token that may not be inside ends an attempt at
+  // once.
   const int64_t attempts_in_a_row =
       std::clamp<int64_t>(request.config.attempts / static_cast<int64_t>(request.beginnings.size()), 1, kSimulationChunk);
   const std::vector<int64_t>& stop_ids = request.support.stop_ids;

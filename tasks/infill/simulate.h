@@ -34,8 +34,8 @@ struct SimulationRequest {
 // How many attempts are made at a time; what a signal or a kill may cost.
 inline constexpr int64_t kSimulationChunk = 96;
 
-// Attempts `first` to `last` - 1, in this order; about a sixth of them are inside a support of 4 to 10 tokens. An attempt does not depend
-// on the others.
+// Attempts `first` to `last` - 1, in this order; about a sixth of them are inside a support of 4 to 10 tokens. An attempt does
+// not depend on the others.
 StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& request, int64_t first, int64_t last);
 
 }  // namespace gfn

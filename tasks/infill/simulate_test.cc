@@ -1,4 +1,6 @@
 // Simulated stories: exact samples of the model inside the support, however the attempts are divided.
+#include "tasks/infill/simulate.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,7 +13,6 @@
 #include "gflownet/tensor/device.h"
 #include "llm/gfn/test_world.h"
 #include "tasks/infill/infill_data.h"
-#include "tasks/infill/simulate.h"
 
 namespace gfn {
 namespace {
@@ -26,7 +27,8 @@ class Simulation : public testing::Test {
     SetNumThreads(1);
     tokenizer_ = LoadTokenizer(kSmallTokenizer).value();
     std::vector<SequenceCondition> contents;
-    for (const char* x : {"Once upon a time, Lily saw a cat. She was very", "Once upon a time, Tim had a dog. The dog was very"}) {
+    for (const char* x :
+         {"Once upon a time, Lily saw a cat. She was very", "Once upon a time, Tim had a dog. The dog was very"}) {
       contents.push_back(EncodeCondition(*tokenizer_, "{X}", x, ""));
       request_.beginnings.push_back(contents.back().x);
     }
@@ -47,7 +49,9 @@ class Simulation : public testing::Test {
     request_.config.attempts = 42 * kSimulationChunk;  // a chunk for each beginning in turn
     request_.config.max_y_len = 100;
   }
-  std::vector<SimulatedStory> Simulate(int64_t first, int64_t last) const { return SimulateStories(request_, first, last).value(); }
+  std::vector<SimulatedStory> Simulate(int64_t first, int64_t last) const {
+    return SimulateStories(request_, first, last).value();
+  }
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::unique_ptr<TestWorld> world_;

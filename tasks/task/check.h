@@ -7,8 +7,8 @@ namespace gfn {
 
 struct Check {
   std::string name;
-  double found = 0;    // the largest deviation seen
-  double allowed = 0;  // by dtype (gflownet/tensor/tolerances.h, docs/design.md)
+  double found = 0;                             // the largest deviation seen
+  double allowed = 0;                           // by dtype (gflownet/tensor/tolerances.h, docs/design.md)
   bool ok() const { return found <= allowed; }  // false for NaN
 };
 

@@ -4,8 +4,8 @@
 
 namespace gfn {
 
-report::LineSeries Series(const std::vector<MetricsLine>& lines, const std::string& kind, const std::string& metric, const std::string& name,
-                          report::Hue hue, double smoothing) {
+report::LineSeries Series(const std::vector<MetricsLine>& lines, const std::string& kind, const std::string& metric,
+                          const std::string& name, report::Hue hue, double smoothing) {
   report::LineSeries series;
   series.name = name;
   series.hue = hue;
@@ -19,7 +19,8 @@ report::LineSeries Series(const std::vector<MetricsLine>& lines, const std::stri
   return series;
 }
 
-report::Figure Curve(const std::string& title, const std::string& y_label, std::vector<report::LineSeries> series, const std::string& how_to_read) {
+report::Figure Curve(const std::string& title, const std::string& y_label, std::vector<report::LineSeries> series,
+                     const std::string& how_to_read) {
   report::LineChart chart;
   chart.x.label = "optimiser step";
   chart.y.label = y_label;

@@ -12,7 +12,8 @@ constexpr double kMargin = 0.5;
 
 StatusOr<double> LogBound(const World& world) {
   if (world.enumerable == nullptr) {
-    return InvalidArgument("task.entropy_target.log_c: give a number above every log R; " + world.environment->Spec().name + " cannot be listed to find it: " + world.not_enumerable);
+    return InvalidArgument("task.entropy_target.log_c: give a number above every log R; " + world.environment->Spec().name +
+                           " cannot be listed to find it: " + world.not_enumerable);
   }
   double largest = -INFINITY;
   for (const ConditionId condition : world.conditions.ids()) {
@@ -30,7 +31,8 @@ Status UseEntropyTarget(const EntropyTargetConfig& config, World& world) {
   if (world.environment->Spec().action == EnvironmentSpec::Action::kContinuous) {
     return InvalidArgument("task.entropy_target: " + name + " is continuous; the entropy of a sum is of discrete worlds");
   }
-  if (world.energy != nullptr) return InvalidArgument("task.entropy_target: the reward of " + name + " changes while it is learned, so no c bounds it");
+  if (world.energy != nullptr)
+    return InvalidArgument("task.entropy_target: the reward of " + name + " changes while it is learned, so no c bounds it");
   double log_c = config.log_c.value_or(0);
   if (!config.log_c.has_value()) {
     ASSIGN_OR_RETURN(log_c, LogBound(world));

@@ -7,8 +7,8 @@
 
 namespace gfn {
 
-// Puts -R' log R' in the place of the world's reward R. InvalidArgument for a world that cannot be listed where log c is not given, for a
-// continuous one, and for one that learns its energy.
+// Puts -R' log R' in the place of the world's reward R. InvalidArgument for a world that cannot be listed where log c is not
+// given, for a continuous one, and for one that learns its energy.
 Status UseEntropyTarget(const EntropyTargetConfig& config, World& world);
 
 }  // namespace gfn

@@ -26,11 +26,13 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
     world->mode_of = [side, dimensions](const State& objects) {
       const at::Tensor x_BD = Hypergrid::Position(objects).to(at::kDouble) / static_cast<double>(side - 1) - 0.5;
       const at::Tensor in_ring_B = x_BD.abs().gt(0.3).logical_and(x_BD.abs().lt(0.4)).all(1);
-      const at::Tensor corner_B = x_BD.gt(0).to(at::kLong).mul(at::ones({dimensions}, at::kLong).cumsum(0).sub(1).exp2().to(at::kLong)).sum(1);
+      const at::Tensor corner_B =
+          x_BD.gt(0).to(at::kLong).mul(at::ones({dimensions}, at::kLong).cumsum(0).sub(1).exp2().to(at::kLong)).sum(1);
       return at::where(in_ring_B, corner_B, at::full_like(corner_B, -1));
     };
   }
-  world->facts = {{"cells", std::to_string(rules->NumObjects())}, {"dimensions x side", std::to_string(dimensions) + " x " + std::to_string(side)}};
+  world->facts = {{"cells", std::to_string(rules->NumObjects())},
+                  {"dimensions x side", std::to_string(dimensions) + " x " + std::to_string(side)}};
   world->environment = std::move(grid);
   return world;
 }

@@ -36,7 +36,8 @@ StatusOr<at::Tensor> ReadSpins(const std::string& path, int64_t num_spins) {
     if (!more) break;
     const std::string text = line.contains("text") && line["text"].is_string() ? line["text"].get<std::string>() : "";
     if (static_cast<int64_t>(text.size()) != num_spins || text.find_first_not_of("+-") != std::string::npos) {
-      return InvalidArgument(reader.Where() + ": expected \"text\" with " + std::to_string(num_spins) + " signs + or -, found " + line.dump());
+      return InvalidArgument(reader.Where() + ": expected \"text\" with " + std::to_string(num_spins) + " signs + or -, found " +
+                             line.dump());
     }
     for (const char sign : text) spins.push_back(sign == '+' ? 1 : -1);
   }
@@ -46,12 +47,14 @@ StatusOr<at::Tensor> ReadSpins(const std::string& path, int64_t num_spins) {
 
 // Couplings drawn at random, and exact samples of the energy that they make.
 StatusOr<at::Tensor> Simulate(const SpinSimulationConfig& config, const Ising& rules, EnergyModel& model) {
-  if (const Status status = CheckListable(rules); !status.ok()) return Annotate(status, "task.data is needed: simulated spins are drawn exactly, from all objects");
+  if (const Status status = CheckListable(rules); !status.ok())
+    return Annotate(status, "task.data is needed: simulated spins are drawn exactly, from all objects");
   const at::NoGradGuard no_grad;
   const uint64_t seed = static_cast<uint64_t>(config.seed);
   model.true_couplings_M = at::empty_like(model.couplings_M);
   for (int64_t m = 0; m < model.true_couplings_M.numel(); ++m) {
-    model.true_couplings_M.data_ptr<double>()[m] = config.coupling_spread * Normal({seed, RngPurpose::kData, 0}, 0, static_cast<uint64_t>(m));
+    model.true_couplings_M.data_ptr<double>()[m] =
+        config.coupling_spread * Normal({seed, RngPurpose::kData, 0}, 0, static_cast<uint64_t>(m));
   }
   const at::Tensor spins_XV = Ising::Spins(rules.ObjectsAt(at::arange(rules.NumObjects(), at::kLong), Unconditional()));
   at::Tensor(model.couplings_M).copy_(model.true_couplings_M);
@@ -93,8 +96,9 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const IsingEnergyWorld& config) {
   }
   world->features = lattice.features;
   world->num_features = lattice.num_features;
-  world->facts = {{"couplings, fields", std::to_string(bonds.size()) + ", " + std::to_string(rules.num_sites())},
-                  {"data", std::to_string(model->data_NV.size(0)) + (config.data.empty() ? " exact samples of known couplings" : " lines")}};
+  world->facts = {
+      {"couplings, fields", std::to_string(bonds.size()) + ", " + std::to_string(rules.num_sites())},
+      {"data", std::to_string(model->data_NV.size(0)) + (config.data.empty() ? " exact samples of known couplings" : " lines")}};
   world->environment = std::move(lattice.environment);
   world->energy = std::move(model);
   return world;

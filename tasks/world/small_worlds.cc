@@ -17,10 +17,12 @@ StatusOr<std::unique_ptr<World>> FromConfig(const Config& config) {
   ASSIGN_OR_RETURN(RewardedWorld rewarded, CreateWorld(config));
   auto world = std::make_unique<World>();
   RETURN_IF_ERROR(world->conditions.Insert("").status());
-  const Status listable = rewarded.enumerable() != nullptr ? CheckListable(*rewarded.enumerable()) : Unimplemented("its objects are points");
+  const Status listable =
+      rewarded.enumerable() != nullptr ? CheckListable(*rewarded.enumerable()) : Unimplemented("its objects are points");
   if (listable.ok()) {
     world->enumerable = rewarded.enumerable();
-    world->facts = {{"states", std::to_string(world->enumerable->NumStates())}, {"objects", std::to_string(world->enumerable->NumObjects())}};
+    world->facts = {{"states", std::to_string(world->enumerable->NumStates())},
+                    {"objects", std::to_string(world->enumerable->NumObjects())}};
   } else {
     world->not_enumerable = Message(listable);
   }

@@ -1,5 +1,5 @@
-// Several rewards at once on a grid: one bump each, of which an object can be close to all but a few. The conditions are preferences,
-// and one sampler covers the front (gflownet/estimate/preference_reward.h).
+// Several rewards at once on a grid: one bump each, of which an object can be close to all but a few. The conditions are
+// preferences, and one sampler covers the front (gflownet/estimate/preference_reward.h).
 #pragma once
 
 #include <cstdint>

@@ -18,13 +18,15 @@ void Perturb(ParameterSet& parameters) {
   for (const Parameter& parameter : parameters) {
     ++stream;
     if (parameter.value.abs().max().item<double>() > 0) continue;
-    at::Tensor(parameter.value).add_(NormalTensor({1, RngPurpose::kTest, 0}, parameter.value.sizes(), parameter.value.scalar_type(), stream), 0.1);
+    at::Tensor(parameter.value)
+        .add_(NormalTensor({1, RngPurpose::kTest, 0}, parameter.value.sizes(), parameter.value.scalar_type(), stream), 0.1);
   }
   parameters.RaiseVersion();
 }
 
 // log q of every action as the sampling session saw it.
-at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch, const std::vector<State>& states) {
+at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
+                        const std::vector<State>& states) {
   const at::NoGradGuard no_grad;
   const auto session = policy.StartRollout(batch.condition_ids);
   at::Tensor log_pf_BT = at::zeros({batch.size(), batch.num_steps()}, at::kDouble);
@@ -48,7 +50,8 @@ double WrongParents(const Environment& environment, const TrajectoryBatch& batch
   int64_t wrong = 0;
   for (int64_t t = 0; t < batch.num_steps(); ++t) {
     const at::Tensor rows = batch.lengths_B.gt(t).nonzero().flatten();
-    const at::Tensor back = batch.backward_actions_BT.defined() ? batch.backward_actions_BT.select(1, t).index_select(0, rows) : at::zeros_like(rows);
+    const at::Tensor back =
+        batch.backward_actions_BT.defined() ? batch.backward_actions_BT.select(1, t).index_select(0, rows) : at::zeros_like(rows);
     wrong += environment.Undo(states[t + 1].Gather(rows), back).Equals(states[t].Gather(rows)) ? 0 : 1;
   }
   return static_cast<double>(wrong);
@@ -57,7 +60,8 @@ double WrongParents(const Environment& environment, const TrajectoryBatch& batch
 // The derivative of the mean of log_pf along its own gradient against that gradient's norm, relative.
 StatusOr<double> GradientError(const Policy& policy, ParameterSet& parameters, const TrajectoryBatch& batch) {
   const auto value = [&](bool with_grad) {
-    const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf, .with_grad = with_grad, .dropout_key = {}, .dropout_streams_B = {}});
+    const TrajectoryScores scores =
+        policy.Score(batch, {.needs = Need::kLogPf, .with_grad = with_grad, .dropout_key = {}, .dropout_streams_B = {}});
     return scores.log_pf_BT.to(at::kDouble).sum() / static_cast<double>(batch.size());
   };
   parameters.ZeroGrad();
@@ -85,7 +89,8 @@ StatusOr<double> GradientError(const Policy& policy, ParameterSet& parameters, c
 
 }  // namespace
 
-StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const std::vector<ExactTruth>& truth) {
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters,
+                                   const std::vector<ExactTruth>& truth) {
   const Environment& environment = *world.environment;
   Perturb(parameters);
   Examination examination;
@@ -97,12 +102,14 @@ StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, Par
     check.allowed = allowed;
   };
   const ConditionId condition = world.conditions.ids()[0];
-  ASSIGN_OR_RETURN(const TrajectoryBatch batch, Rollout(environment, policy, RolloutRows({condition}, kRows), {1, RngPurpose::kTest, 0}));
+  ASSIGN_OR_RETURN(const TrajectoryBatch batch,
+                   Rollout(environment, policy, RolloutRows({condition}, kRows), {1, RngPurpose::kTest, 0}));
   const std::vector<State> states = Unroll(environment, batch);
   // A session of a continuous world draws points and names no probabilities.
   if (environment.Spec().action == EnvironmentSpec::Action::kDiscrete) {
     add("steps whose parent is not found again", WrongParents(environment, batch, states), 0);
-    const TrajectoryScores scores = policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+    const TrajectoryScores scores =
+        policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
     const at::Tensor sampled = SessionLogPf(environment, policy, batch, states);
     add("sampler = scorer, log P_F of an action", (sampled - scores.log_pf_BT.to(at::kDouble)).abs().max().item<double>(), 5e-5);
   }

@@ -9,6 +9,7 @@
 
 namespace gfn {
 
-StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters, const std::vector<ExactTruth>& truth);
+StatusOr<Examination> ExamineWorld(const World& world, const Policy& policy, ParameterSet& parameters,
+                                   const std::vector<ExactTruth>& truth);
 
 }  // namespace gfn

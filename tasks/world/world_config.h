@@ -32,8 +32,10 @@ struct TabularPolicyConfig {
 };
 
 enum class BackwardKind { kUniform, kLearned, kMaxEntropy };
-GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"}, {BackwardKind::kLearned, "learned", "a head of the policy"},
-               {BackwardKind::kMaxEntropy, "max_entropy", "by the number of trajectories to each parent: all trajectories to an object alike"})
+GFN_ENUM_TABLE(BackwardKind, {BackwardKind::kUniform, "uniform", "every parent alike"},
+               {BackwardKind::kLearned, "learned", "a head of the policy"},
+               {BackwardKind::kMaxEntropy, "max_entropy",
+                "by the number of trajectories to each parent: all trajectories to an object alike"})
 
 // log Z(x): one number a condition, or a network of its features.
 struct LogZTableConfig {
@@ -60,13 +62,15 @@ struct EntropyTargetConfig {
   template <class V>
   void Visit(V& v) {
     v("log_c", log_c, "log of a bound c that every R lies below; absent: found by listing the world");
-    v("temperature", temperature, "the temperature of the run whose entropy is asked for; this run itself has temperature 1", Positive());
+    v("temperature", temperature, "the temperature of the run whose entropy is asked for; this run itself has temperature 1",
+      Positive());
   }
 };
 
 enum class ExactMode { kAuto, kRequired, kOff };
 GFN_ENUM_TABLE(ExactMode, {ExactMode::kAuto, "auto", "where the world is small enough"},
-               {ExactMode::kRequired, "required", "a world that is too large is refused"}, {ExactMode::kOff, "off", "from samples alone"})
+               {ExactMode::kRequired, "required", "a world that is too large is refused"},
+               {ExactMode::kOff, "off", "from samples alone"})
 
 struct WorldMetricsConfig {
   ExactMode exact = ExactMode::kAuto;
@@ -94,11 +98,15 @@ struct WorldSettings {
   void Visit(V& v) {
     v("policy", policy, "the network, or a table with a row per state");
     v("backward", backward, "the backward policy; a tree needs none");
-    v("log_z", log_z, "where the objective learns log Z: a number a condition, or a network, for worlds whose conditions have features");
+    v("log_z", log_z,
+      "where the objective learns log Z: a number a condition, or a network, for worlds whose conditions have features");
     v("metrics", metrics, "what is measured of the sampler");
-    v("given", given, "JSON lines of objects ({\"text\": ...}, as `gfn sample` prints them) of a world that can be listed, for objective and warm_start "
+    v("given", given,
+      "JSON lines of objects ({\"text\": ...}, as `gfn sample` prints them) of a world that can be listed, for objective and "
+      "warm_start "
       "maximum_likelihood and train.replay_given; empty: none");
-    v("entropy_target", entropy_target, "train on -R' log R' in place of R: the second sampler of `gfn estimate --what target_entropy`");
+    v("entropy_target", entropy_target,
+      "train on -R' log R' in place of R: the second sampler of `gfn estimate --what target_entropy`");
   }
 };
 

@@ -34,7 +34,8 @@ FrontResult CompareWithFront(const std::vector<Point>& points, const std::vector
 
 }  // namespace
 
-StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options) {
+StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy,
+                                        const MeasureOptions& options) {
   const at::NoGradGuard no_grad;
   const double temperature = options.temperature;
   WorldMeasurement measurement;
@@ -49,7 +50,8 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
       result.calibration = MeasureCalibration(result.log_q_X, result.log_reward_X, temperature);
     }
     SampledResult& result = measurement.sampled.emplace_back();
-    ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples, options.key));
+    ASSIGN_OR_RETURN(result.samples,
+                     DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples, options.key));
     result.error = MeasureSamples(result.samples, temperature);
     const State objects = FinalStates(*world.environment, result.samples.batch);
     result.top = MeasureTop(objects, result.samples.batch.log_reward_B, options.top_k, world.features);

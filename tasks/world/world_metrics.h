@@ -50,14 +50,16 @@ struct MeasureOptions {
   double temperature = 1;
   RngKey key;
 };
-StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy, const MeasureOptions& options);
+StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy,
+                                        const MeasureOptions& options);
 
-// log_likelihood: mean over the data of log p, with log Z exact where it is known, else by the samples' importance weights; coupling_error:
-// root mean square of learned less true couplings, where these are known.
+// log_likelihood: mean over the data of log p, with log Z exact where it is known, else by the samples' importance weights;
+// coupling_error: root mean square of learned less true couplings, where these are known.
 StepMetrics EnergyMetrics(const EnergyModel& model, const WorldMeasurement& measurement);
 
 // Means over the conditions, under the names that metrics.jsonl has: total_variation, jensen_shannon, kl, correlation,
-// log_ratio_variance where exact; hypervolume, front_distance of worlds with several rewards; elbo, iw_bound, ess, spread, log_reward, length, distinct, top_log_reward, top_diversity, modes.
+// log_ratio_variance where exact; hypervolume, front_distance of worlds with several rewards; elbo, iw_bound, ess, spread,
+// log_reward, length, distinct, top_log_reward, top_diversity, modes.
 StepMetrics ToMetrics(const WorldMeasurement& measurement);
 
 }  // namespace gfn

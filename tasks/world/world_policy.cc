@@ -11,11 +11,12 @@ namespace {
 
 Status NeedsListing(const World& world, const std::string& what) {
   if (world.enumerable != nullptr) return OkStatus();
-  return InvalidArgument(what + " needs a world that can be listed, which " + world.environment->Spec().name + " is not: " + world.not_enumerable);
+  return InvalidArgument(what + " needs a world that can be listed, which " + world.environment->Spec().name +
+                         " is not: " + world.not_enumerable);
 }
 
-StatusOr<std::unique_ptr<Policy>> MakeNetwork(const World& world, const WorldSettings& config, const StatePolicyOptions& heads, uint64_t seed,
-                                              ParameterSet& parameters) {
+StatusOr<std::unique_ptr<Policy>> MakeNetwork(const World& world, const WorldSettings& config, const StatePolicyOptions& heads,
+                                              uint64_t seed, ParameterSet& parameters) {
   if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
     const RngKey init{seed, RngPurpose::kInit, 0};
     const MlpOptions options{heads, mlp->width, mlp->depth};
@@ -39,10 +40,12 @@ Status AddLogZ(const World& world, const WorldSettings& config, uint64_t seed, P
     return OkStatus();
   }
   if (!world.condition_features) {
-    return InvalidArgument("task.log_z: network needs conditions with features, which those of " + world.environment->Spec().name + " have not; table fits");
+    return InvalidArgument("task.log_z: network needs conditions with features, which those of " +
+                           world.environment->Spec().name + " have not; table fits");
   }
-  auto with_log_z = std::make_unique<LogZNetworkPolicy>(policy.sampler(), world.condition_features, world.num_condition_features, parameters,
-                                                        LogZNetworkOptions{network->width, network->depth}, RngKey{seed, RngPurpose::kInit, 1});
+  auto with_log_z =
+      std::make_unique<LogZNetworkPolicy>(policy.sampler(), world.condition_features, world.num_condition_features, parameters,
+                                          LogZNetworkOptions{network->width, network->depth}, RngKey{seed, RngPurpose::kInit, 1});
   policy.log_z_C = [learned = with_log_z.get(), ids = world.conditions.ids()] {
     const at::NoGradGuard no_grad;
     return learned->LogZ(ids);
@@ -53,7 +56,8 @@ Status AddLogZ(const World& world, const WorldSettings& config, uint64_t seed, P
 
 }  // namespace
 
-StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters) {
+StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed,
+                                      ParameterSet& parameters) {
   const EnvironmentSpec& spec = world.environment->Spec();
   const bool edge_flows = needs.Has(Need::kLogInflow);
   StatePolicyOptions heads;
@@ -67,7 +71,8 @@ StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& c
     policy.wrapped = std::make_unique<EdgeFlowPolicy>(*state_policy);
   } else if (config.backward == BackwardKind::kMaxEntropy && !spec.is_tree) {
     RETURN_IF_ERROR(NeedsListing(world, "task.backward: max_entropy"));
-    if (spec.is_stochastic) return InvalidArgument("task.backward: max_entropy needs a deterministic world, which " + spec.name + " is not");
+    if (spec.is_stochastic)
+      return InvalidArgument("task.backward: max_entropy needs a deterministic world, which " + spec.name + " is not");
     policy.wrapped = std::make_unique<MaxEntropyBackwardPolicy>(*state_policy, *world.enumerable, world.conditions.ids()[0]);
   }
   if (needs.Has(Need::kLogZ)) RETURN_IF_ERROR(AddLogZ(world, config, seed, parameters, policy));

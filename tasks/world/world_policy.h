@@ -1,4 +1,5 @@
-// The policy of a world: a network or a table, the backward policy that the configuration names, and what the objective needs besides.
+// The policy of a world: a network or a table, the backward policy that the configuration names, and what the objective needs
+// besides.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,9 @@ struct WorldPolicy {
   const Policy& trained() const { return with_log_z != nullptr ? *with_log_z : sampler(); }
 };
 
-// InvalidArgument for what does not go together: a table or counted trajectories of a world that cannot be listed, flows of edges of a
-// continuous one, a network for log Z where conditions have no features.
-StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed, ParameterSet& parameters);
+// InvalidArgument for what does not go together: a table or counted trajectories of a world that cannot be listed, flows of edges
+// of a continuous one, a network for log Z where conditions have no features.
+StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed,
+                                      ParameterSet& parameters);
 
 }  // namespace gfn

@@ -44,7 +44,8 @@ report::Table MetricsTable(const std::function<const double*(const char*)>& find
   table.title = title;
   table.columns = {{.name = "metric"}, {.name = "value"}, {.name = "meaning"}};
   for (const MetricName& metric : kMetrics) {
-    if (const double* value = find(metric.key); value != nullptr) table.rows.push_back({metric.title, FormatShort(*value), metric.meaning});
+    if (const double* value = find(metric.key); value != nullptr)
+      table.rows.push_back({metric.title, FormatShort(*value), metric.meaning});
   }
   return table;
 }
@@ -52,8 +53,9 @@ report::Table MetricsTable(const std::function<const double*(const char*)>& find
 }  // namespace
 
 report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement) {
-  return MetricsTable([&](const char* key) { return metrics.Find(key); },
-                      world.environment->Spec().name + ", " + std::to_string(measurement.sampled[0].samples.batch.size()) + " samples");
+  return MetricsTable(
+      [&](const char* key) { return metrics.Find(key); },
+      world.environment->Spec().name + ", " + std::to_string(measurement.sampled[0].samples.batch.size()) + " samples");
 }
 
 namespace {
@@ -79,12 +81,16 @@ json Bars(const World& world, const ExactTruth& truth, const at::Tensor& p_X, co
   const State objects = truth.ObjectsAt(best_K);
   json names = json::array();
   for (int64_t row = 0; row < best_K.numel(); ++row) names.push_back(world.environment->Format(objects, row));
-  return {{"names", names}, {"true", List(p_X.index_select(0, best_K))}, {"learned", List(q_X.index_select(0, best_K))}, {"objects", p_X.numel()}};
+  return {{"names", names},
+          {"true", List(p_X.index_select(0, best_K))},
+          {"learned", List(q_X.index_select(0, best_K))},
+          {"objects", p_X.numel()}};
 }
 
 }  // namespace
 
-json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement, double temperature) {
+json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement,
+                   double temperature) {
   json pictures = json::object();
   const ScoredSamples& samples = measurement.sampled[0].samples;
   at::Tensor log_q = samples.log_pf_B - samples.log_pb_B, log_r = samples.batch.log_reward_B / temperature;
@@ -96,21 +102,25 @@ json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, con
     log_z = exact.error.log_z;
     const at::Tensor p_X = (log_r - log_z).exp(), q_X = log_q.exp();
     if (world.picture_shape.size() == 2 && p_X.numel() <= kMostCells) {
-      pictures["grid"] = {{"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
+      pictures["grid"] = {
+          {"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
       if (world.conditions.size() > 1) pictures["grid"]["condition"] = world.conditions.Content(world.conditions.ids()[0]);
     } else {
       pictures["bars"] = Bars(world, truth[0], p_X, q_X);
     }
   }
   if (world.energy != nullptr && world.energy->true_couplings_M.defined()) {
-    pictures["couplings"] = {{"true", List(world.energy->true_couplings_M)}, {"learned", List(world.energy->couplings_M.detach())}};
+    pictures["couplings"] = {{"true", List(world.energy->true_couplings_M)},
+                             {"learned", List(world.energy->couplings_M.detach())}};
   }
   if (measurement.front.has_value()) {
     pictures["front"] = {{"true", world.true_front}, {"found", measurement.front->found}};
   }
   const at::Tensor shown = Spread(log_q.numel(), kMostPoints);
-  pictures["calibration"] = {{"log_q", List(log_q.index_select(0, shown))}, {"log_reward", List(log_r.index_select(0, shown))},
-                             {"log_z", FiniteOrNull(log_z)}, {"exact", !measurement.exact.empty()}};
+  pictures["calibration"] = {{"log_q", List(log_q.index_select(0, shown))},
+                             {"log_reward", List(log_r.index_select(0, shown))},
+                             {"log_z", FiniteOrNull(log_z)},
+                             {"exact", !measurement.exact.empty()}};
   return pictures;
 }
 
@@ -137,8 +147,10 @@ report::Figure GridFigure(const json& grid) {
   report::Figure figure;
   figure.title = "Probability of every object" + (grid.contains("condition") ? ", " + grid["condition"].get<std::string>() : "");
   figure.chart = std::move(map);
-  figure.how_to_read = "One cell an object (of a continuous world a small square), both pictures on one scale. The learned distribution is computed over all trajectories, not sampled; "
-                       "a perfect sampler's picture is the target's.";
+  figure.how_to_read =
+      "One cell an object (of a continuous world a small square), both pictures on one scale. The learned distribution is "
+      "computed over all trajectories, not sampled; "
+      "a perfect sampler's picture is the target's.";
   return figure;
 }
 
@@ -159,8 +171,9 @@ report::Figure BarsFigure(const json& bars) {
   report::Figure figure;
   figure.title = "The likeliest objects";
   figure.chart = std::move(chart);
-  figure.how_to_read = std::to_string(bars["names"].size()) + " of " + std::to_string(bars["objects"].get<int64_t>()) +
-                       " objects, those with the largest reward first. The learned probabilities are computed over all trajectories, not sampled.";
+  figure.how_to_read =
+      std::to_string(bars["names"].size()) + " of " + std::to_string(bars["objects"].get<int64_t>()) +
+      " objects, those with the largest reward first. The learned probabilities are computed over all trajectories, not sampled.";
   return figure;
 }
 
@@ -180,12 +193,14 @@ report::Figure CalibrationFigure(const json& calibration) {
   chart.y.label = "log R(x) / T";
   if (calibration["log_z"].is_number()) chart.unit_line_offset = calibration["log_z"].get<double>();
   chart.unit_line_label = exact ? "log R = log q + log Z: perfect" : "slope 1 at the estimated log Z: perfect";
-  chart.series = {Points(exact ? "objects" : "samples", Hue::kBlue, Numbers(calibration["log_q"]), Numbers(calibration["log_reward"]))};
+  chart.series = {
+      Points(exact ? "objects" : "samples", Hue::kBlue, Numbers(calibration["log_q"]), Numbers(calibration["log_reward"]))};
   report::Figure figure;
   figure.title = "Calibration";
   figure.chart = std::move(chart);
   figure.half_width = true;
-  figure.how_to_read = exact ? "One point an object; at most " + std::to_string(kMostPoints) + " are shown. Points right of the line are drawn too often."
+  figure.how_to_read = exact ? "One point an object; at most " + std::to_string(kMostPoints) +
+                                   " are shown. Points right of the line are drawn too often."
                              : "One point a sample, with its trajectory's probability divided by the backward policy's.";
   return figure;
 }
@@ -201,7 +216,8 @@ report::Figure CouplingsFigure(const json& couplings) {
   figure.title = "Couplings";
   figure.chart = std::move(chart);
   figure.half_width = true;
-  figure.how_to_read = "One point a coupling. Finite data leave some distance between the most likely couplings and the true ones.";
+  figure.how_to_read =
+      "One point a coupling. Finite data leave some distance between the most likely couplings and the true ones.";
   return figure;
 }
 
@@ -232,22 +248,28 @@ report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
   section.title = "Training";
   const report::LineSeries distance = Series(lines, "eval", "total_variation", "total variation", Hue::kBlue, 0);
   if (!distance.x.empty()) {
-    report::Figure figure = Curve("Distance from the target", "distance", {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
-                                  "1/2 sum |q - p| over all objects: 0 for a perfect sampler. Computed at every evaluation, not sampled.");
+    report::Figure figure =
+        Curve("Distance from the target", "distance",
+              {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
+              "1/2 sum |q - p| over all objects: 0 for a perfect sampler. Computed at every evaluation, not sampled.");
     std::get<report::LineChart>(figure.chart).y.log_scale = true;
     section.blocks.push_back(std::move(figure));
   }
-  report::Figure loss = Curve("Loss", "loss", {Series(lines, "train", "loss", "of a step", Hue::kGreen, 0.9)}, "The objective's loss of each step and its moving mean.");
+  report::Figure loss = Curve("Loss", "loss", {Series(lines, "train", "loss", "of a step", Hue::kGreen, 0.9)},
+                              "The objective's loss of each step and its moving mean.");
   auto& chart = std::get<report::LineChart>(loss.chart);
   chart.y.log_scale = std::all_of(lines.begin(), lines.end(), [](const MetricsLine& line) {
     const double* value = line.kind == "train" ? line.metrics.Find("loss") : nullptr;
     return value == nullptr || *value > 0;
   });
   section.blocks.push_back(std::move(loss));
-  section.blocks.push_back(Curve("log Z", "nats",
-                                 {Series(lines, "eval", "exact_log_z", "exact", Hue::kGrey, 0), Series(lines, "eval", "learned_log_z", "learned", Hue::kBlue, 0),
-                                  Series(lines, "eval", "iw_bound", "importance-weighted bound", Hue::kVermillion, 0), Series(lines, "eval", "elbo", "ELBO", Hue::kGreen, 0)},
-                                 "ELBO and the importance-weighted bound reach log Z from below as the sampler comes to its target."));
+  section.blocks.push_back(
+      Curve("log Z", "nats",
+            {Series(lines, "eval", "exact_log_z", "exact", Hue::kGrey, 0),
+             Series(lines, "eval", "learned_log_z", "learned", Hue::kBlue, 0),
+             Series(lines, "eval", "iw_bound", "importance-weighted bound", Hue::kVermillion, 0),
+             Series(lines, "eval", "elbo", "ELBO", Hue::kGreen, 0)},
+            "ELBO and the importance-weighted bound reach log Z from below as the sampler comes to its target."));
   return section;
 }
 
@@ -287,9 +309,9 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
   report::Section numbers;
   numbers.title = "All metrics";
   const json& metrics = world["metrics"];
-  numbers.blocks.push_back(MetricsTable(
-      [&](const char* key) { return metrics.contains(key) ? metrics[key].get_ptr<const double*>() : nullptr; },
-      std::to_string(world["num_samples"].get<int64_t>()) + " samples"));
+  numbers.blocks.push_back(
+      MetricsTable([&](const char* key) { return metrics.contains(key) ? metrics[key].get_ptr<const double*>() : nullptr; },
+                   std::to_string(world["num_samples"].get<int64_t>()) + " samples"));
   page.sections.push_back(std::move(numbers));
 }
 

@@ -14,7 +14,8 @@ namespace gfn {
 report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement);
 
 // What the report draws: the learned and the true distribution, and log p against log R, of the first condition.
-nlohmann::json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement, double temperature);
+nlohmann::json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement,
+                             double temperature);
 
 // Headlines and sections, from metrics.jsonl and the record of the last evaluation.
 void ReportWorld(const RunRecord& record, report::Report& page);

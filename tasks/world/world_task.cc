@@ -37,7 +37,8 @@ class WorldTask : public Task {
   StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override {
     TrainingData data{world_->conditions.ids(), {}};
     if (!config_.given.empty()) {
-      ASSIGN_OR_RETURN(data.given, ReadGivenObjects(*world_, policy_.sampler(), config_.given, static_cast<uint64_t>(settings_.seed)));
+      ASSIGN_OR_RETURN(data.given,
+                       ReadGivenObjects(*world_, policy_.sampler(), config_.given, static_cast<uint64_t>(settings_.seed)));
     }
     return data;
   }
@@ -45,7 +46,9 @@ class WorldTask : public Task {
   StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(Trainer& trainer) override {
     if (world_->energy == nullptr) return std::unique_ptr<TrainingLoop>();
     if (settings_.train.trainer.behaviour.UsesReplay()) {
-      return InvalidArgument("train.behaviour: replay and backward take stored rewards, which are of an older energy in a world that learns its energy");
+      return InvalidArgument(
+          "train.behaviour: replay and backward take stored rewards, which are of an older energy in a world that learns its "
+          "energy");
     }
     if (settings_.train.trainer.reward_temperature.end != 1 || settings_.train.trainer.reward_temperature.start != 1) {
       return InvalidArgument("train.reward_temperature: an energy is learned at temperature 1");
@@ -66,7 +69,8 @@ class WorldTask : public Task {
   }
 
   Status LoadLearned(const std::string& checkpoint) override {
-    return world_->energy == nullptr ? OkStatus() : world_->energy->parameters.Load(JoinPath(checkpoint, EnergyTraining::kEnergyFile));
+    return world_->energy == nullptr ? OkStatus()
+                                     : world_->energy->parameters.Load(JoinPath(checkpoint, EnergyTraining::kEnergyFile));
   }
 
   StatusOr<Evaluation> Validate() override {
@@ -77,7 +81,8 @@ class WorldTask : public Task {
     if (const double* likelihood = evaluation.metrics.Find("log_likelihood"); likelihood != nullptr) {
       evaluation.score = *likelihood;
     } else {
-      evaluation.score = measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
+      evaluation.score =
+          measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
     }
     return evaluation;
   }
@@ -113,8 +118,8 @@ class WorldTask : public Task {
     if (!request.input.empty()) return InvalidArgument("--input: the samples of a world have no input");
     for (const ConditionId condition : world_->conditions.ids()) {
       const RngKey key{request.seed, RngPurpose::kSample, static_cast<uint64_t>(world_->conditions.Index(condition))};
-      ASSIGN_OR_RETURN(const ScoredSamples samples,
-                       DrawSamples(*world_->environment, policy_.sampler(), *world_->reward, condition, request.num, key, request.exploration));
+      ASSIGN_OR_RETURN(const ScoredSamples samples, DrawSamples(*world_->environment, policy_.sampler(), *world_->reward,
+                                                                condition, request.num, key, request.exploration));
       const State objects = FinalStates(*world_->environment, samples.batch);
       for (int64_t row = 0; row < request.num; ++row) {
         nlohmann::json line = {{"text", world_->environment->Format(objects, row)},
@@ -138,7 +143,8 @@ class WorldTask : public Task {
       ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
     }
     const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
-    return MeasureWorld(*world_, truth_, policy_.sampler(), {samples > 0 ? samples : settings_.evaluation.samples, config_.metrics.top_k, Temperature(), key});
+    return MeasureWorld(*world_, truth_, policy_.sampler(),
+                        {samples > 0 ? samples : settings_.evaluation.samples, config_.metrics.top_k, Temperature(), key});
   }
 
   StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
@@ -148,7 +154,8 @@ class WorldTask : public Task {
     const at::Tensor log_z_C = policy_.log_z_C().to(at::kDouble);
     metrics.Set("learned_log_z", log_z_C.mean().item<double>());
     double error = 0;
-    for (size_t i = 0; i < measurement.exact.size(); ++i) error += std::abs(log_z_C[static_cast<int64_t>(i)].item<double>() - measurement.exact[i].error.log_z);
+    for (size_t i = 0; i < measurement.exact.size(); ++i)
+      error += std::abs(log_z_C[static_cast<int64_t>(i)].item<double>() - measurement.exact[i].error.log_z);
     if (!measurement.exact.empty()) metrics.Set("log_z_error", error / static_cast<double>(measurement.exact.size()));
     return metrics;
   }
@@ -160,7 +167,7 @@ class WorldTask : public Task {
   ParameterSet parameters_;
   WorldPolicy policy_;
   std::unique_ptr<Optimizer> energy_optimizer_;  // of a world that learns its energy, once it is trained
-  std::vector<ExactTruth> truth_;  // of each condition; empty without exact metrics
+  std::vector<ExactTruth> truth_;                // of each condition; empty without exact metrics
 };
 
 class WorldPlan : public TaskPlan {
@@ -183,10 +190,12 @@ class WorldPlan : public TaskPlan {
     const EnvironmentSpec& spec = world->environment->Spec();
     std::vector<std::pair<std::string, std::string>> lines = {{"world " + kind_, ""}};
     lines.insert(lines.end(), world->facts.begin(), world->facts.end());
-    lines.push_back({"actions", std::to_string(spec.num_actions) + ", at most " + std::to_string(spec.max_steps) + " in a trajectory"});
+    lines.push_back(
+        {"actions", std::to_string(spec.num_actions) + ", at most " + std::to_string(spec.max_steps) + " in a trajectory"});
     lines.push_back({"shape", std::string(spec.is_tree ? "tree" : "DAG") + (spec.is_stochastic ? ", stochastic" : "")});
     ASSIGN_OR_RETURN(const int64_t exact_states, NumExactStates(*world, config_.metrics));
-    lines.push_back({"exact metrics", exact_states > 0 ? "yes, over " + std::to_string(exact_states) + " states" : "no, from samples"});
+    lines.push_back(
+        {"exact metrics", exact_states > 0 ? "yes, over " + std::to_string(exact_states) + " states" : "no, from samples"});
     lines.push_back({"training", ""});
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
     ParameterSet parameters;
@@ -208,16 +217,19 @@ class WorldPlan : public TaskPlan {
     const TrainerConfig& trainer = settings_.train.trainer;
     const double rows = static_cast<double>(trainer.conditions_per_step * trainer.rollouts * spec.max_steps);
     ASSIGN_OR_RETURN(const int64_t exact_states, NumExactStates(*world, config_.metrics));
-    return MemoryParts{{"policy and optimiser", 16.0 * static_cast<double>(parameters.num_elements())},
-                       {"activations", 4.0 * rows * static_cast<double>(width)},
-                       {"exact metrics", static_cast<double>(exact_states) * static_cast<double>(4 * width + 24 * spec.num_actions)}};
+    return MemoryParts{
+        {"policy and optimiser", 16.0 * static_cast<double>(parameters.num_elements())},
+        {"activations", 4.0 * rows * static_cast<double>(width)},
+        {"exact metrics", static_cast<double>(exact_states) * static_cast<double>(4 * width + 24 * spec.num_actions)}};
   }
 
   Status Report(const RunRecord& record, report::Report& page) const override {
     page.subtitle = "A sampler of the world " + kind_ + ": what it has learned beside the truth";
-    page.facts = {{"world", kind_}, {"objective", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, settings_.objective))},
+    page.facts = {{"world", kind_},
+                  {"objective", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, settings_.objective))},
                   {"steps", record.lines.empty() ? "0" : std::to_string(record.lines.back().step)},
-                  {"trajectories of a step", std::to_string(settings_.train.trainer.conditions_per_step * settings_.train.trainer.rollouts)}};
+                  {"trajectories of a step",
+                   std::to_string(settings_.train.trainer.conditions_per_step * settings_.train.trainer.rollouts)}};
     ReportWorld(record, page);
     return OkStatus();
   }
@@ -237,7 +249,8 @@ class WorldPlan : public TaskPlan {
 
 }  // namespace
 
-std::unique_ptr<TaskPlan> MakeWorldPlan(std::string kind, WorldMaker make, const WorldSettings& world, const RunSettings& settings) {
+std::unique_ptr<TaskPlan> MakeWorldPlan(std::string kind, WorldMaker make, const WorldSettings& world,
+                                        const RunSettings& settings) {
   return std::make_unique<WorldPlan>(std::move(kind), std::move(make), world, settings);
 }
 

@@ -28,12 +28,14 @@ StatusOr<at::Tensor> ExactTruth::LearnedLogProbs(const Policy& policy) const {
   const auto* continuous = dynamic_cast<const ContinuousPolicy*>(&policy);
   if (continuous == nullptr) return InvalidArgument("exact metrics of a continuous world need a policy with densities");
   const Quadrature& cells = *world_->quadrature;
-  return LogTerminatingDensity(*continuous, *world_->environment, cells.points_GD, cells.states_at) - std::log(static_cast<double>(cells.points_GD.size(0)));
+  return LogTerminatingDensity(*continuous, *world_->environment, cells.points_GD, cells.states_at) -
+         std::log(static_cast<double>(cells.points_GD.size(0)));
 }
 
 State ExactTruth::ObjectsAt(const at::Tensor& index_K) const {
   if (graph_.has_value()) return world_->enumerable->ObjectsAt(index_K, condition_);
-  return world_->quadrature->states_at(world_->quadrature->points_GD.index_select(0, index_K), world_->environment->Spec().max_steps);
+  return world_->quadrature->states_at(world_->quadrature->points_GD.index_select(0, index_K),
+                                       world_->environment->Spec().max_steps);
 }
 
 StatusOr<int64_t> NumExactStates(const World& world, const WorldMetricsConfig& config) {
@@ -49,8 +51,8 @@ StatusOr<int64_t> NumExactStates(const World& world, const WorldMetricsConfig& c
     reason = name + " cannot be listed: " + (world.not_enumerable.empty() ? "it has no numbering" : world.not_enumerable);
   }
   if (states > config.max_states) {
-    reason = name + " has " + (states == EnumerableEnvironment::kTooManyStates ? "over 2^63" : std::to_string(states)) + " states, more than task.metrics.max_states (" +
-             std::to_string(config.max_states) + ")";
+    reason = name + " has " + (states == EnumerableEnvironment::kTooManyStates ? "over 2^63" : std::to_string(states)) +
+             " states, more than task.metrics.max_states (" + std::to_string(config.max_states) + ")";
   }
   if (reason.empty()) return states;
   if (config.exact == ExactMode::kAuto) return 0;

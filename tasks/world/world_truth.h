@@ -1,5 +1,5 @@
-// What the exact metrics of a world compare with: all its objects and what they are worth. Of a continuous world with few coordinates
-// the objects are the cells of a quadrature. Shapes: X objects.
+// What the exact metrics of a world compare with: all its objects and what they are worth. Of a continuous world with few
+// coordinates the objects are the cells of a quadrature. Shapes: X objects.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +22,8 @@ class ExactTruth {
 
   // log R of every object, float64 [X]; of a cell log of the integral of R over it, so that their sum is Z here too.
   const at::Tensor& log_reward_X() const { return log_reward_X_; }
-  // log of the probability that a trajectory ends in each object, float64 [X]. InvalidArgument if the policy is of another kind than
-  // the world needs.
+  // log of the probability that a trajectory ends in each object, float64 [X]. InvalidArgument if the policy is of another kind
+  // than the world needs.
   StatusOr<at::Tensor> LearnedLogProbs(const Policy& policy) const;
   // The probabilities sum to 1 within this.
   double tolerance() const { return graph_.has_value() ? 1e-5 : 0.02; }
@@ -39,8 +39,8 @@ class ExactTruth {
   at::Tensor log_reward_X_;
 };
 
-// How many states (or points of a quadrature) exact metrics look at, 0 if they are not computed. InvalidArgument if they are required of
-// a world that cannot be listed, with the reason.
+// How many states (or points of a quadrature) exact metrics look at, 0 if they are not computed. InvalidArgument if they are
+// required of a world that cannot be listed, with the reason.
 StatusOr<int64_t> NumExactStates(const World& world, const WorldMetricsConfig& config);
 
 // The truth of every condition where exact metrics are computed, else nothing.

@@ -57,8 +57,8 @@ TEST_F(BadInput, KeysAreNamedWithLineColumnAndTheKnownOnes) {
   Edit("evaluation: {samples: 4}", "evaluation: {samples: many}\nwarm_strat: 3");
   Edit("prompt: \"{Y} {X}\"", "prompt: \"{X}\"");
   const std::string message = Refused({"optimizer.learning_rate=-1"}, 2);
-  EXPECT_THAT(message,
-              AllOf(HasSubstr("unknown key 'rnk'; did you mean 'rank'?"), HasSubstr("known keys here: "), HasSubstr("[lora.rank]")));
+  EXPECT_THAT(message, AllOf(HasSubstr("unknown key 'rnk'; did you mean 'rank'?"), HasSubstr("known keys here: "),
+                             HasSubstr("[lora.rank]")));
   EXPECT_THAT(message,
               AllOf(HasSubstr("[evaluation.samples]"), HasSubstr("unknown key 'warm_strat'; did you mean 'warm_start'?")));
   EXPECT_THAT(message, HasSubstr("--set optimizer.learning_rate=-1: [optimizer.learning_rate]"));
@@ -169,9 +169,10 @@ TEST_F(BadInput, ArgumentsOutOfRangeAreRefusedBeforeAnythingIsDone) {
   ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"})).exit_code, 0);
   const std::vector<std::string> sample = {"sample", "run", "--input", "stories.jsonl"}, eval = {"eval", "run"};
   const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> wrong = {
-      {sample, {"--temperature", "inf"}}, {sample, {"--temperature", "nan"}}, {sample, {"--top-k", "-1"}}, {sample, {"--top-p", "0"}},
-      {sample, {"--num", "0"}},           {sample, {"--seed", "-1"}},         {eval, {"--samples", "-1"}}, {eval, {"--show", "-1"}},
-      {eval, {"--max-conditions", "-1"}}, {{"bench"}, {"--threads", "-1"}}};
+      {sample, {"--temperature", "inf"}}, {sample, {"--temperature", "nan"}}, {sample, {"--top-k", "-1"}},
+      {sample, {"--top-p", "0"}},         {sample, {"--num", "0"}},           {sample, {"--seed", "-1"}},
+      {eval, {"--samples", "-1"}},        {eval, {"--show", "-1"}},           {eval, {"--max-conditions", "-1"}},
+      {{"bench"}, {"--threads", "-1"}}};
   for (auto [arguments, more] : wrong) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     const GfnResult result = RunGfn(tiny_.folder(), arguments);

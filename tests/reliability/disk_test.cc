@@ -72,11 +72,9 @@ TEST(Disk, AFullOneEndsTheRunWithAClearErrorAndTheLastCheckpointIntact) {
   const int64_t last = found->manifest.step;
   EXPECT_GT(last, 1);
   const auto checkpoints = ListCheckpoints(tiny.checkpoints("small/run")).value();
-  for (const CheckpointHealth& health : checkpoints)
-    EXPECT_TRUE(health.status.ok()) << health.status;
+  for (const CheckpointHealth& health : checkpoints) EXPECT_TRUE(health.status.ok()) << health.status;
   const auto names = ListFolder(tiny.checkpoints("small/run")).value();
-  for (const std::string& name : names)
-    EXPECT_THAT(name, testing::StartsWith("step_"));
+  for (const std::string& name : names) EXPECT_THAT(name, testing::StartsWith("step_"));
 
   // With room made the run goes on, and its result is that of a run that always had room.
   for (int64_t step = 0; step < last - 1; ++step) {

@@ -36,7 +36,8 @@ TEST(Memory, AnAllocationBeyondTheLimitNamesPhaseAndSizeAndKeepsTheLastCheckpoin
   GTEST_SKIP() << "the sanitizer has an allocator of its own";
 #endif
   const TinyRun tiny;
-  // Two steps without an evaluation, then one of 400,000 rollouts at a time, which the estimate before the first step does not count.
+  // Two steps without an evaluation, then one of 400,000 rollouts at a time, which the estimate before the first step does not
+  // count.
   const std::vector<std::string> keys = {"checkpoint.every_steps=1", "evaluation.samples=400000", "evaluation.batch_rows=400000",
                                          "evaluation.max_conditions=1"};
   std::vector<std::string> first = keys, second = keys;
@@ -47,9 +48,9 @@ TEST(Memory, AnAllocationBeyondTheLimitNamesPhaseAndSizeAndKeepsTheLastCheckpoin
   const GfnResult result = RunGfn(tiny.folder(), TinyRun::Train("run", second, true));
   if (result.exit_code == 0) GTEST_SKIP() << "this system ignores RLIMIT_DATA";
   EXPECT_EQ(result.exit_code, 1) << result.err;
-  EXPECT_THAT(result.err,
-              AllOf(HasSubstr("the last checkpoint is run/checkpoints/step_000002: evaluation after step 2: "),
-                    testing::ContainsRegex("allocate [0-9]+ bytes|allocate memory: [0-9]+ bytes|out of memory"), HasSubstr("(in validation")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the last checkpoint is run/checkpoints/step_000002: evaluation after step 2: "),
+                                testing::ContainsRegex("allocate [0-9]+ bytes|allocate memory: [0-9]+ bytes|out of memory"),
+                                HasSubstr("(in validation")));
   const auto found = LatestValidCheckpoint(tiny.checkpoints("run"));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_TRUE(found->rejected.empty());

@@ -15,7 +15,8 @@ namespace {
 // A whole number from `least` on; CLI11 itself says whether it is a number.
 CLI::Validator AtLeast(int64_t least) {
   const auto check = [least](const std::string& text) {
-    return std::strtoll(text.c_str(), nullptr, 10) >= least ? "" : "must be at least " + std::to_string(least) + ", found " + text;
+    return std::strtoll(text.c_str(), nullptr, 10) >= least ? ""
+                                                            : "must be at least " + std::to_string(least) + ", found " + text;
   };
   return {check, ""};
 }
@@ -62,78 +63,92 @@ int main(int argc, char** argv) {
   sub->add_option("--num", sample.num, "Samples of each line")->capture_default_str();
   sub->add_option("--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself")->capture_default_str();
   sub->add_option("--top-k", sample.top_k, "Sample among the k most probable tokens; 0: all")->capture_default_str();
-  sub->add_option("--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability")->capture_default_str();
+  sub->add_option("--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability")
+      ->capture_default_str();
   sub->add_option("--seed", sample.seed, "Seed of the draws")->capture_default_str();
   sub->callback([&] { chosen = sample; });
 
   gfn::EvalCommand eval;
-  sub = app.add_subcommand("eval", "Measure the trained sampler: against fixed baselines on a split, or against the exact answer of a world; prints a table");
+  sub = app.add_subcommand(
+      "eval",
+      "Measure the trained sampler: against fixed baselines on a split, or against the exact answer of a world; prints a table");
   sub->add_option("run", eval.run, "Run folder, or a checkpoint in one")->required();
   sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
   sub->add_option("--data", eval.data, "A file of the task's format instead of a split");
   sub->add_option("--json", eval.json, "Also write the numbers to this file");
   sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")
-      ->check(AtLeast(0))->capture_default_str();
+      ->check(AtLeast(0))
+      ->capture_default_str();
   sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")
-      ->check(AtLeast(0))->capture_default_str();
+      ->check(AtLeast(0))
+      ->capture_default_str();
   sub->add_option("--checkpoint", eval.checkpoint, "best or last")->capture_default_str();
   sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")
-      ->check(AtLeast(0))->capture_default_str();
+      ->check(AtLeast(0))
+      ->capture_default_str();
   sub->callback([&] { chosen = eval; });
 
   gfn::EstimateCommand estimate;
-  sub = app.add_subcommand("estimate", "Answer questions about a trained sampler, with intervals: log Z, flows, entropies, marginals");
+  sub = app.add_subcommand("estimate",
+                           "Answer questions about a trained sampler, with intervals: log Z, flows, entropies, marginals");
   sub->add_option("run", estimate.run, "Run folder, or a checkpoint in one")->required();
-  sub->add_option("--what", estimate.what, "log_z, flow, free_energy, entropy, marginal, mutual_information, condition_information, target_entropy")
+  sub->add_option("--what", estimate.what,
+                  "log_z, flow, free_energy, entropy, marginal, mutual_information, condition_information, target_entropy")
       ->delimiter(',')
       ->capture_default_str();
-  sub->add_option("--after", estimate.after, "The state asked about: the actions that lead to it, e.g. 0,1 (default: the initial state)")->delimiter(',');
-  sub->add_option("--places", estimate.places, "The two places of the object for mutual_information (default 0,1)")->delimiter(',')->expected(2);
-  sub->add_option("--second", estimate.second, "The run of the second sampler for target_entropy: the same world trained with task.entropy_target");
+  sub->add_option("--after", estimate.after,
+                  "The state asked about: the actions that lead to it, e.g. 0,1 (default: the initial state)")
+      ->delimiter(',');
+  sub->add_option("--places", estimate.places, "The two places of the object for mutual_information (default 0,1)")
+      ->delimiter(',')
+      ->expected(2);
+  sub->add_option("--second", estimate.second,
+                  "The run of the second sampler for target_entropy: the same world trained with task.entropy_target");
   sub->add_option("--condition", estimate.condition, "Number of the condition")->capture_default_str();
   sub->add_option("--samples", estimate.samples, "Samples of each quantity")->capture_default_str();
-  sub->add_option("--backward", estimate.backward, "Trajectories drawn back from each sample, for entropies in a DAG")->capture_default_str();
+  sub->add_option("--backward", estimate.backward, "Trajectories drawn back from each sample, for entropies in a DAG")
+      ->capture_default_str();
   sub->add_option("--confidence", estimate.confidence, "Of the intervals")->capture_default_str();
   sub->add_option("--seed", estimate.seed, "Seed of the draws")->capture_default_str();
   sub->add_option("--json", estimate.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = estimate; });
 
   gfn::DoctorCommand doctor;
-  sub = app.add_subcommand("doctor", "Check on your own model and machine that the sampler is what it claims; green or red, with numbers");
+  sub = app.add_subcommand("doctor",
+                           "Check on your own model and machine that the sampler is what it claims; green or red, with numbers");
   sub->add_option("target", doctor.target, "Run folder or YAML file")->required();
   sub->add_option("--set", doctor.overrides, "Override one key of a YAML file")->allow_extra_args(false);
   sub->callback([&] { chosen = doctor; });
 
   gfn::DescribeCommand describe;
-  sub = app.add_subcommand("describe", "What would run: shapes, parameters, memory, every key; or the state of a run folder; or a model");
+  sub = app.add_subcommand("describe",
+                           "What would run: shapes, parameters, memory, every key; or the state of a run folder; or a model");
   sub->add_option("target", describe.target, "YAML file, run folder, or model");
   sub->add_flag("--keys", describe.keys, "Print every key of a YAML file with its meaning, as Markdown (docs/config.md)");
   sub->add_option("--set", describe.overrides, "Override one key of a YAML file")->allow_extra_args(false);
   sub->callback([&] { chosen = describe; });
 
   gfn::BenchCommand bench;
-  sub = app.add_subcommand("bench", "Measure one training step of the infilling task phase by phase, or of the small worlds; decoding; what bf16 changes");
+  sub = app.add_subcommand(
+      "bench",
+      "Measure one training step of the infilling task phase by phase, or of the small worlds; decoding; what bf16 changes");
   sub->add_option("what", bench.what, "infill, decode, rounding or core")->capture_default_str();
   sub->add_option("--model", bench.model, "Model file or folder (default: the one tools/setup fetched)");
   sub->add_option("--dtype", bench.dtype, "fp32 or bf16")->capture_default_str();
   sub->add_option("--device", bench.device, "cpu or cuda")->capture_default_str();
-  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")
-      ->check(CLI::Range(0, 1024))->capture_default_str();
-  sub->add_option("--prompts", bench.prompts, "Prompts of a step")
-      ->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")
-      ->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")
-      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  sub->add_option("--prompts", bench.prompts, "Prompts of a step")->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")->check(AtLeast(1))->capture_default_str();
   sub->add_option("--suffix-tokens", bench.suffix_tokens, "Tokens of the suffix, its stop included")
-      ->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--max-len", bench.max_len, "Tokens generated")
-      ->check(AtLeast(1))->capture_default_str();
+      ->check(AtLeast(1))
+      ->capture_default_str();
+  sub->add_option("--max-len", bench.max_len, "Tokens generated")->check(AtLeast(1))->capture_default_str();
   sub->add_option("--rank", bench.rank, "LoRA rank, all projections")->capture_default_str();
-  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")
-      ->check(AtLeast(1))->capture_default_str();
+  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")->check(AtLeast(1))->capture_default_str();
   sub->add_flag("--share-prefixes", bench.share_prefixes, "Compute what rollouts have in common once");
-  sub->add_option("--sweep", bench.sweep, "Of infill: cost against size: batch, prompts, prompt-tokens, suffix-tokens or max-len");
+  sub->add_option("--sweep", bench.sweep,
+                  "Of infill: cost against size: batch, prompts, prompt-tokens, suffix-tokens or max-len");
   sub->add_option("--page", bench.page, "Of a sweep: also write table and plot to this HTML file");
   sub->add_option("--new-tokens", bench.new_tokens, "Of decode: tokens decoded behind the prompt")->capture_default_str();
   sub->add_option("--cell", bench.cell, "Of core: only this cell, WORLD/BATCH, or convergence");
