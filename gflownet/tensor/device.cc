@@ -7,6 +7,7 @@
 #include <torch/version.h>
 
 #include <fstream>
+#include <map>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/file_util.h"
@@ -82,12 +83,16 @@ int NumThreads() { return at::get_num_threads(); }
 
 std::string CpuModel() {
   std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("model name")) continue;
-    const size_t colon = line.find(": ");
-    if (colon != line.npos) return line.substr(colon + 2);
+  std::map<std::string, std::string, std::less<>> fields;
+  for (std::string line; std::getline(file, line) && !line.empty();) {  // an empty line ends the first processor
+    const size_t tab = line.find('\t'), colon = line.find(": ");
+    if (tab != line.npos && colon != line.npos) fields[line.substr(0, tab)] = line.substr(colon + 2);
   }
-  return "unknown CPU";
+  if (!fields.contains("model name")) return "unknown CPU";
+  // Virtual machines name generations with different instruction sets alike; the numbers tell them apart.
+  std::string name = fields["model name"];
+  if (fields.contains("cpu family")) name += " (family " + fields["cpu family"] + " model " + fields["model"] + ")";
+  return name;
 }
 
 std::string DescribeDevice(at::Device device) {

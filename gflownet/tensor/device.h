@@ -26,9 +26,9 @@ StatusOr<at::Device> OpenDevice(std::string_view text);
 int SetNumThreads(int num_threads);
 int NumThreads();
 
-// "AMD EPYC 7B13", as the kernel names it; "unknown CPU" if it does not.
+// "AMD EPYC 7B13 (family 25 model 1)", as the kernel names it; "unknown CPU" if it does not.
 std::string CpuModel();
-// "cpu (AMD EPYC 7B13, 2 threads)", "cuda:0 (NVIDIA H200)".
+// "cpu (AMD EPYC 7B13 (family 25 model 1), 2 threads)", "cuda:0 (NVIDIA H200)".
 std::string DescribeDevice(at::Device device);
 // "2.11.0".
 std::string LibTorchVersion();
