@@ -2,6 +2,7 @@
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/tensor/safetensors_tensors.h"
+#include "gflownet/tensor/tolerances.h"
 
 namespace gfn {
 namespace {
@@ -20,9 +21,10 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
     training.with_log_z = std::make_unique<LogZPolicy>(*policy, *sampler.conditions, *sampler.parameters, at::Tensor());
     policy = training.with_log_z.get();
   }
-  const bool has_dropout = settings.lora.has_value() && settings.lora->dropout > 0;
-  if (settings.model.has_value() && !has_dropout) {
-    training.checked_policy = std::make_unique<CheckedPolicy>(*policy, *sampler.environment);
+  if (settings.model.has_value()) {
+    const bool has_dropout = settings.lora.has_value() && settings.lora->dropout > 0;
+    training.checked_policy =
+        std::make_unique<CheckedPolicy>(*policy, *sampler.environment, CheckedPolicyOptions{.has_dropout = has_dropout});
     policy = training.checked_policy.get();
   }
   if (settings.train.trainer.warm_start_steps > 0) {
@@ -45,9 +47,10 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   ASSIGN_OR_RETURN(training.trainer, Trainer::Create(settings.train.trainer, trainer));
   ASSIGN_OR_RETURN(training.task_loop, task.MakeLoop(*training.trainer));
   if (training.checked_policy != nullptr) {
-    const double rounding = settings.model->dtype == ModelDtype::kBFloat16 ? 4 : 1;
-    training.checked_loop =
-        std::make_unique<CheckedLoop>(training.loop(), *training.checked_policy, rounding * settings.train.max_drift);
+    const bool same_bits = policy->Provides().Has(Need::kFingerprint);
+    const double rounding = SamplerTolerance(ScalarTypeOf(settings.model->dtype), same_bits).value;
+    training.checked_loop = std::make_unique<CheckedLoop>(training.loop(), *training.checked_policy,
+                                                          settings.train.max_drift > 0 ? settings.train.max_drift : rounding);
   }
   return training;
 }

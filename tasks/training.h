@@ -21,8 +21,7 @@ struct TrainingParts {
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<TrainingLoop> task_loop;  // of a task that learns more than its sampler
   // Sampler = scorer, watched at every step of a language model, whose sampling and scoring are code of their own (a cache, an
-  // adapter, a fused head); absent with dropout, where Score is random on purpose, and for worlds, where it would cost as much as
-  // the step.
+  // adapter, a fused head); absent for worlds, where it would cost as much as the step.
   std::unique_ptr<CheckedPolicy> checked_policy;
   std::unique_ptr<CheckedLoop> checked_loop;
 

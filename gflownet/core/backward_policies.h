@@ -20,6 +20,10 @@ class EdgeFlowPolicy : public StatePolicy {
   bool HasLearnedBackward() const override { return true; }
   bool HasEdgeFlows() const override { return true; }
   at::Tensor LogInEdges(const State& state) const override;
+  // The forward part is the other policy's, and so are its ways of sampling.
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override {
+    return policy_.StartRollout(conditions_B);
+  }
 
  private:
   const StatePolicy& policy_;
@@ -35,6 +39,10 @@ class MaxEntropyBackwardPolicy : public StatePolicy {
   bool HasFlow() const override { return policy_.HasFlow(); }
   bool HasLearnedBackward() const override { return true; }
   at::Tensor BackwardLogits(const State& state) const override;
+  // The forward part is the other policy's, and so are its ways of sampling.
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override {
+    return policy_.StartRollout(conditions_B);
+  }
 
  private:
   const StatePolicy& policy_;

@@ -1,6 +1,7 @@
 // An optional second face of a discrete, deterministic world without conditions: one state at a time, as a row of int32 words, in
-// plain C++. Rollouts and scores of a policy that knows it (env/state_policies.h: MlpPolicy on FastFeatures) then need no tensor
-// operation a step. An Environment implements it beside its tensor methods; the conformance suite compares the two.
+// plain C++. Rollouts and scores of a policy that knows it (env/state_policies.h: MlpPolicy, where it reads the features of this
+// face) then need no tensor operation a step. An Environment implements it beside its tensor methods; the conformance suite
+// compares the two.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +40,7 @@ class FastWorld {
 // The fast face of a world, or null.
 const FastWorld* FastFace(const Environment& environment);
 
-// The features of a batch of states as a dense tensor, float [B, NumRowFeatures()]: what MlpPolicy recognises.
-struct FastFeatures {
-  const FastWorld* world;
-  at::Tensor operator()(const State& state) const;
-};
+// The features of a batch of states as a dense tensor, float [B, NumRowFeatures()].
+at::Tensor RowFeatures(const FastWorld& world, const State& state);
 
 }  // namespace gfn

@@ -25,7 +25,8 @@ TrajectoryScores LogZPolicy::Score(const TrajectoryBatch& batch, const ScoreOpti
     GFN_CHECK_LT(index.back(), log_z_C_.size(0)) << "condition " << id.ToString() << " came after log Z was made";
   }
   const at::AutoGradMode grad_mode(options.with_grad);
-  scores.log_z_G = log_z_C_.index_select(0, at::tensor(index, at::kLong).to(log_z_C_.device()));
+  // A few numbers, which go where the other scores are.
+  scores.log_z_G = log_z_C_.index_select(0, at::tensor(index, at::kLong).to(log_z_C_.device())).to(scores.device());
   return scores;
 }
 

@@ -28,7 +28,7 @@ TrajectoryScores LogZNetworkPolicy::Score(const TrajectoryBatch& batch, const Sc
   TrajectoryScores scores = policy_.Score(batch, inner);
   if (!options.needs.Has(Need::kLogZ)) return scores;
   const at::AutoGradMode grad_mode(options.with_grad);
-  scores.log_z_G = LogZ(GroupRows(batch.condition_ids).conditions);
+  scores.log_z_G = LogZ(GroupRows(batch.condition_ids).conditions).to(scores.device());
   return scores;
 }
 

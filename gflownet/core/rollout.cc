@@ -5,7 +5,6 @@
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/core/fast_world.h"
-#include "gflownet/core/whole_rollout.h"
 #include "gflownet/tensor/categorical.h"
 
 namespace gfn {
@@ -133,8 +132,9 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   State state = environment.Initial(batch.condition_ids);
   const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
   GFN_CHECK(state.done_B().is_cpu()) << spec.name << ": states live on the CPU";
-  if (auto* whole = dynamic_cast<WholeRollout*>(session.get())) {
-    if (auto sampled = whole->Sample(rows_B, key); sampled.has_value()) return *std::move(sampled);
+  if (auto whole = session->SampleWhole(rows_B, key); whole.has_value()) {
+    RETURN_IF_ERROR(whole->status());
+    return std::move(**whole).batch;
   }
 
   at::Tensor live_N = at::arange(num_rows, at::kLong);  // rows of the batch that are not done
@@ -172,10 +172,10 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
     State next = environment.Step(state, actions_N, outcome_N);
     lengths_B.index_add_(0, live_N, at::ones_like(live_N));
 
-    // 3. Finished rows leave.
+    // 3. The session hears of every action; finished rows leave.
+    session->Advance(actions_N.to(sampled_N->device()));
     const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
     if (keep_M.numel() == 0) break;
-    session->Advance(actions_N.to(sampled_N->device()));
     if (keep_M.numel() < num_live) {
       session->Keep(keep_M.to(sampled_N->device()));
       next = next.Gather(keep_M);
@@ -193,6 +193,39 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   if (!columns.backward.empty()) batch.backward_actions_BT = at::stack(columns.backward, 1);
   if (!columns.outcomes.empty()) batch.outcomes_BT = at::stack(columns.outcomes, 1);
   return batch;
+}
+
+at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
+                        at::Tensor* fingerprint_BT) {
+  const at::NoGradGuard no_grad;
+  const int64_t num_rows = batch.size();
+  at::Tensor log_pf_BT = at::zeros({num_rows, batch.num_steps()}, at::kDouble);
+  if (fingerprint_BT != nullptr) *fingerprint_BT = at::Tensor();
+  const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
+  State state = environment.Initial(batch.condition_ids);
+  at::Tensor live_N = at::arange(num_rows, at::kLong);
+  for (int64_t step = 0; step < batch.num_steps(); ++step) {
+    const at::Tensor logits_NA = session->Logits(state);
+    const at::Tensor log_probs_NA = environment.ForwardSupport(state).LogProbs(logits_NA.to(at::kCPU, at::kDouble));
+    const at::Tensor actions_N = batch.actions_BT.select(1, step).index_select(0, live_N);
+    log_pf_BT.select(1, step).index_copy_(0, live_N, log_probs_NA.gather(1, actions_N.unsqueeze(1)).squeeze(1));
+    if (fingerprint_BT != nullptr) {
+      if (const at::Tensor fingerprint_N = session->Fingerprints(); fingerprint_N.defined()) {
+        if (!fingerprint_BT->defined()) *fingerprint_BT = at::zeros(log_pf_BT.sizes(), at::kLong);
+        fingerprint_BT->select(1, step).index_copy_(0, live_N, fingerprint_N.to(at::kCPU));
+      }
+    }
+    const at::Tensor outcome_N =
+        batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step).index_select(0, live_N) : at::Tensor();
+    const State next = environment.Step(state, actions_N, outcome_N);
+    session->Advance(actions_N.to(logits_NA.device()));
+    const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
+    if (keep_M.numel() == 0) break;
+    if (keep_M.numel() < live_N.numel()) session->Keep(keep_M.to(logits_NA.device()));
+    state = next.Gather(keep_M);
+    live_N = live_N.index_select(0, keep_M);
+  }
+  return log_pf_BT;
 }
 
 std::vector<State> Unroll(const Environment& environment, const TrajectoryBatch& batch) {

@@ -13,22 +13,21 @@
 
 namespace gfn {
 
-// One trajectory to sample. Action k is drawn at (key, stream, k), so a trajectory does not depend on the rows beside it, on
-// their order or on when the others finish.
-struct RolloutRow {
-  ConditionId condition;
-  uint64_t stream = 0;
-  Exploration exploration;
-  std::vector<int64_t> prefix{};  // the first actions are these and are not drawn; they must be legal
-};
-
-// Samples one trajectory per row. Finished rows leave the session. Logits that are not finite are refused with row and step.
+// Samples one trajectory per row: by the session in one go where it can (RolloutSession::SampleWhole), else step by step, with
+// finished rows leaving the session. Logits that are not finite are refused with row and step.
 StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows_B,
                                   const RngKey& key);
 
 // The logits that are sampled from: legal actions only (the others -inf), then each row's exploration. Nothing in it waits for
 // the device. [N, A], legal [N, A] bool
 at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_NA, const std::vector<Exploration>& rows);
+
+// log q of every action of a batch as the policy's sampling session says it, renormalised over the legal actions: the session is
+// led along the batch in the order of a rollout. Double [B, T] on the CPU, 0 in padding. For guards: what Score says of the same
+// batch has to be the same. `fingerprint_BT` (may be null): what RolloutSession::Fingerprints said, undefined where it said
+// nothing. Discrete worlds.
+at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
+                        at::Tensor* fingerprint_BT = nullptr);
 
 // `num` rows of each condition, streams counted from `first_stream`, all with the same exploration.
 std::vector<RolloutRow> RolloutRows(const std::vector<ConditionId>& conditions, int64_t num, const Exploration& exploration = {},

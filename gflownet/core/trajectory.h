@@ -69,10 +69,12 @@ enum class Need : uint32_t {
   kLogFlow = 1 << 3,
   kLogZ = 1 << 4,
   kLogInflow = 1 << 5,
+  kFingerprint = 1 << 6,
 };
 
 GFN_ENUM_TABLE(Need, {Need::kLogPf, "log_pf"}, {Need::kLogPb, "log_pb"}, {Need::kLogStop, "log_stop"},
-               {Need::kLogFlow, "log_flow"}, {Need::kLogZ, "log_z"}, {Need::kLogInflow, "log_inflow"})
+               {Need::kLogFlow, "log_flow"}, {Need::kLogZ, "log_z"}, {Need::kLogInflow, "log_inflow"},
+               {Need::kFingerprint, "fingerprint"})
 
 class Needs {
  public:
@@ -90,7 +92,7 @@ class Needs {
 };
 constexpr Needs operator|(Need a, Need b) { return Needs(a) | Needs(b); }
 
-// Differentiable; tensors that were not asked for are undefined.
+// Differentiable; tensors that were not asked for are undefined, and all others are on one device.
 struct TrajectoryScores {
   at::Tensor log_pf_BT;  // log q(a_k | s_k), renormalised over legal actions: 0 where the action was forced, 0 in padding
   // log P_B(s_k | s_{k+1}); undefined for a tree, where it is 0. In a stochastic world log P_B(s_k, a_k | s_{k+1}) less log of
@@ -101,9 +103,28 @@ struct TrajectoryScores {
   at::Tensor log_flow_BT;    // log F(s_k)
   at::Tensor log_inflow_BT;  // log sum of F(s -> s_{k+1}) over the parents s of the state that step k leads to
   at::Tensor log_z_G;        // learned log Z of each group's condition
-  at::Tensor mask_BT;        // bool: k < L
-  at::Tensor group_B;        // int64: the group of each row, as GroupRows numbers them
-  int64_t num_groups = 0;    // G
+  // For guards, of policies whose sampling session computes the very same bits: int64, a hash of what the probabilities in s_k
+  // were computed from (RolloutSession::Fingerprints); 0 where the action is certain, where nothing is computed, and in padding.
+  at::Tensor fingerprint_BT;
+  at::Tensor mask_BT;      // bool: k < L
+  at::Tensor group_B;      // int64: the group of each row, as GroupRows numbers them
+  int64_t num_groups = 0;  // G
+
+  // Calls function(name, tensor) for every tensor field, defined or not.
+  template <class Scores, class Function>
+  static void ForEachTensor(Scores& scores, Function function) {
+    function("log_pf", scores.log_pf_BT);
+    function("log_pb", scores.log_pb_BT);
+    function("log_stop", scores.log_stop_BT);
+    function("log_flow", scores.log_flow_BT);
+    function("log_inflow", scores.log_inflow_BT);
+    function("log_z", scores.log_z_G);
+    function("fingerprint", scores.fingerprint_BT);
+    function("mask", scores.mask_BT);
+    function("group", scores.group_B);
+  }
+  // Where they are; log_pf, mask or group is defined.
+  at::Device device() const { return mask_BT.device(); }
 };
 
 // Groups are the distinct conditions of a batch in order of first appearance.

@@ -91,7 +91,7 @@ at::Tensor PointMixture::Draw(const at::Tensor& uniforms) const {
   return wraps ? points_BD - points_BD.floor() : points_BD.clamp(0, 1);
 }
 
-ContinuousPolicy::ContinuousPolicy(const Environment& environment, FeatureFunction features, int64_t num_features,
+ContinuousPolicy::ContinuousPolicy(const Environment& environment, StateFeatures features, int64_t num_features,
                                    ParameterSet& parameters, const ContinuousPolicyOptions& options, const RngKey& init)
     : environment_(environment),
       features_(std::move(features)),

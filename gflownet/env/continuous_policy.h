@@ -43,7 +43,7 @@ struct ContinuousPolicyOptions {
 // uniform points, `temperature` widens every component; top-k and top-p are refused.
 class ContinuousPolicy : public Policy {
  public:
-  ContinuousPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
+  ContinuousPolicy(const Environment& environment, StateFeatures features, int64_t num_features, ParameterSet& parameters,
                    const ContinuousPolicyOptions& options, const RngKey& init);
 
   Needs Provides() const override;
@@ -59,7 +59,7 @@ class ContinuousPolicy : public Policy {
   PointMixture MixtureOf(const at::Tensor& outputs) const;
 
   const Environment& environment_;
-  FeatureFunction features_;
+  StateFeatures features_;
   ContinuousPolicyOptions options_;
   Mlp trunk_;
   std::unique_ptr<Linear> forward_, backward_, flow_;

@@ -1,4 +1,4 @@
-// For the sources of worlds with a fast face: CreateWorld hands out the features that MlpPolicy recognises (the same numbers).
+// For the sources of worlds with a fast face: CreateWorld hands out the features of that face (the same numbers).
 #pragma once
 
 #include "gflownet/base/check.h"
@@ -11,7 +11,7 @@ inline StatusOr<RewardedWorld> WithFastFeatures(StatusOr<RewardedWorld> world) {
   if (!world.ok()) return world;
   const FastWorld* face = FastFace(*world->environment);
   GFN_CHECK(face != nullptr && face->NumRowFeatures() == world->num_features);
-  world->features = FastFeatures{face};
+  world->features = StateFeatures(*face);
   return world;
 }
 

@@ -3,7 +3,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "gflownet/base/check.h"
-#include "gflownet/core/whole_rollout.h"
 
 namespace gfn {
 namespace {
@@ -18,13 +17,14 @@ std::vector<at::Tensor*> Fields(TrajectoryScores& scores) {
 }  // namespace
 
 // A session that goes step by step by another, and offers whole rollouts beside.
-class FastMlp::Session : public RolloutSession, public WholeRollout {
+class FastMlp::Session : public RolloutSession {
  public:
   Session(const FastMlp& mlp, std::unique_ptr<RolloutSession> steps) : mlp_(mlp), steps_(std::move(steps)) {}
   at::Tensor Logits(const State& state) override { return steps_->Logits(state); }
+  at::Tensor Fingerprints() override { return steps_->Fingerprints(); }
   void Advance(const at::Tensor& actions_N) override { steps_->Advance(actions_N); }
   void Keep(const at::Tensor& rows_M) override { steps_->Keep(rows_M); }
-  std::optional<StatusOr<TrajectoryBatch>> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
+  std::optional<StatusOr<WholeRollout>> SampleWhole(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
     for (const RolloutRow& row : rows_B) {
       if (!row.exploration.IsOnPolicy() || !row.prefix.empty()) return std::nullopt;
     }
@@ -151,14 +151,16 @@ bool FastMlp::CanScore(Needs needs) const {
   return (Needs(Need::kLogPf) | Need::kLogPb | Need::kLogStop | Need::kLogFlow).Covers(needs);
 }
 
-StatusOr<TrajectoryBatch> FastMlp::Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) const {
+StatusOr<WholeRollout> FastMlp::Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) const {
   std::unique_ptr<FastPass> pass = NewPass();
-  StatusOr<TrajectoryBatch> batch = pass->Sample(rows_B, key);
+  WholeRollout rollout;
+  ASSIGN_OR_RETURN(rollout.batch, pass->Sample(rows_B, key));
+  rollout.log_q_BT = pass->Scores(rollout.batch, Need::kLogPf).log_pf_BT;
   const std::lock_guard lock(mutex_);
   if (sampled_ != nullptr) Return(*pool_, std::move(sampled_));
   sampled_ = std::move(pass);
   sampled_version_ = Version();
-  return batch;
+  return rollout;
 }
 
 TrajectoryScores FastMlp::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {

@@ -23,7 +23,7 @@ class FastMlp {
   bool CanScore(Needs needs) const;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const;
 
-  StatusOr<TrajectoryBatch> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) const;
+  StatusOr<WholeRollout> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) const;
   // Of the batch that was scored last.
   FastCounts last_counts() const;
 

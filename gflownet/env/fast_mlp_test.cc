@@ -15,17 +15,17 @@
 namespace gfn {
 namespace {
 
-// The same policy twice: on FastFeatures, and on the same features behind a function that it does not recognise.
+// The same policy twice: on the features of the fast face, and on the same numbers as those of any function.
 struct Twins {
   Twins(const Environment& environment, const StatePolicyOptions& heads) {
     const FastWorld* world = FastFace(environment);
     const MlpOptions options{.heads = heads, .width = 40, .depth = 2};
     const RngKey init{3, RngPurpose::kInit, 0};
-    const FastFeatures features{world};
-    fast = std::make_unique<MlpPolicy>(environment, features, world->NumRowFeatures(), fast_parameters, options, init);
-    slow = std::make_unique<MlpPolicy>(
-        environment, [features](const State& state) { return features(state); }, world->NumRowFeatures(), slow_parameters,
-        options, init);
+    const auto features = [world](const State& state) { return RowFeatures(*world, state); };
+    fast =
+        std::make_unique<MlpPolicy>(environment, StateFeatures(*world), world->NumRowFeatures(), fast_parameters, options, init);
+    slow = std::make_unique<MlpPolicy>(environment, StateFeatures(features), world->NumRowFeatures(), slow_parameters, options,
+                                       init);
   }
   ParameterSet fast_parameters, slow_parameters;
   std::unique_ptr<MlpPolicy> fast, slow;
@@ -118,7 +118,7 @@ TEST(FastMlp, IsTheStepByStepRoadOfAssignments) {
 template <class World>
 void ExpectSameFeatures(const World& world) {
   const TrajectoryBatch batch = RandomTrajectories(world, {ConditionId{1}});
-  for (const State& state : Unroll(world, batch)) EXPECT_TRUE(FastFeatures{&world}(state).equal(world.Features(state)));
+  for (const State& state : Unroll(world, batch)) EXPECT_TRUE(RowFeatures(world, state).equal(world.Features(state)));
 }
 
 TEST(FastMlp, ReadsTheFeaturesOfTheWorld) {

@@ -20,7 +20,7 @@ StatusOr<RewardedWorld> BuildWorld(const Config& config, const RewardConfig& rew
   RewardedWorld world;
   world.reward = std::make_unique<RewardT>(*environment, reward);
   world.num_features = environment->NumFeatures();
-  world.features = [rules = environment.get()](const State& state) { return rules->Features(state); };
+  world.features = StateFeatures([rules = environment.get()](const State& state) { return rules->Features(state); });
   world.environment = std::move(environment);
   return world;
 }

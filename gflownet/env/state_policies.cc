@@ -7,6 +7,10 @@
 
 namespace gfn {
 
+StateFeatures::StateFeatures(const FastWorld& face, Function function) : function_(std::move(function)), fast_face_(&face) {
+  if (!function_) function_ = [&face](const State& state) { return RowFeatures(face, state); };
+}
+
 std::vector<int64_t> MlpOptions::HiddenSizes(int64_t num_features) const {
   std::vector<int64_t> sizes = {num_features};
   sizes.insert(sizes.end(), static_cast<size_t>(depth), width);
@@ -56,7 +60,7 @@ StateValues TabularPolicy::Evaluate(const State& state) const {
   return values;
 }
 
-MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
+MlpPolicy::MlpPolicy(const Environment& environment, StateFeatures features, int64_t num_features, ParameterSet& parameters,
                      const MlpOptions& options, const RngKey& init)
     : StatePolicy(environment),
       features_(std::move(features)),
@@ -72,8 +76,7 @@ MlpPolicy::MlpPolicy(const Environment& environment, FeatureFunction features, i
   if (options.heads.learned_backward && !spec.is_tree) backward_ = head("backward", spec.num_backward_actions, 2);
   if (options.heads.flow) flow_ = head("flow", 1, 3);
   const FastWorld* world = FastFace(environment);
-  const FastFeatures* fast_features = features_.target<FastFeatures>();
-  if (world != nullptr && fast_features != nullptr && fast_features->world == world && dtype_ == at::kFloat) {
+  if (world != nullptr && features_.fast_face() == world && dtype_ == at::kFloat) {
     fast_ = std::make_unique<FastMlp>(environment, *world, parameters, options.depth,
                                       FastHeads{backward_ != nullptr, flow_ != nullptr});
   }

@@ -56,12 +56,13 @@ struct MlpOptions {
 class FastMlp;
 
 // Hidden ReLU layers "mlp.*" with linear heads "forward", "backward" and "flow", group "policy". In a world with a fast face
-// (core/fast_world.h), on FastFeatures of it, in float32 and on the CPU, whole rollouts and their scores take the fast road: the
-// same actions, scores and gradients up to rounding, without an operation a step. There `parameters` must outlive the policy.
+// (core/fast_world.h), on the features of that face, in float32 and on the CPU, whole rollouts and their scores take the fast
+// road: the same actions, scores and gradients up to rounding, without an operation a step. There `parameters` must outlive the
+// policy.
 class MlpPolicy : public StatePolicy {
  public:
   ~MlpPolicy() override;
-  MlpPolicy(const Environment& environment, FeatureFunction features, int64_t num_features, ParameterSet& parameters,
+  MlpPolicy(const Environment& environment, StateFeatures features, int64_t num_features, ParameterSet& parameters,
             const MlpOptions& options, const RngKey& init);
   StateValues Evaluate(const State& state) const override;
   bool HasFlow() const override { return flow_ != nullptr; }
@@ -72,7 +73,7 @@ class MlpPolicy : public StatePolicy {
   const FastMlp* fast() const { return fast_.get(); }
 
  private:
-  FeatureFunction features_;
+  StateFeatures features_;
   at::ScalarType dtype_;
   Mlp trunk_;
   std::unique_ptr<Linear> forward_, backward_, flow_;

@@ -147,6 +147,38 @@ TEST_F(WrongnessTest, ASamplerWithOtherMasksIsStopped) {
   EXPECT_GT(checked.TakeDrift().value, 0.05);
 }
 
+TEST_F(WrongnessTest, AStepThatComparesNothingIsStopped) {
+  // The guard hears what is sampled, but the trainer scores past it.
+  std::unique_ptr<CheckedPolicy> checked;
+  TrainingSetup setup = Setup();
+  setup.wrap = [&](const Policy& policy) {
+    checked = std::make_unique<CheckedPolicy>(policy, tree_);
+    return std::make_unique<TwoPolicies>(*checked, policy);
+  };
+  TrainingRun run(setup);
+  ASSERT_TRUE(run.status().ok()) << run.status();
+  CheckedLoop loop(run.trainer(), *checked, kMaxDrift);
+  EXPECT_THAT(Message(loop.Step().status()), AllOf(HasSubstr("step 1"), HasSubstr("none was scored")));
+}
+
+TEST_F(WrongnessTest, EveryMicroBatchIsCompared) {
+  const CheckedPolicy* watched = nullptr;
+  TrainingSetup setup = Setup();
+  setup.trainer.conditions_per_step = 2;
+  setup.trainer.micro_batch_conditions = 1;
+  setup.trainer.behaviour = {};
+  setup.wrap = [&](const Policy& policy) {
+    auto wrapped = std::make_unique<CheckedPolicy>(policy, tree_);
+    watched = wrapped.get();
+    return wrapped;
+  };
+  TrainingRun run(setup);
+  run.Steps(1);
+  const CheckedPolicy::Drift drift = watched->TakeDrift();
+  EXPECT_EQ(drift.num_sampled, 2 * CheckedPolicyOptions{}.rows);
+  EXPECT_EQ(drift.num_compared, drift.num_sampled);
+}
+
 TEST_F(WrongnessTest, TheReplayBufferHoldsRewardsWithoutTemperature) {
   const TestFolder folder;
   TrainingSetup setup = Setup();

@@ -57,6 +57,13 @@ Tolerance ToleranceOf(at::ScalarType dtype) {
   }
 }
 
+Tolerance SamplerTolerance(at::ScalarType weights, bool same_bits) {
+  constexpr int64_t kUsualLength = 16;
+  if (weights == at::kDouble) return kTinyModelTolerance;
+  if (same_bits) return {1e-4};
+  return weights == at::kFloat ? kSequenceLogRewardTolerance : ToleranceOf(weights).ForSumOf(kUsualLength);
+}
+
 Closeness AllClose(const at::Tensor& a, const at::Tensor& b, Tolerance tolerance) {
   if (a.sizes() != b.sizes()) {
     std::ostringstream text;

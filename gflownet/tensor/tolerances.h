@@ -29,6 +29,13 @@ inline constexpr Tolerance kGradNormTolerance{1e-3};
 // Tiny models in float64.
 inline constexpr Tolerance kTinyModelTolerance{1e-9};
 
+// Sampler = scorer of a trajectory's log q, relative to max(1, |log q|), by the type of the model's weights. `same_bits`: both
+// compute the same hidden states, bit for bit (the kernels of the CPU), so that two ways to a softmax over the vocabulary are all
+// that is left, fp32 and bf16 alike: 1e-4 (1.4e-5 was seen on 135 M parameters in bf16). Elsewhere sums are made in another
+// order: 2e-4 in fp32, and in bf16, which rounds what a product is given, 4e-2 a token, 1.6e-1 over some 16 of them. float64:
+// 1e-9.
+Tolerance SamplerTolerance(at::ScalarType weights, bool same_bits);
+
 struct Closeness {
   bool close = true;
   // The worst element in units of the tolerance: close means <= 1.

@@ -44,41 +44,67 @@ DecodeSession::DecodeSession(const LanguageModel& model, const Adapter* adapter,
   }
   const PackedForest packed = cache_.Plan(appends);
   hidden_ = model_.ForwardCached(packed, last_rows, adapter_, cache_, packed_adapter_.get());
+  num_computed_ = end;
 }
 
-at::Tensor DecodeSession::Logits() const {
-  const at::Tensor logits = model_.Logits(hidden_);
-  // Rows of one prompt share its logits until their first token; afterwards there is one for each, and nothing to copy.
-  const bool one_each = static_cast<int64_t>(hidden_of_row_.size()) == logits.size(0) &&
-                        std::ranges::equal(hidden_of_row_, std::views::iota(int64_t{0}, logits.size(0)));
-  return one_each ? logits : logits.index_select(0, Index(hidden_of_row_, logits.device()));
+at::Tensor DecodeSession::Logits() {
+  Read();
+  return ForEachRow(model_.Logits(hidden_));
 }
 
-void DecodeSession::Advance(std::span<const int32_t> tokens_N) { Append(tokens_N, {}); }
+at::Tensor DecodeSession::Hidden() {
+  Read();
+  return ForEachRow(hidden_);
+}
+
+// Rows of one prompt share what is behind it until their first token; afterwards there is one for each, and nothing to copy.
+at::Tensor DecodeSession::ForEachRow(const at::Tensor& values) const {
+  const bool one_each =
+      num_rows() == values.size(0) && std::ranges::equal(hidden_of_row_, std::views::iota(int64_t{0}, num_rows()));
+  return one_each ? values : values.index_select(0, Index(hidden_of_row_, values.device()));
+}
+
+void DecodeSession::Advance(std::span<const int32_t> tokens_N) {
+  GFN_CHECK_EQ(static_cast<int64_t>(tokens_N.size()), num_rows());
+  Read();
+  taken_N_.assign(tokens_N.begin(), tokens_N.end());
+}
 
 void DecodeSession::Advance(const at::Tensor& tokens_N) {
-  Append(std::vector<int32_t>(static_cast<size_t>(tokens_N.numel()), 0), tokens_N);
+  GFN_CHECK_EQ(tokens_N.numel(), num_rows());
+  Read();
+  taken_N_.assign(segment_of_row_.size(), 0);
+  taken_on_device_N_ = tokens_N;
 }
 
-void DecodeSession::Append(std::span<const int32_t> places_N, const at::Tensor& tokens_N) {
-  GFN_CHECK_EQ(static_cast<int64_t>(places_N.size()), num_rows());
+void DecodeSession::Read() {
+  if (is_read()) return;
   std::vector<KvCache::Append> appends;
-  for (size_t n = 0; n < places_N.size(); ++n) appends.push_back({segment_of_row_[n], places_N.subspan(n, 1)});
-  hidden_of_row_.resize(places_N.size());
+  const std::span<const int32_t> tokens = taken_N_;
+  for (size_t n = 0; n < tokens.size(); ++n) appends.push_back({segment_of_row_[n], tokens.subspan(n, 1)});
+  hidden_of_row_.resize(tokens.size());
   std::iota(hidden_of_row_.begin(), hidden_of_row_.end(), 0);
   const PackedForest packed = cache_.Plan(appends);
-  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_, packed_adapter_.get(), tokens_N);
+  hidden_ = model_.ForwardCached(packed, hidden_of_row_, adapter_, cache_, packed_adapter_.get(), taken_on_device_N_);
+  num_computed_ += num_rows();
+  taken_N_.clear();
+  taken_on_device_N_ = at::Tensor();
 }
 
 void DecodeSession::Keep(std::span<const int64_t> rows) {
-  std::vector<int32_t> segments;
+  std::vector<int32_t> segments, taken;
   std::vector<int64_t> hidden;
   for (const int64_t row : rows) {
     segments.push_back(segment_of_row_[row]);
     hidden.push_back(hidden_of_row_[row]);
+    if (!is_read()) taken.push_back(taken_N_[row]);
+  }
+  if (taken_on_device_N_.defined()) {
+    taken_on_device_N_ = taken_on_device_N_.index_select(0, Index({rows.begin(), rows.end()}, taken_on_device_N_.device()));
   }
   segment_of_row_ = std::move(segments);
   hidden_of_row_ = std::move(hidden);
+  taken_N_ = std::move(taken);
 }
 
 }  // namespace gfn

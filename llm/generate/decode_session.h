@@ -22,8 +22,10 @@ class DecodeSession {
   DecodeSession(const LanguageModel& model, const Adapter* adapter, const std::vector<std::vector<int32_t>>& prompts,
                 const std::vector<int32_t>& prompt_of_row, int32_t max_new_tokens);
 
-  // Logits of the next token of each live row, [N, V].
-  at::Tensor Logits() const;
+  // Logits of the next token of each live row, [N, V]. The tokens taken since are read now, by the rows that are live now.
+  at::Tensor Logits();
+  // What they are computed from: the hidden state of the last token of each live row, [N, C].
+  at::Tensor Hidden();
   // Every live row takes its token.
   void Advance(std::span<const int32_t> tokens_N);
   // The same with tokens on the model's device, int64 [N], which the host does not read.
@@ -33,18 +35,27 @@ class DecodeSession {
 
   int64_t num_rows() const { return static_cast<int64_t>(segment_of_row_.size()); }
 
+  // Tokens that went through the model so far, those of the prompts included.
+  int64_t num_computed() const { return num_computed_; }
+
   const LanguageModel& model() const { return model_; }
 
  private:
-  // One more token in every row: these, or those of the device where they are defined.
-  void Append(std::span<const int32_t> places_N, const at::Tensor& tokens_N);
+  // Reads the tokens that were taken and not read yet, if there are any.
+  void Read();
+  bool is_read() const { return taken_N_.empty(); }
+  // Values that prompts may share, one for each live row.
+  at::Tensor ForEachRow(const at::Tensor& values) const;
 
   const LanguageModel& model_;
   const Adapter* adapter_;
   std::shared_ptr<const PackedAdapter> packed_adapter_;
   KvCache cache_;
   std::vector<int32_t> segment_of_row_;  // the row's own segment of the cache
-  at::Tensor hidden_;                    // of the last token of each row; [prompts, C] before the first token
+  std::vector<int32_t> taken_N_;         // taken, not read yet; zeros where they are on the device
+  at::Tensor taken_on_device_N_;
+  int64_t num_computed_ = 0;
+  at::Tensor hidden_;  // of the last token of each row; [prompts, C] before the first token
   std::vector<int64_t> hidden_of_row_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gflownet/base/check.h"
+#include "gflownet/core/rollout.h"
 #include "gflownet/tensor/categorical_aten.h"
 #include "llm/gfn/trajectory_tokens.h"
 
@@ -49,8 +50,8 @@ TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& 
 
 }  // namespace
 
-StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
-                                         const std::vector<RolloutRow>& rows_B, const RngKey& key) {
+StatusOr<WholeRollout> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
+                                      const std::vector<RolloutRow>& rows_B, const RngKey& key) {
   const at::NoGradGuard no_grad;
   const SequenceSupport& support = environment.support();
   const at::Device device = decoder.model().device();
@@ -68,18 +69,22 @@ StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceE
   const at::Tensor is_stop_V = at::zeros_like(inner_V).index_fill_(0, stops_S, true);
   at::Tensor tokens_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kLong).device(device));
   at::Tensor largest_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kDouble).device(device));
+  at::Tensor log_q_BT = at::zeros_like(largest_BT);
   for (int64_t k = 0; k < num_steps; ++k) {
     const at::Tensor& place_V = environment.IsLastPlace(k) ? last_V : inner_V;
     at::Tensor legal_V = k >= support.max_len ? is_stop_V : k >= support.min_len ? place_V.logical_or(is_stop_V) : place_V;
-    at::Tensor logits_BV = decoder.Logits();
+    at::Tensor logits_BV = decoder.Logits(), log_probs_BV;
     if (explores) {
+      log_probs_BV = MaskedLogSoftmax(logits_BV, legal_V);
       logits_BV = BehaviourLogits(logits_BV, legal_V.unsqueeze(0).expand_as(logits_BV), exploration_B);
       legal_V.reset();
     }
     const UncheckedSample drawn = SampleUnchecked(logits_BV, legal_V, uniforms_TB[k]);
     tokens_BT.select(1, k).copy_(drawn.sample.action_B);
     largest_BT.select(1, k).copy_(drawn.largest_B);
-    if (k + 1 < num_steps) decoder.Advance(drawn.sample.action_B);
+    log_q_BT.select(1, k).copy_(explores ? log_probs_BV.gather(1, drawn.sample.action_B.unsqueeze(1)).squeeze(1)
+                                         : drawn.sample.log_prob_B);
+    decoder.Advance(drawn.sample.action_B);
   }
 
   const TrajectoryBatch batch = BatchOf(tokens_BT.to(at::kCPU).contiguous(), environment, rows_B);
@@ -92,7 +97,8 @@ StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceE
       }
     }
   }
-  return batch;
+  const at::Tensor padding_BT = batch.StepMask().logical_not().to(device);
+  return WholeRollout{batch, log_q_BT.narrow(1, 0, batch.num_steps()).masked_fill(padding_BT, 0)};
 }
 
 }  // namespace gfn

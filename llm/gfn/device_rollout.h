@@ -5,15 +5,15 @@
 
 #include <vector>
 
-#include "gflownet/core/rollout.h"
+#include "gflownet/core/policy.h"
 #include "llm/generate/decode_session.h"
 #include "llm/gfn/sequence_environment.h"
 
 namespace gfn {
 
-// What Rollout returns (core/rollout.h): the same draws at the same addresses. The decoder has one row for each of rows_B, in
-// their order, and is used up. Rows have no prefix.
-StatusOr<TrajectoryBatch> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
-                                         const std::vector<RolloutRow>& rows_B, const RngKey& key);
+// As RolloutSession::SampleWhole: the same draws at the same addresses; log q stays on the device. The decoder has one row for
+// each of rows_B, in their order, and is used up. Rows have no prefix.
+StatusOr<WholeRollout> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
+                                      const std::vector<RolloutRow>& rows_B, const RngKey& key);
 
 }  // namespace gfn

@@ -37,9 +37,9 @@ StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(
   if (support.max_len > 0 && std::find(support.legal.begin(), support.legal.end(), true) == support.legal.end()) {
     return InvalidArgument("the vocabulary limits leave no legal token");
   }
+  if (!support.illegal_last.empty() && static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size)
+    return InvalidArgument("illegal_last has another size than the model's vocabulary");
   if (!support.illegal_last.empty() && support.max_len > 0) {
-    if (static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size)
-      return InvalidArgument("illegal_last has another size than the model's vocabulary");
     int64_t num_left = 0;
     for (int64_t v = 0; v < support.vocab_size; ++v) num_left += support.legal[v] && !support.illegal_last[v] ? 1 : 0;
     if (num_left == 0) return InvalidArgument("the vocabulary limits leave no legal token for the last place");

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/digest.h"
 #include "gflownet/base/phase.h"
-#include "gflownet/core/whole_rollout.h"
 #include "gflownet/tensor/categorical.h"
 #include "llm/generate/decode_session.h"
 #include "llm/gfn/device_rollout.h"
@@ -16,7 +16,19 @@
 namespace gfn {
 namespace {
 
-class SequenceSession : public RolloutSession, public WholeRollout {
+// A hash of each row's bits, never 0. float [R, C] on the CPU -> int64 [R]
+at::Tensor HashRows(const at::Tensor& values_RC) {
+  const at::Tensor values = values_RC.detach().contiguous();
+  const size_t row_bytes = static_cast<size_t>(values.size(1) * values.element_size());
+  const auto* data = static_cast<const std::byte*>(values.const_data_ptr());
+  at::Tensor hashes_R = at::empty({values.size(0)}, at::kLong);
+  for (int64_t r = 0; r < values.size(0); ++r) {
+    hashes_R.mutable_data_ptr<int64_t>()[r] = static_cast<int64_t>(HashBytes({data + r * row_bytes, row_bytes}) | 1);
+  }
+  return hashes_R;
+}
+
+class SequenceSession : public RolloutSession {
  public:
   SequenceSession(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
                   const SequenceEnvironment& environment, const std::vector<std::vector<int32_t>>& prompts,
@@ -30,6 +42,7 @@ class SequenceSession : public RolloutSession, public WholeRollout {
     GFN_CHECK(parameters_ == nullptr || parameters_->version() == version_) << "the adapter changed during a rollout";
     return decoder_.Logits();
   }
+  at::Tensor Fingerprints() override { return decoder_.model().KeepsBits() ? HashRows(decoder_.Hidden()) : at::Tensor(); }
   void Advance(const at::Tensor& actions_N) override {
     const at::Tensor actions = actions_N.to(at::kCPU).contiguous();
     const int64_t* data = actions.const_data_ptr<int64_t>();
@@ -41,7 +54,7 @@ class SequenceSession : public RolloutSession, public WholeRollout {
   }
 
   // On the host rows leave when they are done, which saves more than it costs; a device would wait for the host at each step.
-  std::optional<StatusOr<TrajectoryBatch>> Sample(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
+  std::optional<StatusOr<WholeRollout>> SampleWhole(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
     const bool has_prefix = std::ranges::any_of(rows_B, [](const RolloutRow& row) { return !row.prefix.empty(); });
     if (decoder_.model().device().is_cpu() || has_prefix) return std::nullopt;
     return SampleOnDevice(decoder_, environment_, rows_B, key);
@@ -64,6 +77,11 @@ SequencePolicy::SequencePolicy(const LanguageModel& model, const Adapter* adapte
       environment_(environment),
       source_(source),
       share_prefixes_(share_prefixes) {}
+
+Needs SequencePolicy::Provides() const {
+  const Needs needs = Need::kLogPf | Need::kLogStop;
+  return model_.KeepsBits() ? needs | Need::kFingerprint : needs;
+}
 
 const std::vector<int32_t>& SequencePolicy::Prompt(ConditionId id) const {
   const SequenceCondition& condition = environment_.conditions().Get(id);
@@ -93,6 +111,7 @@ HeadScores SequencePolicy::ScoreRows(const at::Tensor& hidden_RC, const std::vec
 }
 
 TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
+  GFN_CHECK(Provides().Covers(options.needs)) << "asked for " << options.needs.Without(Provides()).ToString();
   at::AutoGradMode grad_mode(options.with_grad);
   const TokenTrajectories trajectories(batch);
   const Grouping grouping = GroupRows(batch.condition_ids);
@@ -107,7 +126,7 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
   for (int64_t b = 0; b < B; ++b) {
     const int32_t root = roots[grouping.group_of_row[b]];
     std::span<const int32_t> read = trajectories.inner[b];
-    if (environment_.IsForcedStop(static_cast<int64_t>(read.size()))) read = read.first(read.size() - 1);
+    if (!read.empty() && environment_.IsForcedStop(static_cast<int64_t>(read.size()))) read = read.first(read.size() - 1);
     const int32_t root_len = static_cast<int32_t>(forest.segments()[root].tokens.size());
     places[b] = forest.AddPath(root, root_len, read, share_prefixes_);
   }
@@ -137,6 +156,14 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
       stop_legal_BT.mutable_data_ptr<bool>()[b * T + k] = trajectories.stop_legal[b][k] != 0;
     }
   }
+  TrajectoryScores scores;
+  SetGroups(batch, model_.device(), scores);
+  if (rows.positions.empty()) {  // every action is forced: the empty sequence with a single stop
+    const at::Tensor zeros_BT = at::zeros({B, T}, at::TensorOptions().dtype(model_.activation_type()).device(model_.device()));
+    scores.log_pf_BT = scores.log_stop_BT = zeros_BT;
+    if (options.needs.Has(Need::kFingerprint)) scores.fingerprint_BT = zeros_BT.to(at::kLong);
+    return scores;
+  }
   AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
   AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
   std::optional<RngKey> dropout_key;
@@ -162,12 +189,9 @@ TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const Score
   const at::Tensor log_norm_BT =
       at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
 
-  TrajectoryScores scores;
   scores.log_pf_BT = at::where(decided, at::where(is_stop, logit_stop_BT, expand(head.logit_target_R)) - log_norm_BT, zero);
   scores.log_stop_BT = at::where(decided.logical_and(stop_legal), logit_stop_BT - log_norm_BT, zero);
-  scores.mask_BT = batch.StepMask();
-  scores.group_B = IndexTensor(grouping.group_of_row);
-  scores.num_groups = static_cast<int64_t>(grouping.conditions.size());
+  if (options.needs.Has(Need::kFingerprint)) scores.fingerprint_BT = at::where(decided, expand(HashRows(hidden)), 0);
   return scores;
 }
 

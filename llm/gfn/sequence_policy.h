@@ -25,7 +25,8 @@ class SequencePolicy : public Policy {
   SequencePolicy(const LanguageModel& model, const Adapter* adapter, const ParameterSet* parameters,
                  const SequenceEnvironment& environment, PromptSource source = PromptSource::kPrompt, bool share_prefixes = true);
 
-  Needs Provides() const override { return Need::kLogPf | Need::kLogStop; }
+  // log_pf and log_stop; fingerprints where the model keeps bits.
+  Needs Provides() const override;
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
 

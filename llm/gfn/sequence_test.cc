@@ -35,6 +35,8 @@ class Sequences : public testing::TestWithParam<Case> {
     return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len,
                      GetParam().illegal_last);
   }
+  // Is there one object alone?
+  static bool IsCertain() { return GetParam().max_len == 0 && GetParam().stops.size() == 1; }
   static constexpr ConformanceOptions kOptions{.rollouts = 5, .seed = 1, .tolerance = kTinyModelTolerance};
   TestWorld world_ = MakeWorld(ModelDtype::kFloat64);
 };
@@ -42,7 +44,8 @@ INSTANTIATE_TEST_SUITE_P(Supports, Sequences,
                          testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
                                          Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3},
                                          Case{"other_last_place", {10}, 1, 3, {6, 20, 33}},
-                                         Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}}),
+                                         Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}},
+                                         Case{"empty_object_alone", {10}, 0, 0}, Case{"several_empty_objects", {10, 3}, 0, 0}),
                          [](const auto& info) { return info.param.name; });
 
 // Float64 values that behave as after training.
@@ -70,6 +73,7 @@ TEST_P(Sequences, Reward) {
 TEST_P(Sequences, Policy) {
   const auto sampler = Trained(world_, 1), other = Trained(world_, 2);
   CheckPolicy(*world_.environment, *sampler->policy, world_.conditions, kOptions);
+  if (IsCertain()) return;  // there is nothing to learn
   CheckPolicyParameters(*world_.environment, {*sampler->policy, sampler->parameters}, {*other->policy, other->parameters},
                         world_.conditions, kOptions);
 }
@@ -80,6 +84,38 @@ TEST_P(Sequences, PolicyInFp32) {
   ConformanceOptions options = kOptions;
   options.tolerance = kTokenLogProbTolerance;
   CheckPolicy(*world.environment, *sampler->policy, world.conditions, options);
+}
+
+// The road of the kernels: a session's hidden states are the scorer's, bit for bit, whatever leaves on the way.
+TEST_P(Sequences, SessionAndScorerComputeTheSameBits) {
+  for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kBFloat16}) {
+    const TestWorld world = MakeWorld(dtype);
+    ASSERT_TRUE(world.model->KeepsBits());
+    const auto sampler = Trained(world, 1), other = Trained(world, 2);
+    const TrajectoryBatch batch = RandomTrajectories(*world.environment, world.conditions, kOptions);
+    const auto scored = [&](const TestSampler& by, bool with_grad) {
+      return by.policy->Score(batch, {.needs = Need::kFingerprint | Need::kLogPf, .with_grad = with_grad}).fingerprint_BT;
+    };
+    at::Tensor said;
+    const at::Tensor log_pf = SessionLogPf(*world.environment, *sampler->policy, batch, &said),
+                     expected = scored(*sampler, false);
+    const at::Tensor computed = expected.ne(0);
+    EXPECT_TRUE(said.where(computed, 0).equal(expected));
+    EXPECT_TRUE(scored(*sampler, true).equal(expected)) << "with a tape";
+    if (IsCertain()) continue;
+    EXPECT_FALSE(scored(*other, false).eq(expected).logical_and(computed).any().item<bool>()) << "another adapter, other bits";
+    EXPECT_LT(log_pf.sum(1).max().item<double>(), 0);
+  }
+}
+
+// Scores are where the model computes. A device of type meta computes nothing, but knows where everything is.
+TEST_P(Sequences, ScoresAreOnTheDeviceOfTheModel) {
+  const auto model = LanguageModel::Load(*world_.source, {ModelDtype::kFloat32, at::kMeta}).value();
+  const SequencePolicy policy(*model, nullptr, nullptr, *world_.environment);
+  const TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
+  const TrajectoryScores scores = policy.Score(batch, {.needs = policy.Provides(), .with_grad = false});
+  EXPECT_EQ(scores.log_pf_BT.device(), at::Device(at::kMeta));
+  ExpectOneDevice(scores);
 }
 
 TEST_P(Sequences, PolicyIsADistributionOverTheObjects) {
@@ -118,7 +154,7 @@ class DeviceRollouts : public Sequences {
     rows_[2].exploration = {.epsilon = 0.3};
     rows_[8].exploration = {.temperature = 0.5, .top_k = 2};
   }
-  StatusOr<TrajectoryBatch> Sample(const TestSampler& sampler) const {
+  StatusOr<WholeRollout> Sample(const TestSampler& sampler) const {
     std::vector<std::vector<int32_t>> prompts;
     std::vector<int32_t> prompt_of_row;
     for (const ConditionId id : world_.conditions) prompts.push_back(sampler.policy->Prompt(id));
@@ -137,14 +173,19 @@ INSTANTIATE_TEST_SUITE_P(Supports, DeviceRollouts,
 
 TEST_P(DeviceRollouts, AreThoseOfTheHost) {
   const auto sampler = Trained(world_, 1);
-  const auto host = Rollout(*world_.environment, *sampler->policy, rows_, kKey), device = Sample(*sampler);
-  ASSERT_TRUE(host.ok() && device.ok()) << Message(host.status()) << Message(device.status());
+  const auto host = Rollout(*world_.environment, *sampler->policy, rows_, kKey);
+  const auto whole = Sample(*sampler);
+  ASSERT_TRUE(host.ok() && whole.ok()) << Message(host.status()) << Message(whole.status());
+  const TrajectoryBatch* device = &whole->batch;
   ASSERT_TRUE(device->Check().ok()) << Message(device->Check());
   EXPECT_EQ(device->condition_ids, host->condition_ids);
   EXPECT_TRUE(at::equal(device->lengths_B, host->lengths_B));
   EXPECT_TRUE(at::equal(device->actions_BT, host->actions_BT));
   EXPECT_TRUE(at::equal(device->stop_legal_BT, host->stop_legal_BT));
   EXPECT_GT(host->lengths_B.max().item<int64_t>(), host->lengths_B.min().item<int64_t>()) << "rows end at different steps";
+  // log q is the policy's own, also of the rows that explored.
+  const TrajectoryScores scores = sampler->policy->Score(*device, {.needs = Need::kLogPf, .with_grad = false});
+  ExpectClose(whole->log_q_BT, scores.log_pf_BT, kTinyModelTolerance, "log q of the device's road against Score");
 }
 
 TEST_P(DeviceRollouts, RefuseLogitsThatAreNotFinite) {

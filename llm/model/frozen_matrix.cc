@@ -11,6 +11,8 @@ at::Tensor RowMajor(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.conti
 
 }  // namespace
 
+at::ScalarType ScalarTypeOf(ModelDtype dtype) { return dtype == ModelDtype::kBFloat16 ? at::kBFloat16 : ActivationType(dtype); }
+
 at::ScalarType ActivationType(ModelDtype dtype) { return dtype == ModelDtype::kFloat64 ? at::kDouble : at::kFloat; }
 
 FrozenMatrix::FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O, ModelDtype dtype, at::Device device)
@@ -21,7 +23,7 @@ FrozenMatrix::FrozenMatrix(const at::Tensor& weight_OI, const at::Tensor& bias_O
     packed_ = PackedMatrix::Pack(source.const_data_ptr<float>(), num_outputs_, num_inputs_,
                                  dtype == ModelDtype::kBFloat16 ? WeightType::kBFloat16 : WeightType::kFloat32);
   } else {
-    weight_OI_ = weight_OI.to(device, dtype == ModelDtype::kBFloat16 ? at::kBFloat16 : ActivationType(dtype)).contiguous();
+    weight_OI_ = weight_OI.to(device, ScalarTypeOf(dtype)).contiguous();
   }
 }
 

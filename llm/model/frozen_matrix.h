@@ -60,7 +60,8 @@ class FrozenMatrix {
   at::Tensor bias_O_;
 };
 
-// The dtype of activations beside weights of this dtype.
+// Of the weights, and of activations beside them.
+at::ScalarType ScalarTypeOf(ModelDtype dtype);
 at::ScalarType ActivationType(ModelDtype dtype);
 
 }  // namespace gfn

@@ -59,6 +59,12 @@ class LanguageModel {
   at::Device device() const { return options_.device; }
   ModelDtype dtype() const { return options_.dtype; }
   at::ScalarType activation_type() const { return ActivationType(options_.dtype); }
+  // Is the hidden state of a position the same bits whatever stands beside it in a forest, and whether what is before it lies in
+  // the forest or in a cache? True of the CPU's kernels (fp32 and bf16, heads of whole vectors), which add up in one order;
+  // elsewhere rows are gathered and padded, and the last bits differ.
+  bool KeepsBits() const {
+    return options_.device.is_cpu() && options_.dtype != ModelDtype::kFloat64 && config_.head_dim % 8 == 0;
+  }
   // The modules of a product that an adapter can name, in the order of its outputs.
   std::vector<ModulePart> Parts(int64_t layer, Slot slot) const;
   const FrozenMatrix& Matrix(int64_t layer, Slot slot) const { return layers_[layer].matrices[static_cast<int>(slot)]; }

@@ -12,7 +12,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
   const Hypergrid* rules = grid.get();
   world->reward = std::make_unique<HypergridReward>(*grid, config.reward);
   const int64_t dimensions = config.grid.dimensions, side = config.grid.side;
-  world->features = FastFeatures{rules};
+  world->features = StateFeatures(*rules);
   world->num_features = dimensions * side;
   if (const Status listable = CheckListable(*rules); listable.ok()) {
     world->enumerable = rules;

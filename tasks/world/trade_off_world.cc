@@ -58,14 +58,14 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const TradeOffWorld& config) {
   const at::Tensor cell_of_node = at::cat({grid->Features(grid->StatesAt(nodes_N, Unconditional())),
                                            grid->Features(grid->ObjectsAt(objects_X, Unconditional()))})
                                       .to(at::kFloat);
-  world->features = [cell_of_node, preferences](const State& state) {
+  world->features = StateFeatures([cell_of_node, preferences](const State& state) {
     at::Tensor weight_BM = at::zeros({state.batch_size(), static_cast<int64_t>(preferences.begin()->second.size())}, at::kFloat);
     for (const auto& [id, preference] : preferences) {
       const at::Tensor rows = state.Get("condition").eq(static_cast<int64_t>(id.value)).nonzero().squeeze(1);
       if (rows.numel() > 0) weight_BM.index_copy_(0, rows, at::tensor(preference, at::kFloat).expand({rows.numel(), -1}));
     }
     return at::cat({cell_of_node.index_select(0, RootedWorld::Node(state)), weight_BM}, 1);
-  };
+  });
   world->num_features = grid->NumFeatures() + config.num_objectives;
   world->condition_features = [preferences](const std::vector<ConditionId>& conditions) {
     return WeightsOf(preferences, conditions);

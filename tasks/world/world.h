@@ -38,7 +38,7 @@ struct World {
   std::unique_ptr<Reward> reward;
   ConditionTable conditions;  // at least one
   // What an MLP reads of a state.
-  FeatureFunction features;
+  StateFeatures features;
   int64_t num_features = 0;
   bool wraps = false;  // continuous worlds: a torus, not a box
   // What a network for log Z reads of conditions, float [G, F]; empty: conditions are names.

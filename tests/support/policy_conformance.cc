@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <regex>
 
 #include "gflownet/core/rollout.h"
 #include "tests/support/conformance.h"
@@ -9,7 +10,8 @@
 namespace gfn {
 namespace {
 
-constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb, Need::kLogStop, Need::kLogFlow, Need::kLogZ, Need::kLogInflow};
+constexpr Need kAllNeeds[] = {Need::kLogPf, Need::kLogPb,     Need::kLogStop,    Need::kLogFlow,
+                              Need::kLogZ,  Need::kLogInflow, Need::kFingerprint};
 
 at::Tensor* Field(TrajectoryScores& scores, Need need) {
   switch (need) {
@@ -25,6 +27,8 @@ at::Tensor* Field(TrajectoryScores& scores, Need need) {
       return &scores.log_z_G;
     case Need::kLogInflow:
       return &scores.log_inflow_BT;
+    case Need::kFingerprint:
+      return &scores.fingerprint_BT;
   }
   return nullptr;
 }
@@ -35,6 +39,7 @@ TrajectoryScores ScoreAll(const Environment& environment, const Policy& policy, 
   Needs needs = policy.Provides();
   if (environment.Spec().is_tree) needs = needs.Without(Need::kLogPb);
   TrajectoryScores scores = policy.Score(batch, {.needs = needs, .with_grad = with_grad});
+  ExpectOneDevice(scores);
   for (const Need need : kAllNeeds) {
     at::Tensor& field = *Field(scores, need);
     EXPECT_EQ(needs.Has(need), field.defined()) << Needs(need).ToString();
@@ -49,6 +54,7 @@ TrajectoryScores SessionScores(const Environment& environment, const Policy& pol
   TrajectoryScores result;
   result.log_pf_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
   result.log_stop_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
+  result.fingerprint_BT = at::zeros(batch.actions_BT.sizes(), at::kLong);
   const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
   State state = environment.Initial(batch.condition_ids);
   at::Tensor live_N = at::arange(batch.size(), at::kLong);
@@ -57,6 +63,9 @@ TrajectoryScores SessionScores(const Environment& environment, const Policy& pol
     const Support support = environment.ForwardSupport(state);
     const at::Tensor logits_NA = session->Logits(state);
     EXPECT_EQ(logits_NA.sizes(), (at::IntArrayRef{live_N.numel(), environment.Spec().num_actions}));
+    if (const at::Tensor fingerprint_N = session->Fingerprints(); fingerprint_N.defined()) {
+      result.fingerprint_BT.select(1, step).index_copy_(0, live_N, fingerprint_N.to(at::kCPU));
+    }
     const at::Tensor log_probs_NA = support.LogProbs(logits_NA.to(at::kCPU, at::kDouble));
     EXPECT_LT((log_probs_NA.exp().sum(1) - 1).abs().max().item<double>(), 1e-9) << "step " << step;
     const at::Tensor actions_N = batch.actions_BT.select(1, step).index_select(0, live_N);
@@ -70,9 +79,9 @@ TrajectoryScores SessionScores(const Environment& environment, const Policy& pol
     const at::Tensor outcome_N =
         batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step).index_select(0, live_N) : at::Tensor();
     State next = environment.Step(state, actions_N, outcome_N);
+    session->Advance(actions_N.to(logits_NA.device()));
     const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
     if (keep_M.numel() == 0) break;
-    session->Advance(actions_N.to(logits_NA.device()));
     if (keep_M.numel() < live_N.numel()) session->Keep(keep_M.to(logits_NA.device()));
     state = next.Gather(keep_M);
     live_N = live_N.index_select(0, keep_M);
@@ -93,7 +102,102 @@ void CheckLogProbs(const Environment& environment, const TrajectoryBatch& batch,
   }
 }
 
+// A policy that goes step by step and writes down how a rollout leads its session.
+class Recorded : public Policy {
+ public:
+  explicit Recorded(const Policy& policy) : policy_(policy) {}
+  Needs Provides() const override { return policy_.Provides(); }
+  std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& ids) const override {
+    heard_.assign(ids.size(), {});
+    calls_.clear();
+    return std::make_unique<Session>(*this, ids);
+  }
+  TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override {
+    return policy_.Score(batch, options);
+  }
+  const std::vector<std::vector<int64_t>>& heard() const { return heard_; }  // the actions of each row, of discrete worlds
+  const std::string& calls() const { return calls_; }                        // a letter each: Logits or Draw, Advance, Keep
+
+ private:
+  class Session : public RolloutSession {
+   public:
+    Session(const Recorded& owner, const std::vector<ConditionId>& ids)
+        : owner_(owner),
+          session_(owner.policy_.StartRollout(ids)),
+          live_(at::arange(static_cast<int64_t>(ids.size()), at::kLong)) {}
+    at::Tensor Logits(const State& state) override {
+      owner_.calls_ += 'L';
+      EXPECT_EQ(state.batch_size(), live_.numel());
+      return session_->Logits(state);
+    }
+    StatusOr<at::Tensor> Draw(const State& state, const DrawAddress& address) override {
+      owner_.calls_ += 'L';
+      EXPECT_EQ(state.batch_size(), live_.numel());
+      return session_->Draw(state, address);
+    }
+    void Advance(const at::Tensor& actions_N) override {
+      owner_.calls_ += 'A';
+      EXPECT_EQ(actions_N.size(0), live_.numel()) << "Advance is told of every live row's action";
+      for (int64_t i = 0; actions_N.dim() == 1 && i < actions_N.size(0); ++i) {
+        owner_.heard_[live_[i].item<int64_t>()].push_back(actions_N[i].item<int64_t>());
+      }
+      session_->Advance(actions_N);
+    }
+    void Keep(const at::Tensor& rows_M) override {
+      owner_.calls_ += 'K';
+      EXPECT_GT(rows_M.numel(), 0);
+      EXPECT_LT(rows_M.numel(), live_.numel()) << "Keep is asked where rows have finished";
+      live_ = live_.index_select(0, rows_M.to(at::kCPU));
+      session_->Keep(rows_M);
+    }
+
+   private:
+    const Recorded& owner_;
+    std::unique_ptr<RolloutSession> session_;
+    at::Tensor live_;
+  };
+
+  const Policy& policy_;
+  mutable std::vector<std::vector<int64_t>> heard_;
+  mutable std::string calls_;
+};
+
+// Steps are Logits, Advance, Keep in this order; the session hears of every action.
+void CheckCalls(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows, const RngKey& key) {
+  const Recorded recorded(policy);
+  const auto batch = Rollout(environment, recorded, rows, key);
+  ASSERT_TRUE(batch.ok()) << Message(batch.status());
+  EXPECT_TRUE(std::regex_match(recorded.calls(), std::regex("(LAK?)*LA"))) << recorded.calls();
+  for (int64_t row = 0; batch->actions_BT.dim() == 2 && row < batch->size(); ++row) {
+    const at::Tensor taken = batch->actions_BT[row].slice(0, 0, batch->lengths_B[row].item<int64_t>());
+    EXPECT_TRUE(taken.equal(at::tensor(recorded.heard()[row], at::kLong))) << "row " << row;
+  }
+}
+
+// A session that samples whole rollouts says of their actions what Score says, where Score says it.
+void CheckWholeRollout(const Environment& environment, const Policy& policy, const std::vector<RolloutRow>& rows,
+                       const RngKey& key, const ConformanceOptions& options) {
+  std::vector<ConditionId> conditions;
+  for (const RolloutRow& row : rows) conditions.push_back(row.condition);
+  auto whole = policy.StartRollout(conditions)->SampleWhole(rows, key);
+  if (!whole.has_value()) return;
+  ASSERT_TRUE(whole->ok()) << Message(whole->status());
+  const WholeRollout& rollout = **whole;
+  ASSERT_TRUE(rollout.batch.Check().ok()) << Message(rollout.batch.Check());
+  const TrajectoryScores scores = ScoreAll(environment, policy, rollout.batch);
+  ASSERT_TRUE(rollout.log_q_BT.defined());
+  ExpectClose(rollout.log_q_BT.to(at::kCPU), scores.log_pf_BT, options.tolerance, "log q of a whole rollout against Score");
+}
+
 }  // namespace
+
+void ExpectOneDevice(const TrajectoryScores& scores) {
+  TrajectoryScores::ForEachTensor(scores, [&](const char* name, const at::Tensor& tensor) {
+    if (tensor.defined()) {
+      EXPECT_EQ(tensor.device(), scores.device()) << name << " is on another device than the mask";
+    }
+  });
+}
 
 void CheckPolicy(const Environment& environment, const Policy& policy, const std::vector<ConditionId>& conditions,
                  const ConformanceOptions& options) {
@@ -112,6 +216,12 @@ void CheckPolicy(const Environment& environment, const Policy& policy, const std
   // Sampler = scorer. A session of a continuous world has no densities to compare.
   const TrajectoryScores session = discrete ? SessionScores(environment, policy, batch) : scores;
   ExpectClose(session.log_pf_BT, scores.log_pf_BT, options.tolerance, "log_pf: session against Score");
+  if (scores.fingerprint_BT.defined()) {
+    const at::Tensor computed_BT = scores.fingerprint_BT.ne(0);
+    EXPECT_TRUE(computed_BT.any().item<bool>());
+    EXPECT_TRUE(session.fingerprint_BT.where(computed_BT, 0).equal(scores.fingerprint_BT))
+        << "the session computed from other numbers than Score";
+  }
   if (scores.log_stop_BT.defined()) {
     ExpectClose(session.log_stop_BT, scores.log_stop_BT, options.tolerance, "log_stop: session against Score");
     const at::Tensor last_B1 = (batch.lengths_B - 1).unsqueeze(1);
@@ -132,8 +242,11 @@ void CheckPolicy(const Environment& environment, const Policy& policy, const std
   }
 
   // What Rollout samples is legal, and what it recorded is what CompleteBatch finds.
-  const auto sampled =
-      Rollout(environment, policy, RolloutRows(conditions, options.rollouts), {options.seed, RngPurpose::kTest, 1});
+  const RngKey key{options.seed, RngPurpose::kTest, 1};
+  const std::vector<RolloutRow> rows = RolloutRows(conditions, options.rollouts);
+  CheckCalls(environment, policy, rows, key);
+  CheckWholeRollout(environment, policy, rows, key, options);
+  const auto sampled = Rollout(environment, policy, rows, key);
   ASSERT_TRUE(sampled.ok()) << Message(sampled.status());
   TrajectoryBatch again = *sampled;
   const Status status = CompleteBatch(environment, again);
