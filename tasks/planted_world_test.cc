@@ -192,7 +192,7 @@ std::vector<WorldMistake> PolicyMistakes() {
          other = {};
          std::shared_ptr<Policy> drawn =
              std::make_shared<MlpPolicy>(*built.world->environment, built.world->features, built.world->num_features, other,
-                                         MlpOptions{.width = 8, .depth = 1}, RngKey{9, RngPurpose::kInit, 0});
+                                         MlpOptions{.heads = {}, .width = 8, .depth = 1}, RngKey{9, RngPurpose::kInit, 0});
          built.pieces.push_back(drawn);
          built.sampler.trained = &built.Make<OtherRollouts>(*built.sampler.trained, *built.world->environment, *drawn);
        }},

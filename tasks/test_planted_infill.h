@@ -72,6 +72,11 @@ class PlainReward : public PrefixReward {
 at::Tensor ShiftedLogits(const LanguageModel& model, const Adapter* adapter, const std::vector<int32_t>& context,
                          const std::vector<int32_t>& inner, size_t shifted_from, int64_t shift);
 
+// Every factor of the adapter, by its number.
+void ForEachFactor(Adapter& adapter, const std::function<void(size_t, at::Tensor&)>& function);
+// The condition after this one, in a circle.
+ConditionId NextCondition(const InfillParts& parts, ConditionId id);
+
 // A wrong sampler, with everything that it is made of.
 struct PlantedInfill {
   InfillSampler sampler;
@@ -89,7 +94,7 @@ struct InfillMistake {
   std::string name;
   std::function<void(InfillParts& parts, PlantedInfill& planted)> plant;
 };
-// planted_infill.cc: of the sampler's session and scorer; of the reward; of the training step.
+// Of the sampler's session and scorer; of the reward; of the training step.
 std::vector<InfillMistake> SamplerMistakes();
 std::vector<InfillMistake> RewardMistakes();
 std::vector<InfillMistake> TrainingMistakes();

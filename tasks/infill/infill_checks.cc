@@ -132,7 +132,15 @@ class InfillExaminer {
     TrajectoryScores scores;
     {
       const Phase phase("score");
-      scores = sampler_.policy->Score(probe_.all, {.needs = Need::kLogPf | Need::kLogStop, .with_grad = false});
+      Needs needs = Need::kLogPf | Need::kLogStop;
+      if (sampler_.policy->Provides().Has(Need::kFingerprint)) needs = needs | Need::kFingerprint;
+      scores = sampler_.policy->Score(probe_.all, {.needs = needs, .with_grad = false});
+    }
+    if (scores.fingerprint_BT.defined()) {
+      // The scorer computes nothing where the action is certain.
+      const at::Tensor scored = scores.fingerprint_BT.to(at::kCPU);
+      const at::Tensor said = session.fingerprint_BT.defined() ? session.fingerprint_BT : at::zeros_like(scored);
+      Add(infill_check::kHidden, scored.ne(0).logical_and(scored.ne(said)).sum().item<double>(), 0).detail = "of actions";
     }
     const at::Tensor log_pf = scores.log_pf_BT.to(at::kCPU, at::kDouble), log_stop = scores.log_stop_BT.to(at::kCPU, at::kDouble);
     Add(infill_check::kSamplerIsScorer,

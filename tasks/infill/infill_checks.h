@@ -28,6 +28,7 @@ struct InfillFindings {
 // The names of the checks, for the planted mistakes of the tests.
 namespace infill_check {
 inline constexpr char kSessionIsPlain[] = "sampler = one plain pass";
+inline constexpr char kHidden[] = "sampler = scorer, hidden states that differ in a bit";
 inline constexpr char kSamplerIsScorer[] = "sampler = scorer, log q of a token";
 inline constexpr char kSequence[] = "sampler = scorer, log q of a sequence";
 inline constexpr char kScorerIsPlain[] = "scorer = one plain pass, log q of a token";
