@@ -309,8 +309,9 @@ std::vector<InfillMistake> TrainingMistakes() {
          at::Tensor& log_pf = scores.log_pf_BT;
          log_pf = at::cat({log_pf.slice(1, 0, 2).detach(), log_pf.slice(1, 2)}, 1);
        })},
-      {"the objective leaves out the last action", objective([](TrajectoryScores& scores, Targets&) {
-         scores.log_pf_BT = scores.log_pf_BT * scores.mask_BT.to(scores.log_pf_BT.options()).roll({-1}, {1});
+      {"the objective leaves out the first action", objective([](TrajectoryScores& scores, Targets&) {
+         at::Tensor& log_pf = scores.log_pf_BT;
+         log_pf = at::cat({at::zeros_like(log_pf.slice(1, 0, 1)), log_pf.slice(1, 1)}, 1);
        })},
       {"the objective takes other rows' rewards", objective([](TrajectoryScores&, Targets& targets) {
          targets.log_reward_B = targets.log_reward_B.roll({1}, {0});
