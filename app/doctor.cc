@@ -24,11 +24,12 @@ Status Doctor(const DoctorCommand& command) {
   ASSIGN_OR_RETURN(const Examination examination, task->Examine());
   report::Table table;
   table.title = "doctor: " + examination.subject;
-  table.columns = {{.name = "check"}, {.name = "found"}, {.name = "allowed"}, {.name = ""}};
+  table.columns = {{.name = "check"}, {.name = "found"}, {.name = "allowed"}, {.name = ""}, {.name = "where"}};
   bool all_green = true;
   for (const Check& check : examination.checks) {
+    const std::string allowed = (check.at_least ? "at least " : "") + FormatShort(check.allowed);
     table.rows.push_back(
-        {check.name, FormatShort(check.found), FormatShort(check.allowed), std::string(check.ok() ? "green" : "RED")});
+        {check.name, FormatShort(check.found), allowed, std::string(check.ok() ? "green" : "RED"), check.detail});
     all_green = all_green && check.ok();
   }
   std::cout << report::FormatTable(table);

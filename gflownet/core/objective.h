@@ -47,6 +47,8 @@ class Objective {
   virtual bool NeedsGivenObjects() const { return false; }
   // Fewest rollouts of a condition with which every parameter gets a gradient.
   virtual int64_t MinRollouts() const { return 1; }
+  // Holds parts of itself fixed (advantages, targets, weights): its gradient is meant, and is not the derivative of its value.
+  virtual bool IsSurrogate() const { return false; }
   virtual GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const = 0;
 };
 

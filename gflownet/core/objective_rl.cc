@@ -22,6 +22,7 @@ class Reinforce : public Objective {
   int64_t MinRollouts() const override { return baseline_ == Baseline::kGroup ? 2 : 1; }
   bool NeedsOnPolicy() const override { return true; }
   bool AllowsSeveralUpdates() const override { return false; }
+  bool IsSurrogate() const override { return true; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor return_B = FinalLogZEstimates(scores, targets).detach();
     const at::Tensor log_q_B = AsDouble(scores.log_pf_BT).masked_fill(scores.mask_BT.logical_not(), 0).sum(1);
@@ -53,6 +54,7 @@ class Ppo : public Objective {
   std::string Name() const override { return std::string(PpoConfig::kKind); }
   Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogFlow); }
   bool NeedsOnPolicy() const override { return true; }
+  bool IsSurrogate() const override { return true; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor log_pf_BT = AsDouble(scores.log_pf_BT);
     const at::Tensor sampled_BT = targets.sampled_log_pf_BT.defined() ? AsDouble(targets.sampled_log_pf_BT) : log_pf_BT.detach();
@@ -86,6 +88,7 @@ class SoftQ : public Objective {
   explicit SoftQ(const SoftQConfig& config) : residual_(MakeResidual(config.residual)) {}
   std::string Name() const override { return std::string(SoftQConfig::kKind); }
   bool TrainsBackward() const override { return false; }  // a learned one is part of the target
+  bool IsSurrogate() const override { return true; }
   Needs needs() const override { return Need::kLogPf | Need::kLogPb | Needs(Need::kLogFlow); }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor flows_BT1 = FlowsWithReward(scores, targets);

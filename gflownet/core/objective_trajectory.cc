@@ -43,6 +43,7 @@ class MaximumLikelihood : public Objective {
   bool NeedsGivenObjects() const override { return !importance_; }
   bool TrainsBackward() const override { return false; }
   int64_t MinRollouts() const override { return importance_ ? 2 : 1; }
+  bool IsSurrogate() const override { return importance_; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor log_q_B = AsDouble(scores.log_pf_BT).masked_fill(scores.mask_BT.logical_not(), 0).sum(1);
     if (!importance_) {

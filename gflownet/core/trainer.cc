@@ -70,7 +70,7 @@ StatusOr<StepMetrics> Trainer::Step() {
     parts_.parameters->ZeroGrad();
     double numerator = 0, weight = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
-      ASSIGN_OR_RETURN(const Scored scored, AddGradient(parts[i], sampled_log_pf[i]));
+      ASSIGN_OR_RETURN(const BatchLoss scored, AddGradient(parts[i], sampled_log_pf[i]));
       numerator += SumOf(scored.loss.numerator_G.detach());
       weight += SumOf(scored.loss.weight_G);
       if (update > 0) continue;
@@ -95,20 +95,15 @@ StatusOr<StepMetrics> Trainer::Step() {
   return metrics;
 }
 
-StatusOr<Trainer::Scored> Trainer::AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const {
-  const double temperature = config_.reward_temperature.At(step_);
-  Scored scored{{}, ApplyTemperature(rows.batch, temperature), {}};
-  {
+StatusOr<BatchLoss> Trainer::AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const {
+  const auto score = [&] {
     const Phase phase("score");
     AddPhaseWork("tokens", SumOf(rows.batch.lengths_B));
-    Needs needs = objective().needs();
-    if (parts_.environment->Spec().is_tree) needs = needs.Without(Need::kLogPb);
     const RngKey dropout_key{parts_.seed, RngPurpose::kDropout, static_cast<uint64_t>(step_)};
-    scored.scores = parts_.policy->Score(rows.batch, {needs, true, dropout_key, rows.streams});
-    scored.targets = ApplyTemperature(rows.batch, temperature, scored.scores.log_pf_BT.device());
-    scored.targets.sampled_log_pf_BT = sampled_log_pf_BT;
-    scored.loss = objective().Loss(scored.scores, scored.targets);
-  }
+    return LossOfBatch(*parts_.environment, *parts_.policy, objective(), rows.batch,
+                       {config_.reward_temperature.At(step_), {{}, true, dropout_key, rows.streams}, sampled_log_pf_BT});
+  };
+  BatchLoss scored = score();
   const Phase phase("backward");
   if (const Status status = Accumulate(scored.loss, rows.batch, objective()); !status.ok())
     return SaveFailure(status, rows.batch);

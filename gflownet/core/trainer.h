@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gflownet/base/status.h"
+#include "gflownet/core/batch_loss.h"
 #include "gflownet/core/behaviour.h"
 #include "gflownet/core/environment.h"
 #include "gflownet/core/objective.h"
@@ -104,19 +105,13 @@ class Trainer : public TrainingLoop {
     std::vector<uint64_t> streams;     // [B]: number of the row within the step
     int64_t num_fresh = 0;             // the first of them were sampled now
   };
-  // What one micro-batch said.
-  struct Scored {
-    TrajectoryScores scores;
-    Targets targets;
-    GroupLoss loss;
-  };
   Trainer(const TrainerConfig& config, const TrainerParts& parts);
 
   bool IsWarmStart() const { return step_ < config_.warm_start_steps; }
   const Objective& objective() const { return IsWarmStart() ? *parts_.warm_start : *parts_.objective; }
   bool NeedsRewardsAlong() const;
   // `sampled_log_pf_BT`: of the policy that drew the rows; undefined at the first update.
-  StatusOr<Scored> AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const;
+  StatusOr<BatchLoss> AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const;
   Status TakeStep(double numerator, double weight, StepMetrics& metrics);
   // trainer_collect.cc
   Status SeedReplay();

@@ -133,7 +133,16 @@ class WorldTask : public Task {
     return OkStatus();
   }
 
-  StatusOr<Examination> Examine() override { return ExamineWorld(*world_, policy_.sampler(), parameters_, truth_); }
+  StatusOr<Examination> Examine() override {
+    if (world_->energy != nullptr) {
+      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
+    }
+    ASSIGN_OR_RETURN(const auto objective, MakeObjective(settings_.objective));
+    return ExamineWorld(*world_,
+                        {world_->environment.get(), &policy_.trained(), &policy_.sampler(), world_->reward.get(), objective.get(),
+                         Temperature(), &parameters_},
+                        truth_);
+  }
 
  private:
   double Temperature() const { return settings_.train.trainer.reward_temperature.end; }

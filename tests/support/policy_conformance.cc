@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "gflownet/core/rollout.h"
+#include "gflownet/core/rollout_checks.h"
 #include "tests/support/conformance.h"
 
 namespace gfn {
@@ -48,45 +49,14 @@ TrajectoryScores ScoreAll(const Environment& environment, const Policy& policy, 
   return scores;
 }
 
-// Forces the batch through a session, dropping rows as they finish; what the session says is log_pf and log_stop. [B, T]
-TrajectoryScores SessionScores(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch) {
-  const at::NoGradGuard no_grad;
-  TrajectoryScores result;
-  result.log_pf_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
-  result.log_stop_BT = at::zeros(batch.actions_BT.sizes(), at::kDouble);
-  result.fingerprint_BT = at::zeros(batch.actions_BT.sizes(), at::kLong);
-  const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
-  State state = environment.Initial(batch.condition_ids);
-  at::Tensor live_N = at::arange(batch.size(), at::kLong);
-  const at::Tensor stops_B = batch.actions_BT.gather(1, (batch.lengths_B - 1).unsqueeze(1)).squeeze(1);
-  for (int64_t step = 0; step < batch.num_steps(); ++step) {
-    const Support support = environment.ForwardSupport(state);
-    const at::Tensor logits_NA = session->Logits(state);
-    EXPECT_EQ(logits_NA.sizes(), (at::IntArrayRef{live_N.numel(), environment.Spec().num_actions}));
-    if (const at::Tensor fingerprint_N = session->Fingerprints(); fingerprint_N.defined()) {
-      result.fingerprint_BT.select(1, step).index_copy_(0, live_N, fingerprint_N.to(at::kCPU));
-    }
-    const at::Tensor log_probs_NA = support.LogProbs(logits_NA.to(at::kCPU, at::kDouble));
-    EXPECT_LT((log_probs_NA.exp().sum(1) - 1).abs().max().item<double>(), 1e-9) << "step " << step;
-    const at::Tensor actions_N = batch.actions_BT.select(1, step).index_select(0, live_N);
-    const at::Tensor log_pf_N = log_probs_NA.gather(1, actions_N.unsqueeze(1)).squeeze(1);
-    result.log_pf_BT.select(1, step).index_copy_(0, live_N, log_pf_N);
-    if (batch.stop_legal_BT.defined()) {
-      const at::Tensor log_stop_N = log_probs_NA.gather(1, stops_B.index_select(0, live_N).unsqueeze(1)).squeeze(1);
-      const at::Tensor legal_N = batch.stop_legal_BT.select(1, step).index_select(0, live_N);
-      result.log_stop_BT.select(1, step).index_copy_(0, live_N, at::where(legal_N, log_stop_N, 0.0));
-    }
-    const at::Tensor outcome_N =
-        batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step).index_select(0, live_N) : at::Tensor();
-    State next = environment.Step(state, actions_N, outcome_N);
-    session->Advance(actions_N.to(logits_NA.device()));
-    const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
-    if (keep_M.numel() == 0) break;
-    if (keep_M.numel() < live_N.numel()) session->Keep(keep_M.to(logits_NA.device()));
-    state = next.Gather(keep_M);
-    live_N = live_N.index_select(0, keep_M);
-  }
-  return result;
+// Forces the batch through a session, dropping rows as they finish; its probabilities sum to 1 at every step.
+Replay CheckedReplay(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch) {
+  return ReplayThroughSession(
+      environment, policy, batch, [&](int64_t step, const at::Tensor& live_N, const State& state, const at::Tensor& logits_NA) {
+        EXPECT_EQ(logits_NA.sizes(), (at::IntArrayRef{live_N.numel(), environment.Spec().num_actions}));
+        const at::Tensor log_probs_NA = environment.ForwardSupport(state).LogProbs(logits_NA.to(at::kCPU, at::kDouble));
+        EXPECT_LT((log_probs_NA.exp().sum(1) - 1).abs().max().item<double>(), 1e-9) << "step " << step;
+      });
 }
 
 // Exactly 0 in padding and where one action only is legal; never above 0.
@@ -214,16 +184,19 @@ void CheckPolicy(const Environment& environment, const Policy& policy, const std
   EXPECT_TRUE(scores.group_B.to(at::kCPU).equal(at::tensor(grouping.group_of_row, at::kLong)));
 
   // Sampler = scorer. A session of a continuous world has no densities to compare.
-  const TrajectoryScores session = discrete ? SessionScores(environment, policy, batch) : scores;
-  ExpectClose(session.log_pf_BT, scores.log_pf_BT, options.tolerance, "log_pf: session against Score");
-  if (scores.fingerprint_BT.defined()) {
-    const at::Tensor computed_BT = scores.fingerprint_BT.ne(0);
-    EXPECT_TRUE(computed_BT.any().item<bool>());
-    EXPECT_TRUE(session.fingerprint_BT.where(computed_BT, 0).equal(scores.fingerprint_BT))
-        << "the session computed from other numbers than Score";
+  if (discrete) {
+    const Replay session = CheckedReplay(environment, policy, batch);
+    ExpectClose(session.log_pf_BT, scores.log_pf_BT, options.tolerance, "log_pf: session against Score");
+    if (scores.log_stop_BT.defined())
+      ExpectClose(session.log_stop_BT, scores.log_stop_BT, options.tolerance, "log_stop: session against Score");
+    if (scores.fingerprint_BT.defined()) {
+      const at::Tensor computed_BT = scores.fingerprint_BT.ne(0);
+      EXPECT_TRUE(computed_BT.any().item<bool>());
+      EXPECT_TRUE(session.fingerprint_BT.where(computed_BT, 0).equal(scores.fingerprint_BT))
+          << "the session computed from other numbers than Score";
+    }
   }
   if (scores.log_stop_BT.defined()) {
-    ExpectClose(session.log_stop_BT, scores.log_stop_BT, options.tolerance, "log_stop: session against Score");
     const at::Tensor last_B1 = (batch.lengths_B - 1).unsqueeze(1);
     ExpectClose(scores.log_stop_BT.gather(1, last_B1), scores.log_pf_BT.gather(1, last_B1), options.tolerance,
                 "log_stop against log_pf where the row stopped");
