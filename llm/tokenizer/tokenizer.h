@@ -69,6 +69,9 @@ class Tokenizer {
   // True for control tokens (bos, eos, chat marks, padding, unused ids) and the unknown token: those that stand for no text.
   virtual bool IsSpecial(int32_t id) const = 0;
 
+  // True for tokens that no merging makes: special ones, unused ids, and those added by hand, which are found in any text.
+  virtual bool IsAdded(int32_t id) const = 0;
+
   // What a special token is called in the vocabulary: "<|im_end|>"; for any other token the same as TokenBytes.
   virtual std::string_view TokenName(int32_t id) const = 0;
 

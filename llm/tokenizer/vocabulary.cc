@@ -9,7 +9,7 @@
 namespace gfn {
 namespace {
 
-bool IsAdded(TokenKind kind) {
+bool IsLookedFor(TokenKind kind) {
   return kind == TokenKind::kControl || kind == TokenKind::kUserDefined || kind == TokenKind::kUnknown;
 }
 
@@ -53,7 +53,7 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, const Digest& ru
     const int32_t id = static_cast<int32_t>(i);
     by_name_.Insert(token.text, id);
     digest.String(token.text).Int(static_cast<int>(token.kind)).Bool(token.strips_left).Bool(token.strips_right);
-    if (!IsAdded(token.kind)) continue;
+    if (!IsLookedFor(token.kind)) continue;
     const bool normalized = token.normalized && vocabulary_.normalizes;
     // Only what differs from the common case, so that tokenizers without these flags keep the digests that they had.
     if (token.single_word || normalized) digest.String("added").Bool(token.single_word).Bool(normalized);
@@ -66,7 +66,7 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, const Digest& ru
 void VocabularyTokenizer::AddNormalizedTokens() {
   for (size_t i = 0; vocabulary_.normalizes && i < vocabulary_.tokens.size(); ++i) {
     const Token& t = vocabulary_.tokens[i];
-    if (!IsAdded(t.kind) || !t.normalized) continue;
+    if (!IsLookedFor(t.kind) || !t.normalized) continue;
     const Normalized pattern = Normalize(t.text, Place::kFront);
     if (normalized_.empty()) normalized_ = AddedTokens(vocabulary_.order, /*space_is_mark=*/pattern.handles_prefix);
     normalized_.Add({static_cast<int32_t>(i), pattern.text, t.single_word, t.strips_left, t.strips_right});

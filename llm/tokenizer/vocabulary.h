@@ -67,6 +67,7 @@ class VocabularyTokenizer : public Tokenizer {
   std::string Decode(std::span<const int32_t> ids, const DecodeOptions& options) const override;
   std::string_view TokenBytes(int32_t id) const override;
   bool IsSpecial(int32_t id) const override;
+  bool IsAdded(int32_t id) const override { return IsSpecial(id) || token(id).kind == TokenKind::kUserDefined; }
   std::string_view TokenName(int32_t id) const override;
   std::optional<int32_t> FindToken(std::string_view name) const override;
   int32_t vocab_size() const override { return static_cast<int32_t>(vocabulary_.tokens.size()); }

@@ -217,6 +217,11 @@ StatusOr<Examination> ExamineInfill(InfillParts& parts) {
   RETURN_IF_ERROR(checks.status());
   examination.checks = *std::move(checks);
 
+  report::Table& tokens = examination.tables.emplace_back();
+  tokens.title = "what the tokenizer puts around texts";
+  tokens.columns = {{.name = "where"}, {.name = "tokens"}};
+  for (const auto& [where, what] : DescribeTokens(*parts.tokenizer, parts.task.prompt)) tokens.rows.push_back({where, what});
+
   report::Table& phases = examination.tables.emplace_back();
   phases.title = "one pass of 2 conditions x 8 rollouts";
   phases.columns = {{.name = "phase"},
