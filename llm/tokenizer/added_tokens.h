@@ -35,7 +35,8 @@ class AddedTokens {
   using Filter = std::function<bool(int32_t id, size_t begin, size_t end)>;
 
   // `space_is_mark`: the texts hold a space where SentencePiece has its mark U+2581, which is no white space.
-  explicit AddedTokens(Order order = Order::kLeftmost, bool space_is_mark = false) : order_(order), space_is_mark_(space_is_mark) {}
+  explicit AddedTokens(Order order = Order::kLeftmost, bool space_is_mark = false)
+      : order_(order), space_is_mark_(space_is_mark) {}
 
   void Add(AddedToken token);
   bool empty() const { return tokens_.empty(); }

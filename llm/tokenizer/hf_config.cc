@@ -37,7 +37,8 @@ StatusOr<std::string> NameOf(const json& written, const std::string& where) {
 StatusOr<std::optional<bool>> FlagOf(const json& config, const char* key, const std::string& path) {
   const json* const field = FindField(config, key);
   if (field == nullptr) return std::optional<bool>();
-  if (!field->is_boolean()) return DataLoss(path + ": " + key + " is " + field->dump().substr(0, 40) + ", expected true or false");
+  if (!field->is_boolean())
+    return DataLoss(path + ": " + key + " is " + field->dump().substr(0, 40) + ", expected true or false");
   return std::optional(field->get<bool>());
 }
 
@@ -194,8 +195,8 @@ Status AddTokensOfFolder(const HfFolder& folder, const HfVocabulary& known, Voca
   for (const HfAddedToken& added : folder.added) {
     int64_t id = added.id;
     if (id < 0 || id >= limit) {
-      return DataLoss(known.path + ": the folder's added token '" + added.token.text.substr(0, 80) + "' has id " + std::to_string(id) +
-                      ", outside 0 .. " + std::to_string(limit - 1));
+      return DataLoss(known.path + ": the folder's added token '" + added.token.text.substr(0, 80) + "' has id " +
+                      std::to_string(id) + ", outside 0 .. " + std::to_string(limit - 1));
     }
     if (known.by_name) {
       const int32_t there = find(added.token.text);

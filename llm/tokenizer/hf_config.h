@@ -1,13 +1,13 @@
 // What a Hugging Face folder says beside the vocabulary: the class of the tokenizer, added and special tokens, which tokens begin
-// and end a text. Sources, in this order: tokenizer_config.json; added_tokens.json and special_tokens_map.json, which older folders
-// have in place of its added_tokens_decoder; config.json.
+// and end a text. Sources, in this order: tokenizer_config.json; added_tokens.json and special_tokens_map.json, which older
+// folders have in place of its added_tokens_decoder; config.json.
 //
 // What the class decides, as in transformers 5 (a class that is not listed decides nothing):
-//   GPT2Tokenizer, CodeGenTokenizer, GPTNeoXTokenizer, Qwen2Tokenizer   add_prefix_space, whatever tokenizer.json says; absent: false
-//   GPTNeoXTokenizer                          tokenizer.json's post_processor counts for nothing
-//   LlamaTokenizer, CodeLlamaTokenizer        SentencePiece pieces, and no normaliser: a space before a text that begins with none
-//                                             (not with add_prefix_space: false); behind an added token only with legacy: true, and
-//                                             never with CodeLlamaTokenizer
+//   GPT2Tokenizer, CodeGenTokenizer, GPTNeoXTokenizer, Qwen2Tokenizer   add_prefix_space, whatever tokenizer.json says; absent:
+//   false GPTNeoXTokenizer                          tokenizer.json's post_processor counts for nothing LlamaTokenizer,
+//   CodeLlamaTokenizer        SentencePiece pieces, and no normaliser: a space before a text that begins with none
+//                                             (not with add_prefix_space: false); behind an added token only with legacy: true,
+//                                             and never with CodeLlamaTokenizer
 // A name with "Fast" behind it is the same class. Folders that name none have the class of their model_type: GPT2Tokenizer for
 // gpt2 and gptj.
 #pragma once
@@ -47,7 +47,8 @@ struct HfFolder {
 // Files that are not there are no error.
 StatusOr<HfFolder> ReadHfFolder(const std::string& folder);
 
-// "added_tokens" of tokenizer.json, or one value of added_tokens_decoder: content, special, lstrip, rstrip, single_word, normalized.
+// "added_tokens" of tokenizer.json, or one value of added_tokens_decoder: content, special, lstrip, rstrip, single_word,
+// normalized.
 StatusOr<Token> ReadAddedToken(const nlohmann::json& item, const std::string& where);
 
 // A vocabulary as AddTokensOfFolder needs it.

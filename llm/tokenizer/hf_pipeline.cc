@@ -62,8 +62,7 @@ StatusOr<HfPipeline> ReadByteLevel(const json& root, const HfFolder& folder, con
   if (!rule) return UnknownPreTokenizer(path, root);
   spec.pre_tokenizer = *rule;
   // True where the file does not say.
-  spec.adds_prefix_space =
-      folder.ByteLevelPrefixSpace().value_or(!JsonSays(pre_tokenizers.back(), "add_prefix_space", false));
+  spec.adds_prefix_space = folder.ByteLevelPrefixSpace().value_or(!JsonSays(pre_tokenizers.back(), "add_prefix_space", false));
   if (spec.adds_prefix_space && *rule == PreTokenizerKind::kSmollm) return UnknownPreTokenizer(path, root);
   const std::vector<json> normalizers = Steps(root, "normalizer", "normalizers");
   spec.normalizes_nfc = normalizers.size() == 1 && IsStep(normalizers[0], "NFC");

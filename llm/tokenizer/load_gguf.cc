@@ -16,8 +16,9 @@ std::string Key(const char* name) { return std::string(kPrefix) + name; }
 
 // Names that llama.cpp takes for control tokens whatever type a converter gave them.
 bool EndsATurn(std::string_view name) {
-  constexpr std::string_view kNames[] = {"<|eot_id|>",    "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",          "<end_of_turn>",
-                                         "<|endoftext|>", "<|eom_id|>", "<EOT>",   "_<EOT>",     "<|end_of_text|>", "<end_of_utterance>"};
+  constexpr std::string_view kNames[] = {"<|eot_id|>", "<|im_end|>",    "<|end|>",         "<|return|>",
+                                         "<|call|>",   "<end_of_turn>", "<|endoftext|>",   "<|eom_id|>",
+                                         "<EOT>",      "_<EOT>",        "<|end_of_text|>", "<end_of_utterance>"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 

@@ -42,7 +42,8 @@ StatusOr<std::vector<HfAddedToken>> ReadAddedTokens(const json& root, const std:
     const std::string where = path + ": added_tokens " + std::to_string(added.size());
     ASSIGN_OR_RETURN(Token token, ReadAddedToken(item, where));
     if (!item.contains("normalized")) token.normalized = false;
-    if (!item.contains("id") || !item["id"].is_number_integer()) return DataLoss(where + ": expected an object with id and content");
+    if (!item.contains("id") || !item["id"].is_number_integer())
+      return DataLoss(where + ": expected an object with id and content");
     added.push_back({item["id"].get<int64_t>(), std::move(token)});
   }
   return added;

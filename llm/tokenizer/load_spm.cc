@@ -52,8 +52,8 @@ void SpmTokenizer::EncodeText(std::string_view text, Place place, std::vector<in
   // stands for it.
   const bool keeps_space = trims_space_ && text[0] == ' ';
   const bool goes_on = place == Place::kMiddle ||
-                       (place == Place::kBehindToken && (behind_token_ == BehindToken::kNever ||
-                                                         (behind_token_ == BehindToken::kUnlessSpace && text[0] == ' ')));
+                       (place == Place::kBehindToken &&
+                        (behind_token_ == BehindToken::kNever || (behind_token_ == BehindToken::kUnlessSpace && text[0] == ' ')));
   (goes_on && !keeps_space ? middle_ : front_)->Encode(text, ids);
 }
 

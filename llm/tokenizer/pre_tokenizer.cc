@@ -142,8 +142,7 @@ struct PreTokenizer::Regex {
 
 bool IsWordCharacter(std::string_view character) {
   if (character.empty()) return false;
-  static const PreTokenizer::Regex* const word =
-      new PreTokenizer::Regex(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])");
+  static const PreTokenizer::Regex* const word = new PreTokenizer::Regex(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])");
   return word->Matches(character);
 }
 

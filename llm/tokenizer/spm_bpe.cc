@@ -190,7 +190,8 @@ void SpmBpe::EncodeText(std::string_view text, Place place, std::vector<int32_t>
   }
 }
 
-// Prepend and Replace of llama's tokenizer.json: marks are spaces here, and the space before a text belongs to the normalised one.
+// Prepend and Replace of llama's tokenizer.json: marks are spaces here, and the space before a text belongs to the normalised
+// one.
 VocabularyTokenizer::Normalized SpmBpe::Normalize(std::string_view text, Place place) const {
   Normalized normalized;
   normalized.handles_prefix = true;

@@ -104,11 +104,13 @@ class Tokenizer {
 //   tokenizer.bin                       llama2.c's layout
 //   a folder                            the first of tokenizer.json, tokenizer.model, vocab.json, encoder.json, tokenizer.bin
 // Who decides on leading and trailing ids, and on added tokens:
-//   GGUF                   the keys add_bos_token, add_eos_token, add_sep_token, else llama.cpp's defaults (bos for `llama`, and for
+//   GGUF                   the keys add_bos_token, add_eos_token, add_sep_token, else llama.cpp's defaults (bos for `llama`, and
+//   for
 //                          `gpt2` where the pre-tokeniser is of llama-bpe's family); token_type says which tokens are special. A
 //                          special id outside the vocabulary is a remark, and llama.cpp's default stands for it.
 //   tokenizer.json         its post_processor and nothing else; its added_tokens, and those of tokenizer_config.json
-//   *.model, vocab + merges  add_bos_token and add_eos_token of tokenizer_config.json (absent: bos for *.model, none for vocab and
+//   *.model, vocab + merges  add_bos_token and add_eos_token of tokenizer_config.json (absent: bos for *.model, none for vocab
+//   and
 //                          merges); added_tokens_decoder there, or else added_tokens.json and special_tokens_map.json
 //   tokenizer.bin          bos
 // bos and eos of Hugging Face files come from tokenizer_config.json, or else config.json, in the same folder. The class that is

@@ -48,9 +48,7 @@ std::string_view CharBefore(std::string_view text, size_t end) {
   return !last.empty() && Utf8CharLength(last) == last.size() ? last : std::string_view();
 }
 
-std::string_view CharAt(std::string_view text, size_t begin) {
-  return text.substr(begin, Utf8CharLength(text.substr(begin)));
-}
+std::string_view CharAt(std::string_view text, size_t begin) { return text.substr(begin, Utf8CharLength(text.substr(begin))); }
 
 char32_t NextUtf8Char(std::string_view text, size_t* pos) {
   const auto at = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[*pos + i])); };

@@ -113,7 +113,7 @@ class VocabularyTokenizer : public Tokenizer {
   bool MayTake(int32_t id, size_t begin, size_t end, const EncodeOptions& options) const;
 
   Vocabulary vocabulary_;
-  TokenTable by_name_;  // the lowest id of each name
+  TokenTable by_name_;      // the lowest id of each name
   AddedTokens raw_;         // found in the text as it is, before any merging
   AddedTokens normalized_;  // found afterwards in what the normaliser makes of the rest
   bool has_user_defined_ = false;

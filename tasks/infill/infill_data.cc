@@ -193,7 +193,8 @@ void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExamp
     for (const std::string* text : {&example.x, &example.y}) {
       const std::vector<int32_t> ids = EncodeContinuation(tokenizer, *text);
       for (size_t i = 0; i + 1 < ids.size(); ++i) {
-        if (ids[i] < support.vocab_size && std::ranges::find(support.stop_ids, ids[i + 1]) != support.stop_ids.end()) ends_a_text[ids[i]] = true;
+        if (ids[i] < support.vocab_size && std::ranges::find(support.stop_ids, ids[i + 1]) != support.stop_ids.end())
+          ends_a_text[ids[i]] = true;
       }
     }
   }

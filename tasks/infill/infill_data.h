@@ -44,13 +44,13 @@ SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string&
 // brings the leading tokens itself, and the tokenizer's remarks on its file.
 std::vector<std::pair<std::string, std::string>> DescribeTokens(const Tokenizer& tokenizer, const std::string& prompt_template);
 
-// InvalidArgument, naming the token, `what` and the text, if an id is none of the model's `vocab_size`: tokenizers may hold tokens
-// that were added without a row in the model.
+// InvalidArgument, naming the token, `what` and the text, if an id is none of the model's `vocab_size`: tokenizers may hold
+// tokens that were added without a row in the model.
 Status CheckIds(const Tokenizer& tokenizer, std::span<const int32_t> ids, int64_t vocab_size, std::string_view what,
                 const std::string& text);
 
-// Has the token one of these characters in its bytes, or does it begin with the rest of one, that tokens before it may have begun?
-// Tokens without either cannot spell a character together, so that leaving out all others leaves none of them in any text.
+// Has the token one of these characters in its bytes, or does it begin with the rest of one, that tokens before it may have
+// begun? Tokens without either cannot spell a character together, so that leaving out all others leaves none of them in any text.
 bool MaySpell(std::string_view token_bytes, std::string_view characters);
 
 // The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.

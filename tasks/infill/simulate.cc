@@ -99,7 +99,8 @@ StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& r
     const auto& inner = y.inner[k];
     const bool finished = static_cast<int64_t>(inner.size()) < request.config.max_y_len;
     const bool plain = std::none_of(inner.begin(), inner.end(), [&](int32_t id) {
-      return id >= request.tokenizer->vocab_size() || request.tokenizer->IsSpecial(id) || request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
+      return id >= request.tokenizer->vocab_size() || request.tokenizer->IsSpecial(id) ||
+             request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
     });
     if (!finished || !plain || inner.empty()) continue;
     SimulatedStory& story = stories.emplace_back();
