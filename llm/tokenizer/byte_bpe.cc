@@ -102,8 +102,8 @@ void ByteBpe::EncodeText(std::string_view text, Place place, std::vector<int32_t
 
 // NFC changes nothing across a character below U+0300, so that the text is composed from one such to the next, and what comes of
 // it has these as its source.
-VocabularyTokenizer::Normalized ByteBpe::Normalize(std::string_view text, Place place) const {
-  if (!normalizes_nfc_ || IsSurelyNfc(text)) return VocabularyTokenizer::Normalize(text, place);
+VocabularyTokenizer::Normalized ByteBpe::Normalize(std::string_view text, Place) const {
+  if (!normalizes_nfc_ || IsSurelyNfc(text)) return Unchanged(text);
   Normalized normalized;
   for (size_t pos = 0; pos < text.size();) {
     const size_t run_begin = pos;

@@ -8,8 +8,9 @@
 //   CodeLlamaTokenizer        SentencePiece pieces, and no normaliser: a space before a text that begins with none
 //                                             (not with add_prefix_space: false); behind an added token only with legacy: true,
 //                                             and never with CodeLlamaTokenizer
-// A name with "Fast" behind it is the same class. Folders that name none have the class of their model_type: GPT2Tokenizer for
-// gpt2 and gptj.
+// Everything else of the pre-tokeniser is tokenizer.json's, also where transformers 5 builds its own: its GPT2Tokenizer forgets
+// that SmolLM2 cuts numbers into digits, which the model was trained with. A name with "Fast" behind it is the same class.
+// Folders that name none have the class of their model_type: GPT2Tokenizer for gpt2 and gptj.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,11 @@ StatusOr<std::vector<HfAddedToken>> ReadAddedTokens(const json& root, const std:
     if (!item.contains("normalized")) token.normalized = false;
     if (!item.contains("id") || !item["id"].is_number_integer())
       return DataLoss(where + ": expected an object with id and content");
-    added.push_back({item["id"].get<int64_t>(), std::move(token)});
+    // A name of the model's vocabulary keeps its id there, whatever the list says.
+    const json& vocab = root["model"]["vocab"];
+    const auto known = vocab.find(token.text);
+    const json& id = known != vocab.end() && known->is_number_integer() ? *known : item["id"];
+    added.push_back({id.get<int64_t>(), std::move(token)});
   }
   return added;
 }

@@ -31,6 +31,7 @@ class SpmTokenizer : public VocabularyTokenizer {
       if (token(id).kind == TokenKind::kByte) bytes_[static_cast<unsigned char>(token(id).text[0])] = id;
       if (token(id).kind == TokenKind::kUnknown) unknown_ = id;
     }
+    AddNormalizedTokens();
   }
 
  protected:

@@ -58,22 +58,22 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, const Digest& ru
     // Only what differs from the common case, so that tokenizers without these flags keep the digests that they had.
     if (token.single_word || normalized) digest.String("added").Bool(token.single_word).Bool(normalized);
     has_user_defined_ |= token.kind == TokenKind::kUserDefined;
-    if (!normalized) raw_.Add({id, token.text, token.single_word, token.strips_left, token.strips_right});
+    if (!token.normalized) raw_.Add({id, token.text, token.single_word, token.strips_left, token.strips_right});
   }
   digest_ = digest.value();
 }
 
 void VocabularyTokenizer::AddNormalizedTokens() {
-  for (size_t i = 0; vocabulary_.normalizes && i < vocabulary_.tokens.size(); ++i) {
+  for (size_t i = 0; i < vocabulary_.tokens.size(); ++i) {
     const Token& t = vocabulary_.tokens[i];
     if (!IsLookedFor(t.kind) || !t.normalized) continue;
-    const Normalized pattern = Normalize(t.text, Place::kFront);
+    const Normalized pattern = vocabulary_.normalizes ? Normalize(t.text, Place::kFront) : Unchanged(t.text);
     if (normalized_.empty()) normalized_ = AddedTokens(vocabulary_.order, /*space_is_mark=*/pattern.handles_prefix);
     normalized_.Add({static_cast<int32_t>(i), pattern.text, t.single_word, t.strips_left, t.strips_right});
   }
 }
 
-VocabularyTokenizer::Normalized VocabularyTokenizer::Normalize(std::string_view text, Place) const {
+VocabularyTokenizer::Normalized VocabularyTokenizer::Unchanged(std::string_view text) {
   Normalized same{std::string(text), {}, false};
   for (size_t i = 0; i < text.size(); ++i) same.sources.push_back({i, i + 1});
   return same;
@@ -131,7 +131,7 @@ std::vector<int32_t> VocabularyTokenizer::Encode(std::string_view text, const En
 void VocabularyTokenizer::EncodeSegment(std::string_view text, size_t offset, Place place, const EncodeOptions& options,
                                         std::vector<int32_t>* ids) const {
   if (normalized_.empty()) return EncodePlain(text, place, ids);
-  const Normalized normalized = Normalize(text, place);
+  const Normalized normalized = vocabulary_.normalizes ? Normalize(text, place) : Unchanged(text);
   const auto may_take = [&](int32_t id, size_t begin, size_t end) {
     // The space that a normalised name begins with is no part of the name: it may come from elsewhere.
     const size_t first = normalized.text[begin] == ' ' ? std::min(begin + 1, end - 1) : begin;

@@ -34,7 +34,8 @@ struct Token {
   std::string text;  // the bytes that it stands for; the name of a kUnknown, kControl or kUnused token
   TokenKind kind = TokenKind::kNormal;
   // Of an added token, as Hugging Face has them. White space before or behind it belongs to it (lstrip, rstrip); it is not found
-  // inside a word (single_word); it is looked for in the normalised text, and is normalised itself (normalized).
+  // inside a word (single_word); it is looked for in what the others leave, in the normalised text, and is normalised itself
+  // (normalized).
   bool strips_left = false;
   bool strips_right = false;
   bool single_word = false;
@@ -46,7 +47,7 @@ struct Vocabulary {
   std::optional<int32_t> bos, eos;
   std::vector<int32_t> leading, trailing;  // Tokenizer::leading_ids, trailing_ids
   AddedTokens::Order order = AddedTokens::Order::kLeftmost;
-  bool normalizes = false;  // a normaliser stands before the pre-tokeniser, so that Token::normalized makes a difference
+  bool normalizes = false;  // a normaliser stands before the pre-tokeniser
   std::vector<std::string> remarks;
   std::string unknown_surface = " \u2047 ";  // what a kUnknown token contributes to a text
   // A space is put before a text, so that Decode takes one off the first token.
@@ -92,10 +93,11 @@ class VocabularyTokenizer : public Tokenizer {
   // `rules` holds all that decides the ids beside the tokens themselves.
   VocabularyTokenizer(Vocabulary vocabulary, const Digest& rules);
 
-  // Must be called at the end of the constructor of a class that overrides Normalize.
+  // Must be called at the end of the constructor of a class whose files may ask for tokens in normalised text.
   void AddNormalizedTokens();
-  // Of well-formed text or any other bytes; asked only if tokens are looked for in normalised text.
-  virtual Normalized Normalize(std::string_view text, Place place) const;
+  // Of well-formed text or any other bytes; asked only if Vocabulary::normalizes is set.
+  virtual Normalized Normalize(std::string_view text, Place) const { return Unchanged(text); }
+  static Normalized Unchanged(std::string_view text);
 
   // Appends the ids of well-formed text without added tokens.
   virtual void EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const = 0;
@@ -115,7 +117,7 @@ class VocabularyTokenizer : public Tokenizer {
   Vocabulary vocabulary_;
   TokenTable by_name_;      // the lowest id of each name
   AddedTokens raw_;         // found in the text as it is, before any merging
-  AddedTokens normalized_;  // found afterwards in what the normaliser makes of the rest
+  AddedTokens normalized_;  // found afterwards, in what the normaliser makes of the rest
   bool has_user_defined_ = false;
   uint64_t digest_;
 };
