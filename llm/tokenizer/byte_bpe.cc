@@ -43,7 +43,8 @@ ByteBpe::ByteBpe(Vocabulary vocabulary, const ByteBpeSpec& spec, MergeTable merg
   byte_symbol_.fill(-1);
   for (int32_t id = vocab_size() - 1; id >= 0; --id) {  // downwards: the lowest id of equals stays
     const Token& t = token(id);
-    if (t.kind == TokenKind::kNormal && t.text.size() == 1) byte_symbol_[static_cast<unsigned char>(t.text[0])] = id;
+    // Whatever else a token of one byte is, text that holds the byte needs it.
+    if (t.kind != TokenKind::kUnused && t.text.size() == 1) byte_symbol_[static_cast<unsigned char>(t.text[0])] = id;
   }
   std::vector<int32_t> symbols;
   for (int32_t id = 0; id < vocab_size(); ++id) {
