@@ -5,6 +5,7 @@
 #include "llm/tokenizer/bpe_merge.h"
 #include "llm/tokenizer/byte_alphabet.h"
 #include "llm/tokenizer/nfc.h"
+#include "llm/tokenizer/utf8.h"
 
 namespace gfn {
 namespace {
@@ -16,6 +17,7 @@ class ByteBpe : public VocabularyTokenizer {
  protected:
   void EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const override;
   void EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const override;
+  Normalized Normalize(std::string_view text, Place place) const override;
 
  private:
   void EncodeWord(std::string_view word, std::vector<int32_t>* symbols, std::vector<int32_t>* ids) const;
@@ -23,6 +25,7 @@ class ByteBpe : public VocabularyTokenizer {
 
   PreTokenizer pre_tokenizer_;
   bool normalizes_nfc_;
+  bool adds_prefix_space_;
   MergeTable merges_;
   std::array<int32_t, 256> byte_symbol_;  // -1: no token for this byte
   // Per token: a word of these bytes is this token. Found once by merging every token's own bytes, this is the cache of
@@ -34,12 +37,14 @@ ByteBpe::ByteBpe(Vocabulary vocabulary, const ByteBpeSpec& spec, MergeTable merg
     : VocabularyTokenizer(std::move(vocabulary), rules),
       pre_tokenizer_(spec.pre_tokenizer),
       normalizes_nfc_(spec.normalizes_nfc),
+      adds_prefix_space_(spec.adds_prefix_space),
       merges_(std::move(merges)),
       is_whole_word_(vocab_size(), false) {
   byte_symbol_.fill(-1);
   for (int32_t id = vocab_size() - 1; id >= 0; --id) {  // downwards: the lowest id of equals stays
     const Token& t = token(id);
-    if (t.kind == TokenKind::kNormal && t.text.size() == 1) byte_symbol_[static_cast<unsigned char>(t.text[0])] = id;
+    // Whatever else a token of one byte is, text that holds the byte needs it.
+    if (t.kind != TokenKind::kUnused && t.text.size() == 1) byte_symbol_[static_cast<unsigned char>(t.text[0])] = id;
   }
   std::vector<int32_t> symbols;
   for (int32_t id = 0; id < vocab_size(); ++id) {
@@ -48,6 +53,7 @@ ByteBpe::ByteBpe(Vocabulary vocabulary, const ByteBpeSpec& spec, MergeTable merg
     Merge(t.text, &symbols);
     is_whole_word_[id] = spec.ignores_merges || (symbols.size() == 1 && symbols[0] == id);
   }
+  AddNormalizedTokens();
 }
 
 void ByteBpe::Merge(std::string_view word, std::vector<int32_t>* symbols) const {
@@ -69,16 +75,56 @@ void ByteBpe::EncodeWord(std::string_view word, std::vector<int32_t>* symbols, s
   ids->insert(ids->end(), symbols->begin(), symbols->end());
 }
 
-void ByteBpe::EncodeText(std::string_view text, Place, std::vector<int32_t>* ids) const {
-  std::string normalized;
+void ByteBpe::EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const {
+  std::string changed;
   if (normalizes_nfc_ && !IsSurelyNfc(text)) {
-    normalized = ToNfc(text);
-    text = normalized;
+    changed = ToNfc(text);
+    text = changed;
+  }
+  const bool adds_space = adds_prefix_space_ && place != Place::kMiddle;
+  const bool is_one_piece = pre_tokenizer_.kind() == PreTokenizerKind::kGpt2;
+  if (adds_space && is_one_piece && text[0] != ' ') {
+    changed = " " + std::string(text);
+    text = changed;
   }
   std::vector<std::string_view> words;
   pre_tokenizer_.Split(text, &words);
   std::vector<int32_t> symbols;
-  for (const std::string_view word : words) EncodeWord(word, &symbols, ids);
+  for (const std::string_view word : words) {
+    // A continuation gets no space before its first word only.
+    const bool spaced = adds_prefix_space_ && !is_one_piece && word[0] != ' ' && (adds_space || word.data() != text.data());
+    if (spaced) {
+      EncodeWord(" " + std::string(word), &symbols, ids);
+    } else {
+      EncodeWord(word, &symbols, ids);
+    }
+  }
+}
+
+// NFC changes nothing across a character below U+0300, so that the text is composed from one such to the next, and what comes of
+// it has these as its source.
+VocabularyTokenizer::Normalized ByteBpe::Normalize(std::string_view text, Place) const {
+  if (!normalizes_nfc_ || IsSurelyNfc(text)) return Unchanged(text);
+  Normalized normalized;
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t run_begin = pos;
+    const Utf8Run run = NextUtf8Run(text, &pos);
+    for (size_t begin = 0; begin < run.bytes.size();) {
+      size_t end = begin;
+      do {
+        if (run.well_formed) {
+          NextUtf8Char(run.bytes, &end);
+        } else {
+          ++end;
+        }
+      } while (end < run.bytes.size() && run.well_formed && !IsSurelyNfc(CharAt(run.bytes, end)));
+      const std::string_view part = run.bytes.substr(begin, end - begin);
+      normalized.text += run.well_formed ? ToNfc(part) : std::string(part);
+      normalized.sources.resize(normalized.text.size(), {run_begin + begin, run_begin + end});
+      begin = end;
+    }
+  }
+  return normalized;
 }
 
 void ByteBpe::EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const {
@@ -125,6 +171,7 @@ StatusOr<std::unique_ptr<Tokenizer>> MakeByteBpe(Vocabulary vocabulary, const By
   Digest rules;
   rules.String("byte-level BPE").String(PreTokenizerName(spec.pre_tokenizer));
   rules.Bool(spec.normalizes_nfc).Bool(spec.ignores_merges);
+  if (spec.adds_prefix_space) rules.String("prefix space");
   MergeTable table(merges.size());
   for (size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];

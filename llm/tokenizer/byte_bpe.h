@@ -16,6 +16,9 @@ namespace gfn {
 struct ByteBpeSpec {
   PreTokenizerKind pre_tokenizer = PreTokenizerKind::kGpt2;
   bool normalizes_nfc = false;  // Unicode NFC before anything else (Qwen2's tokenizer.json)
+  // A space before a text that does not begin with one, and before a text behind an added token; where a pattern cuts the text
+  // before the bytes are looked at (llama-bpe, qwen2), before every word of it.
+  bool adds_prefix_space = false;
   bool ignores_merges = false;  // a word that is a token is that token, whatever the merges say (Llama 3)
 };
 

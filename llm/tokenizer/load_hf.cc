@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -11,9 +13,6 @@ namespace gfn {
 namespace {
 
 using nlohmann::json;
-
-// Ids that no token has: files with a few exist; more would be memory on the file's word alone.
-constexpr int64_t kMaxHoles = 4096;
 
 // Settings of the BPE model that we do not have must be absent, null or without effect.
 Status CheckModel(const json& model, const std::string& path) {
@@ -34,28 +33,22 @@ Status CheckModel(const json& model, const std::string& path) {
   return OkStatus();
 }
 
-struct AddedToken {
-  int64_t id;
-  Token token;
-};
-
-StatusOr<std::vector<AddedToken>> ReadAddedTokens(const json& root, const std::string& path) {
-  std::vector<AddedToken> added;
+StatusOr<std::vector<HfAddedToken>> ReadAddedTokens(const json& root, const std::string& path) {
+  std::vector<HfAddedToken> added;
   const auto list = root.find("added_tokens");
   if (list == root.end() || list->is_null()) return added;
   if (!list->is_array()) return DataLoss(path + ": added_tokens is no list");
   for (const json& item : *list) {
     const std::string where = path + ": added_tokens " + std::to_string(added.size());
-    if (!item.is_object() || !item.contains("id") || !item["id"].is_number_integer() || !item.contains("content") ||
-        !item["content"].is_string()) {
+    ASSIGN_OR_RETURN(Token token, ReadAddedToken(item, where));
+    if (!item.contains("normalized")) token.normalized = false;
+    if (!item.contains("id") || !item["id"].is_number_integer())
       return DataLoss(where + ": expected an object with id and content");
-    }
-    if (JsonSays(item, "single_word", true)) return Unimplemented(where + ": single_word is not supported");
-    AddedToken token{item["id"].get<int64_t>(), {item["content"].get<std::string>()}};
-    token.token.kind = JsonSays(item, "special", true) ? TokenKind::kControl : TokenKind::kUserDefined;
-    token.token.strips_left = JsonSays(item, "lstrip", true);
-    token.token.strips_right = JsonSays(item, "rstrip", true);
-    added.push_back(std::move(token));
+    // A name of the model's vocabulary keeps its id there, whatever the list says.
+    const json& vocab = root["model"]["vocab"];
+    const auto known = vocab.find(token.text);
+    const json& id = known != vocab.end() && known->is_number_integer() ? *known : item["id"];
+    added.push_back({id.get<int64_t>(), std::move(token)});
   }
   return added;
 }
@@ -73,7 +66,7 @@ struct SpmKinds {
 // Tokens of model.vocab and added_tokens by id. `spm` is null for byte-level BPE.
 StatusOr<Vocabulary> ReadVocabulary(const json& root, const SpmKinds* spm, const std::string& path) {
   const json& vocab = root["model"]["vocab"];
-  ASSIGN_OR_RETURN(const std::vector<AddedToken> added, ReadAddedTokens(root, path));
+  ASSIGN_OR_RETURN(const std::vector<HfAddedToken> added, ReadAddedTokens(root, path));
   const int64_t limit = static_cast<int64_t>(vocab.size() + added.size()) + kMaxHoles;
   const auto check = [&](int64_t id, const std::string& name) {
     if (id >= 0 && id < limit) return OkStatus();
@@ -88,7 +81,7 @@ StatusOr<Vocabulary> ReadVocabulary(const json& root, const SpmKinds* spm, const
     vocabulary.tokens.resize(id + 1, hole);
     is_added.resize(id + 1, false);
   };
-  for (const AddedToken& token : added) {
+  for (const HfAddedToken& token : added) {
     RETURN_IF_ERROR(check(token.id, token.token.text));
     grow(token.id);
     Token& place = vocabulary.tokens[token.id];
@@ -130,27 +123,72 @@ StatusOr<std::vector<std::pair<std::string, std::string>>> ReadMerges(const json
   return merges;
 }
 
+// The tokens that tokenizer_config.json and its like add to those of tokenizer.json.
+Status AddFolder(const HfFolder& folder, const json& root, std::span<const std::pair<std::string, std::string>> merges,
+                 const std::string& path, Vocabulary* vocabulary) {
+  const json& vocab = root["model"]["vocab"];
+  std::unordered_map<std::string, int32_t> added;
+  for (size_t id = 0; id < vocabulary->tokens.size(); ++id) {
+    const Token& token = vocabulary->tokens[id];
+    if (token.kind == TokenKind::kControl || token.kind == TokenKind::kUserDefined) added.emplace(token.text, id);
+  }
+  HfVocabulary known;
+  known.by_name = true;
+  known.path = path;
+  known.id_of = [&](const std::string& name) {
+    if (const auto found = added.find(name); found != added.end()) return found->second;
+    const auto found = vocab.find(name);
+    return found == vocab.end() ? -1 : found->get<int32_t>();
+  };
+  known.is_made = [&](int32_t id) {
+    if (vocabulary->tokens[id].text.size() == 1) return true;
+    return std::ranges::any_of(merges, [&](const auto& merge) {
+      const auto made = vocab.find(merge.first + merge.second);
+      return made != vocab.end() && *made == id;
+    });
+  };
+  return AddTokensOfFolder(folder, known, vocabulary);
+}
+
+Status SetTemplate(const json& root, const HfFolder& folder, const std::string& path, Vocabulary* vocabulary) {
+  ASSIGN_OR_RETURN(HfTemplate found, ReadHfTemplate(root, path));
+  if (folder.tokenizer_class == "GPTNeoXTokenizer") found = {};
+  for (const std::vector<int32_t>* ids : {&found.leading, &found.trailing}) {
+    for (const int32_t id : *ids) {
+      RETURN_IF_ERROR(CheckedTokenId(id, *vocabulary, path + ": an id of the post_processor").status());
+    }
+  }
+  vocabulary->leading = std::move(found.leading);
+  vocabulary->trailing = std::move(found.trailing);
+  return OkStatus();
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Tokenizer>> LoadHfTokenizer(const json& root, const std::string& path) {
   const json& model = root["model"];
   RETURN_IF_ERROR(CheckModel(model, path));
-  ASSIGN_OR_RETURN(auto pipeline, ReadHfPipeline(root, path));
+  ASSIGN_OR_RETURN(const HfFolder folder, ReadHfFolder(ParentFolder(path)));
+  ASSIGN_OR_RETURN(auto pipeline, ReadHfPipeline(root, folder, path));
   ASSIGN_OR_RETURN(const auto merges, ReadMerges(model["merges"], path));
-  HfSpmPipeline* const spm = std::get_if<HfSpmPipeline>(&pipeline);
+  HfSpmPipeline* const spm = std::get_if<HfSpmPipeline>(&pipeline.model);
   const std::string unknown =
       model.contains("unk_token") && model["unk_token"].is_string() ? model["unk_token"].get<std::string>() : "";
   const SpmKinds kinds{JsonSays(model, "byte_fallback", true), unknown};
   ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(root, spm != nullptr ? &kinds : nullptr, path));
-  RETURN_IF_ERROR(SetEndsFromFolder(ParentFolder(path), TemplateBeginsWithSpecial(root), &vocabulary));
+  RETURN_IF_ERROR(AddFolder(folder, root, merges, path, &vocabulary));
+  RETURN_IF_ERROR(SetEnds(folder, &vocabulary));
+  RETURN_IF_ERROR(SetTemplate(root, folder, path, &vocabulary));
+  vocabulary.normalizes = pipeline.normalizes;
   if (spm != nullptr) {
     if (JsonSays(model, "ignore_merges", true)) return Unimplemented(path + ": model.ignore_merges without ByteLevel");
     vocabulary.drops_first_space = spm->drops_first_space;
     spm->spec.fuses_unknown = JsonSays(model, "fuse_unk", true);
     return MakeSpmBpeByMerges(std::move(vocabulary), spm->spec, merges, path);
   }
-  ByteBpeSpec spec = std::get<ByteBpeSpec>(pipeline);
+  ByteBpeSpec spec = std::get<ByteBpeSpec>(pipeline.model);
   spec.ignores_merges = JsonSays(model, "ignore_merges", true);
+  vocabulary.drops_first_space = spec.adds_prefix_space;
   return MakeByteBpe(std::move(vocabulary), spec, merges, path);
 }
 

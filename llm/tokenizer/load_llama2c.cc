@@ -48,7 +48,6 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const s
   const int32_t longest = ReadAs<int32_t>(bytes, 0);
   Vocabulary vocabulary;
   vocabulary.drops_first_space = true;
-  vocabulary.prepends_bos = true;
   std::vector<float> scores;
   for (size_t pos = sizeof(int32_t); pos < bytes.size();) {
     const int64_t id = static_cast<int64_t>(vocabulary.tokens.size());
@@ -67,6 +66,7 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const s
     pos += length;
   }
   ASSIGN_OR_RETURN(vocabulary.bos, CheckedTokenId(kBos, vocabulary, path + ": bos"));
+  vocabulary.leading = {*vocabulary.bos};
   ASSIGN_OR_RETURN(vocabulary.eos, CheckedTokenId(kEos, vocabulary, path + ": eos"));
   SpmBpeSpec spec;
   spec.mark_is_space = false;  // the file holds plain spaces

@@ -34,12 +34,12 @@ StatusOr<std::vector<std::pair<std::string, std::string>>> ReadMergeLines(std::s
 }
 
 // The files say nothing of the pre-tokeniser; it is GPT-2's unless the folder names another class.
-StatusOr<PreTokenizerKind> PreTokenizerOfFolder(const std::string& folder) {
-  ASSIGN_OR_RETURN(const std::string name, TokenizerClassOfFolder(folder));
-  for (const char* known : {"", "GPT2Tokenizer", "GPT2TokenizerFast", "CodeGenTokenizer", "CodeGenTokenizerFast"}) {
+StatusOr<PreTokenizerKind> PreTokenizerOfFolder(const HfFolder& folder, const std::string& path) {
+  const std::string& name = folder.tokenizer_class;
+  for (const char* known : {"", "GPT2Tokenizer", "CodeGenTokenizer"}) {
     if (name == known) return PreTokenizerKind::kGpt2;
   }
-  return Unimplemented(folder + ": vocabulary and merges of class " + name +
+  return Unimplemented(path + ": vocabulary and merges of class " + name +
                        "; known: GPT2Tokenizer, CodeGenTokenizer; others need their tokenizer.json");
 }
 
@@ -69,12 +69,24 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadVocabAndMerges(const json& vocab, const
     ASSIGN_OR_RETURN(vocabulary.tokens[id], ByteBpeToken(written, kind, id, vocab_path));
     if (written == kGpt2End) gpt2_end = static_cast<int32_t>(id);
   }
-  const std::string folder = ParentFolder(vocab_path);
-  RETURN_IF_ERROR(SetEndsFromFolder(folder, /*template_begins_with_bos=*/false, &vocabulary));
+  const std::string path = ParentFolder(vocab_path);
+  ASSIGN_OR_RETURN(const HfFolder folder, ReadHfFolder(path));
+  HfVocabulary known;
+  known.path = vocab_path;
+  known.id_of = [&](const std::string& name) {
+    const auto found = vocab.find(name);
+    return found == vocab.end() ? -1 : found->get<int32_t>();
+  };
+  known.is_made = [&](int32_t id) { return vocabulary.tokens[id].kind == TokenKind::kNormal; };
+  RETURN_IF_ERROR(AddTokensOfFolder(folder, known, &vocabulary));
+  RETURN_IF_ERROR(SetEnds(folder, &vocabulary));
   if (!vocabulary.bos) vocabulary.bos = gpt2_end;
   if (!vocabulary.eos) vocabulary.eos = gpt2_end;
+  RETURN_IF_ERROR(SetEndsAroundTexts(folder, /*adds_bos_by_default=*/false, vocab_path, &vocabulary));
   ByteBpeSpec spec;
-  ASSIGN_OR_RETURN(spec.pre_tokenizer, PreTokenizerOfFolder(folder));
+  ASSIGN_OR_RETURN(spec.pre_tokenizer, PreTokenizerOfFolder(folder, path));
+  spec.adds_prefix_space = folder.add_prefix_space.value_or(false);
+  vocabulary.drops_first_space = spec.adds_prefix_space;
   return MakeByteBpe(std::move(vocabulary), spec, merges, vocab_path);
 }
 

@@ -55,10 +55,25 @@ struct Alias {
 
 // Names that llama.cpp (src/llama-vocab.cpp) gives to the same rules.
 constexpr Alias kAliases[] = {
-    {"gpt-2", PreTokenizerKind::kGpt2},        {"phi-2", PreTokenizerKind::kGpt2},
-    {"starcoder", PreTokenizerKind::kSmollm},  {"refact", PreTokenizerKind::kSmollm},
-    {"command-r", PreTokenizerKind::kSmollm},  {"llama3", PreTokenizerKind::kLlamaBpe},
-    {"llama-v3", PreTokenizerKind::kLlamaBpe}, {"deepseek-r1-qwen", PreTokenizerKind::kQwen2},
+    {"gpt-2", PreTokenizerKind::kGpt2},
+    {"phi-2", PreTokenizerKind::kGpt2},
+    {"gigachat", PreTokenizerKind::kGpt2},
+    {"a.x-4.0", PreTokenizerKind::kGpt2},
+    {"mellum", PreTokenizerKind::kGpt2},
+    {"exaone4", PreTokenizerKind::kGpt2},
+    {"starcoder", PreTokenizerKind::kSmollm},
+    {"refact", PreTokenizerKind::kSmollm},
+    {"command-r", PreTokenizerKind::kSmollm},
+    {"llama3", PreTokenizerKind::kLlamaBpe},
+    {"llama-v3", PreTokenizerKind::kLlamaBpe},
+    {"falcon3", PreTokenizerKind::kLlamaBpe},
+    {"falcon-h1", PreTokenizerKind::kLlamaBpe},
+    {"pixtral", PreTokenizerKind::kLlamaBpe},
+    {"midm-2.0", PreTokenizerKind::kLlamaBpe},
+    {"lfm2", PreTokenizerKind::kLlamaBpe},
+    {"deepseek-r1-qwen", PreTokenizerKind::kQwen2},
+    {"kormo", PreTokenizerKind::kQwen2},
+    {"megrez", PreTokenizerKind::kQwen2},
     {"stablelm2", PreTokenizerKind::kQwen2},
 };
 
@@ -88,6 +103,8 @@ StatusOr<PreTokenizerKind> PreTokenizerFromGgufName(std::string_view name, std::
   return Unimplemented(std::string(where) + ": unknown pre-tokeniser '" + std::string(name) + "'; known ones: " + names);
 }
 
+bool AddsBosByDefault(PreTokenizerKind kind) { return kind == PreTokenizerKind::kLlamaBpe; }
+
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern) {
   for (const Rule& rule : kRules) {
     if (!rule.written.empty() && rule.written == pattern) return rule.kind;
@@ -110,9 +127,24 @@ struct PreTokenizer::Regex {
   ~Regex() { pcre2_code_free(code); }
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
+  // Is there a match at the front of this well-formed text?
+  bool Matches(std::string_view text) const {
+    pcre2_match_data* const match = pcre2_match_data_create(1, nullptr);
+    GFN_CHECK(match != nullptr) << "out of memory";
+    const PCRE2_SPTR subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    const int found = pcre2_match(code, subject, text.size(), 0, PCRE2_NO_UTF_CHECK, match, nullptr);
+    pcre2_match_data_free(match);
+    return found > 0;
+  }
 
   pcre2_code* code;
 };
+
+bool IsWordCharacter(std::string_view character) {
+  if (character.empty()) return false;
+  static const PreTokenizer::Regex* const word = new PreTokenizer::Regex(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])");
+  return word->Matches(character);
+}
 
 PreTokenizer::PreTokenizer(PreTokenizerKind kind) : kind_(kind), regex_(std::make_unique<const Regex>(RuleOf(kind).pattern)) {}
 PreTokenizer::~PreTokenizer() = default;

@@ -29,8 +29,15 @@ std::string_view PreTokenizerName(PreTokenizerKind kind);
 // The kind for a GGUF file's tokenizer.ggml.pre; Unimplemented with the known names, and `where`, for any other.
 StatusOr<PreTokenizerKind> PreTokenizerFromGgufName(std::string_view name, std::string_view where);
 
+// Does llama.cpp put bos before a text of this rule where a GGUF file has no add_bos_token? For Llama 3's, under all its names.
+bool AddsBosByDefault(PreTokenizerKind kind);
+
 // The kind whose pattern in a Hugging Face tokenizer.json is exactly this.
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern);
+
+// Is this one character a letter, a mark, a decimal digit or a connector such as the underscore (Unicode's \w, Technical Standard
+// 18)? False for "".
+bool IsWordCharacter(std::string_view character);
 
 class PreTokenizer {
  public:
@@ -43,6 +50,7 @@ class PreTokenizer {
   void Split(std::string_view text, std::vector<std::string_view>* words) const;
 
  private:
+  friend bool IsWordCharacter(std::string_view character);
   struct Regex;
   PreTokenizerKind kind_;
   std::unique_ptr<const Regex> regex_;

@@ -88,12 +88,16 @@ class SpmBpe : public VocabularyTokenizer {
  protected:
   void EncodeText(std::string_view text, Place place, std::vector<int32_t>* ids) const override;
   void EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const override;
+  Normalized Normalize(std::string_view text, Place place) const override;
 
  private:
   // `fusing` is true while the last id is an unknown token that the next one would join.
   void EncodeWord(std::string_view word, std::vector<int32_t>* symbols, bool* fusing, std::vector<int32_t>* ids) const;
   void Merge(std::string_view word, std::vector<int32_t>* symbols) const;
   void FallBack(std::string_view bytes, bool* fusing, std::vector<int32_t>* ids) const;
+  bool MayPrefix(Place place) const {
+    return place == Place::kFront || (place == Place::kBehindToken && spec_.prefix_behind_tokens);
+  }
 
   SpmBpeSpec spec_;
   Pieces pieces_;
@@ -118,6 +122,7 @@ SpmBpe::SpmBpe(Vocabulary vocabulary, const SpmBpeSpec& spec, Pieces pieces, Mer
     Merge(token(id).text, &symbols);
     is_whole_word_[id] = symbols.size() == 1 && symbols[0] == id;
   }
+  AddNormalizedTokens();
 }
 
 void SpmBpe::Merge(std::string_view word, std::vector<int32_t>* symbols) const {
@@ -166,9 +171,8 @@ void SpmBpe::EncodeText(std::string_view text, Place place, std::vector<int32_t>
     spaced = MarksToSpaces(text);
     text = spaced;
   }
-  const bool may_prefix = place == Place::kFront || (place == Place::kBehindToken && spec_.prefix_behind_tokens);
   using enum SpmBpeSpec::SpacePrefix;
-  if (may_prefix && (spec_.space_prefix == kAlways || (spec_.space_prefix == kUnlessSpace && text[0] != ' '))) {
+  if (MayPrefix(place) && (spec_.space_prefix == kAlways || (spec_.space_prefix == kUnlessSpace && text[0] != ' '))) {
     spaced = " " + std::string(text);
     text = spaced;
   }
@@ -184,6 +188,25 @@ void SpmBpe::EncodeText(std::string_view text, Place place, std::vector<int32_t>
     EncodeWord(text.substr(begin, end - begin), &symbols, &fusing, ids);
     begin = end;
   }
+}
+
+// Prepend and Replace of llama's tokenizer.json: marks are spaces here, and the space before a text belongs to the normalised
+// one.
+VocabularyTokenizer::Normalized SpmBpe::Normalize(std::string_view text, Place place) const {
+  Normalized normalized;
+  normalized.handles_prefix = true;
+  if (spec_.space_prefix == SpmBpeSpec::SpacePrefix::kAlways && MayPrefix(place)) {
+    normalized.text = " ";
+    normalized.sources.push_back({0, 0});
+  }
+  for (size_t pos = 0; pos < text.size();) {
+    const bool is_mark = spec_.mark_is_space && text.substr(pos).starts_with(kSpaceMark);
+    const size_t end = pos + (is_mark ? kSpaceMark.size() : 1);
+    normalized.text.push_back(is_mark ? ' ' : text[pos]);
+    normalized.sources.push_back({pos, end});
+    pos = end;
+  }
+  return normalized;
 }
 
 void SpmBpe::EncodeInvalid(std::string_view bytes, std::vector<int32_t>* ids) const {

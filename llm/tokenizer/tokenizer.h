@@ -35,8 +35,9 @@ struct TextRange {
 };
 
 struct EncodeOptions {
-  // Strings of special tokens ("<|im_end|>", "</s>") become these tokens, leftmost and longest first; text after one counts
-  // as the start of a text. By default they are plain text, so that no input can forge a special token.
+  // Names of special tokens ("<|im_end|>", "</s>") become these tokens; text after one counts as the start of a text. By default
+  // they are plain text, so that no input can forge a special token. Tokens that were added by hand and are not special ("zebra")
+  // are found in any text. Which of overlapping names is found: llm/tokenizer/added_tokens.h.
   bool parse_special = false;
   // With parse_special: parts of the text that come from elsewhere (the values in a template), where they stay plain text.
   std::span<const TextRange> plain = {};
@@ -68,6 +69,9 @@ class Tokenizer {
   // True for control tokens (bos, eos, chat marks, padding, unused ids) and the unknown token: those that stand for no text.
   virtual bool IsSpecial(int32_t id) const = 0;
 
+  // True for tokens that no merging makes: special ones, unused ids, and those added by hand, which are found in any text.
+  virtual bool IsAdded(int32_t id) const = 0;
+
   // What a special token is called in the vocabulary: "<|im_end|>"; for any other token the same as TokenBytes.
   virtual std::string_view TokenName(int32_t id) const = 0;
 
@@ -77,9 +81,15 @@ class Tokenizer {
   virtual int32_t vocab_size() const = 0;
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;
-  // The file's own word that a text of this model begins with bos (llama: yes; gpt2, SmolLM2: no). Encode leaves it to the
-  // caller. False where there is no bos.
-  virtual bool prepends_bos() const = 0;
+  // What the file's own word puts before and behind a text: bos (llama), nothing (gpt2, SmolLM2), two marks (GLM's
+  // [gMASK]<sop>), bos and eos. Encode leaves both to the caller. A text that is to be gone on with (a prompt, a beginning) takes
+  // the leading ids alone: an eos between it and what follows would end it. The trailing ids close a finished text.
+  virtual std::span<const int32_t> leading_ids() const = 0;
+  virtual std::span<const int32_t> trailing_ids() const = 0;
+  bool prepends_bos() const { return bos_id() && !leading_ids().empty() && leading_ids().front() == *bos_id(); }
+
+  // What is odd about the file and was put right: a line each, for people.
+  virtual const std::vector<std::string>& remarks() const = 0;
 
   // A hash of all that decides the ids: vocabulary, merges or scores, pre-tokeniser, normaliser. Not of bos and eos. The same
   // tokenizer read from GGUF and from tokenizer.json has the same digest if both mark the same tokens as special.
@@ -93,8 +103,19 @@ class Tokenizer {
 //   *.model                             a SentencePiece model, BPE or unigram
 //   tokenizer.bin                       llama2.c's layout
 //   a folder                            the first of tokenizer.json, tokenizer.model, vocab.json, encoder.json, tokenizer.bin
-// bos and eos of Hugging Face files come from tokenizer_config.json, or else config.json, in the same folder. A pre-tokeniser,
-// normaliser or model kind that is not known is refused with the known ones; a damaged file is DataLoss naming what and where.
+// Who decides on leading and trailing ids, and on added tokens:
+//   GGUF                   the keys add_bos_token, add_eos_token, add_sep_token, else llama.cpp's defaults (bos for `llama`, and
+//   for
+//                          `gpt2` where the pre-tokeniser is of llama-bpe's family); token_type says which tokens are special. A
+//                          special id outside the vocabulary is a remark, and llama.cpp's default stands for it.
+//   tokenizer.json         its post_processor and nothing else; its added_tokens, and those of tokenizer_config.json
+//   *.model, vocab + merges  add_bos_token and add_eos_token of tokenizer_config.json (absent: bos for *.model, none for vocab
+//   and
+//                          merges); added_tokens_decoder there, or else added_tokens.json and special_tokens_map.json
+//   tokenizer.bin          bos
+// bos and eos of Hugging Face files come from tokenizer_config.json, or else config.json, in the same folder. The class that is
+// named there counts as it does in transformers 5: llm/tokenizer/hf_config.h. A pre-tokeniser, normaliser, post-processor or
+// model kind that is not known is refused with the known ones; a damaged file is DataLoss naming what and where.
 StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path);
 
 }  // namespace gfn

@@ -38,6 +38,18 @@ size_t Utf8CharLength(std::string_view text) {
   return is_tail(1) && is_tail(2) && is_tail(3) ? 4 : 0;
 }
 
+std::string_view CharBefore(std::string_view text, size_t end) {
+  size_t begin = end;
+  while (begin > 0 && end - begin < 4) {
+    --begin;
+    if ((static_cast<unsigned char>(text[begin]) & 0xC0) != 0x80) break;
+  }
+  const std::string_view last = text.substr(begin, end - begin);
+  return !last.empty() && Utf8CharLength(last) == last.size() ? last : std::string_view();
+}
+
+std::string_view CharAt(std::string_view text, size_t begin) { return text.substr(begin, Utf8CharLength(text.substr(begin))); }
+
 char32_t NextUtf8Char(std::string_view text, size_t* pos) {
   const auto at = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[*pos + i])); };
   const char32_t lead = at(0);

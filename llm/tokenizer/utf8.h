@@ -12,7 +12,11 @@ namespace gfn {
 // forms), or 0 if there is none.
 size_t Utf8CharLength(std::string_view text);
 
-// The character at the front of `text`, which must be well-formed; *pos moves behind it.
+// The well-formed character that begins at `begin` or ends at `end`; "" where there is none.
+std::string_view CharAt(std::string_view text, size_t begin);
+std::string_view CharBefore(std::string_view text, size_t end);
+
+// The character at *pos of `text`, which must be well-formed; *pos moves behind it.
 char32_t NextUtf8Char(std::string_view text, size_t* pos);
 
 void AppendUtf8(char32_t c, std::string* out);

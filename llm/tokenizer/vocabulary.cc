@@ -9,32 +9,8 @@
 namespace gfn {
 namespace {
 
-bool IsAdded(TokenKind kind) {
+bool IsLookedFor(TokenKind kind) {
   return kind == TokenKind::kControl || kind == TokenKind::kUserDefined || kind == TokenKind::kUnknown;
-}
-
-// The end of `text` without white space there. `text` may hold any bytes.
-size_t WithoutSpaceAtEnd(std::string_view text) {
-  size_t end = text.size();
-  while (end > 0) {
-    size_t begin = end - 1;
-    while (begin > 0 && end - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-    const std::string_view last = text.substr(begin, end - begin);
-    size_t pos = 0;
-    if (Utf8CharLength(last) != last.size() || !IsUnicodeSpace(NextUtf8Char(last, &pos))) break;
-    end = begin;
-  }
-  return end;
-}
-
-// The first position from `pos` on that is no white space.
-size_t BehindSpace(std::string_view text, size_t pos) {
-  while (pos < text.size() && Utf8CharLength(text.substr(pos)) > 0) {
-    size_t next = pos;
-    if (!IsUnicodeSpace(NextUtf8Char(text, &next))) break;
-    pos = next;
-  }
-  return pos;
 }
 
 int HexValue(char c) {
@@ -50,9 +26,13 @@ StatusOr<TokenKind> TokenKindOfNumber(int64_t number, std::string_view where) {
   return DataLoss(std::string(where) + " has type " + std::to_string(number) + ", expected 1 to 6");
 }
 
+bool IsTokenId(int64_t id, const Vocabulary& vocabulary) {
+  return id >= 0 && id < static_cast<int64_t>(vocabulary.tokens.size());
+}
+
 StatusOr<int32_t> CheckedTokenId(int64_t id, const Vocabulary& vocabulary, std::string_view what) {
   const int64_t size = static_cast<int64_t>(vocabulary.tokens.size());
-  if (id >= 0 && id < size) return static_cast<int32_t>(id);
+  if (IsTokenId(id, vocabulary)) return static_cast<int32_t>(id);
   return DataLoss(std::string(what) + " is " + std::to_string(id) + ", outside the vocabulary of " + std::to_string(size) +
                   " tokens");
 }
@@ -65,22 +45,38 @@ std::optional<uint8_t> ParseByteToken(std::string_view piece) {
 }
 
 VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, const Digest& rules)
-    : vocabulary_(std::move(vocabulary)), by_name_(vocabulary_.tokens.size()) {
+    : vocabulary_(std::move(vocabulary)), by_name_(vocabulary_.tokens.size()), raw_(vocabulary_.order) {
   Digest digest = rules;
   digest.Bool(vocabulary_.drops_first_space).String(vocabulary_.unknown_surface);
   for (size_t i = 0; i < vocabulary_.tokens.size(); ++i) {
     const Token& token = vocabulary_.tokens[i];
-    by_name_.Insert(token.text, static_cast<int32_t>(i));
+    const int32_t id = static_cast<int32_t>(i);
+    by_name_.Insert(token.text, id);
     digest.String(token.text).Int(static_cast<int>(token.kind)).Bool(token.strips_left).Bool(token.strips_right);
-    if (!IsAdded(token.kind) || token.text.empty()) continue;
-    added_tokens_[static_cast<unsigned char>(token.text[0])].push_back(static_cast<int32_t>(i));
+    if (!IsLookedFor(token.kind)) continue;
+    const bool normalized = token.normalized && vocabulary_.normalizes;
+    // Only what differs from the common case, so that tokenizers without these flags keep the digests that they had.
+    if (token.single_word || normalized) digest.String("added").Bool(token.single_word).Bool(normalized);
     has_user_defined_ |= token.kind == TokenKind::kUserDefined;
-  }
-  for (std::vector<int32_t>& ids : added_tokens_) {
-    std::stable_sort(ids.begin(), ids.end(),
-                     [this](int32_t a, int32_t b) { return token(a).text.size() > token(b).text.size(); });
+    if (!token.normalized) raw_.Add({id, token.text, token.single_word, token.strips_left, token.strips_right});
   }
   digest_ = digest.value();
+}
+
+void VocabularyTokenizer::AddNormalizedTokens() {
+  for (size_t i = 0; i < vocabulary_.tokens.size(); ++i) {
+    const Token& t = vocabulary_.tokens[i];
+    if (!IsLookedFor(t.kind) || !t.normalized) continue;
+    const Normalized pattern = vocabulary_.normalizes ? Normalize(t.text, Place::kFront) : Unchanged(t.text);
+    if (normalized_.empty()) normalized_ = AddedTokens(vocabulary_.order, /*space_is_mark=*/pattern.handles_prefix);
+    normalized_.Add({static_cast<int32_t>(i), pattern.text, t.single_word, t.strips_left, t.strips_right});
+  }
+}
+
+VocabularyTokenizer::Normalized VocabularyTokenizer::Unchanged(std::string_view text) {
+  Normalized same{std::string(text), {}, false};
+  for (size_t i = 0; i < text.size(); ++i) same.sources.push_back({i, i + 1});
+  return same;
 }
 
 const Token& VocabularyTokenizer::token(int32_t id) const {
@@ -106,40 +102,50 @@ std::optional<int32_t> VocabularyTokenizer::FindToken(std::string_view name) con
   return id < 0 ? std::nullopt : std::optional<int32_t>(id);
 }
 
-std::optional<VocabularyTokenizer::Match> VocabularyTokenizer::NextAddedToken(std::string_view text, size_t pos,
-                                                                              const EncodeOptions& options) const {
-  if (!options.parse_special && !has_user_defined_) return std::nullopt;
-  const auto may_be_special = [&options](size_t begin, size_t end) {
-    return options.parse_special &&
-           std::ranges::none_of(options.plain, [&](const TextRange& plain) { return begin < plain.end && plain.begin < end; });
-  };
-  for (; pos < text.size(); ++pos) {
-    for (const int32_t id : added_tokens_[static_cast<unsigned char>(text[pos])]) {
-      const Token& t = vocabulary_.tokens[id];
-      const size_t end = pos + t.text.size();
-      if (!text.substr(pos).starts_with(t.text)) continue;
-      if (t.kind == TokenKind::kUserDefined || may_be_special(pos, end)) return Match{pos, end, id};
-    }
-  }
-  return std::nullopt;
+bool VocabularyTokenizer::MayTake(int32_t id, size_t begin, size_t end, const EncodeOptions& options) const {
+  if (vocabulary_.tokens[id].kind == TokenKind::kUserDefined) return true;
+  return options.parse_special &&
+         std::ranges::none_of(options.plain, [&](const TextRange& plain) { return begin < plain.end && plain.begin < end; });
 }
 
 std::vector<int32_t> VocabularyTokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   Place place = options.continuation ? Place::kMiddle : Place::kFront;
-  size_t pos = 0;
-  while (const std::optional<Match> match = NextAddedToken(text, pos, options)) {
-    const Token& added = vocabulary_.tokens[match->id];
-    std::string_view before = text.substr(pos, match->begin - pos);
-    if (added.strips_left) before = before.substr(0, WithoutSpaceAtEnd(before));
-    EncodePlain(before, place, &ids);
-    ids.push_back(match->id);
-    pos = added.strips_right ? BehindSpace(text, match->end) : match->end;
+  if (!options.parse_special && !has_user_defined_) {
+    EncodePlain(text, place, &ids);
+    return ids;
+  }
+  const auto may_take = [&](int32_t id, size_t begin, size_t end) { return MayTake(id, begin, end, options); };
+  for (const AddedTokens::Part& part : raw_.Cut(text, may_take)) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+    } else {
+      EncodeSegment(text.substr(part.begin, part.end - part.begin), part.begin, place, options, &ids);
+    }
     place = Place::kBehindToken;
   }
-  EncodePlain(text.substr(pos), place, &ids);
   return ids;
+}
+
+void VocabularyTokenizer::EncodeSegment(std::string_view text, size_t offset, Place place, const EncodeOptions& options,
+                                        std::vector<int32_t>* ids) const {
+  if (normalized_.empty()) return EncodePlain(text, place, ids);
+  const Normalized normalized = vocabulary_.normalizes ? Normalize(text, place) : Unchanged(text);
+  const auto may_take = [&](int32_t id, size_t begin, size_t end) {
+    // The space that a normalised name begins with is no part of the name: it may come from elsewhere.
+    const size_t first = normalized.text[begin] == ' ' ? std::min(begin + 1, end - 1) : begin;
+    return MayTake(id, offset + normalized.sources[first].begin, offset + normalized.sources[end - 1].end, options);
+  };
+  if (normalized.handles_prefix) place = Place::kMiddle;
+  for (const AddedTokens::Part& part : normalized_.Cut(normalized.text, may_take)) {
+    if (part.id >= 0) {
+      ids->push_back(part.id);
+    } else {
+      EncodePlain(std::string_view(normalized.text).substr(part.begin, part.end - part.begin), place, ids);
+    }
+    if (!normalized.handles_prefix) place = Place::kBehindToken;
+  }
 }
 
 void VocabularyTokenizer::EncodePlain(std::string_view text, Place place, std::vector<int32_t>* ids) const {

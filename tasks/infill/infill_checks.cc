@@ -325,6 +325,11 @@ StatusOr<Examination> ExamineInfill(InfillParts& parts) {
   RETURN_IF_ERROR(findings.status());
   examination.checks = std::move(findings->checks);
 
+  report::Table& tokens = examination.tables.emplace_back();
+  tokens.title = "what the tokenizer puts around texts";
+  tokens.columns = {{.name = "where"}, {.name = "tokens"}};
+  for (const auto& [where, what] : DescribeTokens(*parts.tokenizer, parts.task.prompt)) tokens.rows.push_back({where, what});
+
   report::Table& phases = examination.tables.emplace_back();
   phases.title =
       "where the time went, " + std::to_string(conditions.size()) + " conditions x " + std::to_string(kRollouts) + " rollouts";

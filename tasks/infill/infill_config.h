@@ -59,7 +59,9 @@ struct InfillSupport {
     v("min_len", min_len, "fewest tokens before the stop", NonNegative());
     v("max_len", max_len, "most tokens before the stop, which then is forced", AtLeast(1));
     v("stop", stop, "texts of the tokens that end the hidden text, each one token and each an object of its own", NonEmpty{});
-    v("forbidden_characters", forbidden_characters, "no inner token contains any of these");
+    v("forbidden_characters", forbidden_characters,
+      "no inner token contains any of these characters, or begins with the last bytes of one, so that tokens cannot spell one "
+      "together; tokens of other characters that share bytes with them are allowed");
     v("forbidden_tokens", forbidden_tokens, "texts of further tokens that are not allowed inside");
     v("forbidden_last", forbidden_last,
       "texts of tokens that are not allowed as the last of max_len, behind which the stop is forced: those "

@@ -4,6 +4,7 @@
 
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/text_util.h"
+#include "llm/tokenizer/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -50,12 +51,19 @@ std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::s
   return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
 }
 
+// Token ids of a text that nothing stands before, with what the tokenizer puts there, unless the text brings it itself.
 std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text, const EncodeOptions& options = {}) {
-  std::vector<int32_t> ids;
-  if (tokenizer.prepends_bos() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
-  const std::vector<int32_t> rest = tokenizer.Encode(text, options);
-  ids.insert(ids.end(), rest.begin(), rest.end());
+  const std::span<const int32_t> leading = tokenizer.leading_ids();
+  std::vector<int32_t> ids = tokenizer.Encode(text, options);
+  const bool brings_its_own = ids.size() >= leading.size() && std::ranges::equal(leading, std::span(ids).first(leading.size()));
+  if (!brings_its_own) ids.insert(ids.begin(), leading.begin(), leading.end());
   return ids;
+}
+
+std::string NamesOf(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  std::vector<std::string> names;
+  for (const int32_t id : ids) names.push_back(std::string(tokenizer.TokenName(id)) + " (" + std::to_string(id) + ")");
+  return Join(names, " ");
 }
 
 }  // namespace
@@ -105,6 +113,43 @@ SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string&
           EncodeContinuation(tokenizer, y)};
 }
 
+std::vector<std::pair<std::string, std::string>> DescribeTokens(const Tokenizer& tokenizer, const std::string& prompt_template) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  const std::span<const int32_t> leading = tokenizer.leading_ids(), trailing = tokenizer.trailing_ids();
+  lines.emplace_back("before every text", leading.empty() ? "nothing" : NamesOf(tokenizer, leading));
+  if (!trailing.empty()) lines.emplace_back("behind a text", NamesOf(tokenizer, trailing) + ", left out: prompt, x and y go on");
+  const std::vector<int32_t> prompt = tokenizer.Encode(FillTemplate(prompt_template, "", "").text, {.parse_special = true});
+  if (!leading.empty() && prompt.size() >= leading.size() &&
+      std::ranges::equal(leading, std::span(prompt).first(leading.size()))) {
+    lines.emplace_back("task.prompt", "begins with " + NamesOf(tokenizer, leading) +
+                                          " itself, which the tokenizer puts before every text as well: read once, not twice");
+  }
+  for (const std::string& remark : tokenizer.remarks()) lines.emplace_back("tokenizer", remark);
+  return lines;
+}
+
+Status CheckIds(const Tokenizer& tokenizer, std::span<const int32_t> ids, int64_t vocab_size, std::string_view what,
+                const std::string& text) {
+  const auto beyond = std::ranges::find_if(ids, [&](int32_t id) { return id >= vocab_size; });
+  if (beyond == ids.end()) return OkStatus();
+  return InvalidArgument(std::string(what) + " needs the token '" + std::string(tokenizer.TokenName(*beyond)) + "' (id " +
+                         std::to_string(*beyond) + "), for which the model with its " + std::to_string(vocab_size) +
+                         " tokens has no row, in '" + text.substr(0, 200) + "'");
+}
+
+bool MaySpell(std::string_view token_bytes, std::string_view characters) {
+  for (size_t pos = 0; pos < characters.size();) {
+    const size_t length = std::max<size_t>(1, CharAt(characters, pos).size());
+    const std::string_view character = characters.substr(pos, length);
+    if (token_bytes.find(character) != std::string_view::npos) return true;
+    for (size_t cut = 1; cut < length; ++cut) {
+      if (token_bytes.starts_with(character.substr(cut))) return true;
+    }
+    pos += length;
+  }
+  return false;
+}
+
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size) {
   SequenceSupport support{.vocab_size = vocab_size,
                           .legal = std::vector<bool>(vocab_size, false),
@@ -113,6 +158,7 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
                           .max_len = config.max_len};
   const auto single_token = [&](const std::string& text) -> StatusOr<int64_t> {
     const std::vector<int32_t> ids = tokenizer.Encode(text, {.parse_special = true, .continuation = true});
+    RETURN_IF_ERROR(CheckIds(tokenizer, ids, vocab_size, "a text of the support", text));
     if (ids.size() == 1) return ids[0];
     std::vector<std::string> pieces;
     for (const int32_t id : ids) pieces.emplace_back(tokenizer.TokenName(id));
@@ -121,8 +167,7 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
   };
   for (int32_t id = 0; id < std::min<int64_t>(vocab_size, tokenizer.vocab_size()); ++id) {
     const std::string_view bytes = tokenizer.TokenBytes(id);
-    support.legal[id] =
-        !tokenizer.IsSpecial(id) && !bytes.empty() && bytes.find_first_of(config.forbidden_characters) == std::string_view::npos;
+    support.legal[id] = !tokenizer.IsSpecial(id) && !bytes.empty() && !MaySpell(bytes, config.forbidden_characters);
   }
   for (const std::string& text : config.forbidden_tokens) {
     ASSIGN_OR_RETURN(const int64_t id, single_token(text));
@@ -148,7 +193,8 @@ void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExamp
     for (const std::string* text : {&example.x, &example.y}) {
       const std::vector<int32_t> ids = EncodeContinuation(tokenizer, *text);
       for (size_t i = 0; i + 1 < ids.size(); ++i) {
-        if (std::ranges::find(support.stop_ids, ids[i + 1]) != support.stop_ids.end()) ends_a_text[ids[i]] = true;
+        if (ids[i] < support.vocab_size && std::ranges::find(support.stop_ids, ids[i + 1]) != support.stop_ids.end())
+          ends_a_text[ids[i]] = true;
       }
     }
   }
@@ -160,7 +206,8 @@ void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExamp
 
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z) {
   std::vector<int32_t> tokens = EncodeContinuation(tokenizer, z);
-  if (tokens.empty()) return {};
+  const auto has_row = [&](int32_t id) { return id < support.vocab_size; };
+  if (tokens.empty() || !std::ranges::all_of(tokens, has_row)) return {};
   const auto is_stop = [&](int32_t id) {
     return std::find(support.stop_ids.begin(), support.stop_ids.end(), id) != support.stop_ids.end();
   };

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gflownet/base/status.h"
@@ -31,9 +34,24 @@ struct FilledTemplate {
 FilledTemplate FillTemplate(const std::string& prompt_template, const std::string& x, const std::string& y);
 
 // Token ids of an example: y and z go on from a text, with a space between. Names of special tokens in the template itself
-// ("<|im_start|>") are these tokens; in x and y they are plain text.
+// ("<|im_start|>") are these tokens; in x and y they are plain text. Prompt and x begin with the tokenizer's leading ids, the
+// prompt not a second time where the template brings them itself (chat templates do). Its trailing ids are left out everywhere:
+// prompt and x are gone on with, and an end between x and z would be a text that the model never saw; y counts without an end.
 SequenceCondition EncodeCondition(const Tokenizer& tokenizer, const std::string& prompt_template, const std::string& x,
                                   const std::string& y);
+
+// What the tokenizer puts around texts and what becomes of it, as lines (name, value) for people; among them a template that
+// brings the leading tokens itself, and the tokenizer's remarks on its file.
+std::vector<std::pair<std::string, std::string>> DescribeTokens(const Tokenizer& tokenizer, const std::string& prompt_template);
+
+// InvalidArgument, naming the token, `what` and the text, if an id is none of the model's `vocab_size`: tokenizers may hold
+// tokens that were added without a row in the model.
+Status CheckIds(const Tokenizer& tokenizer, std::span<const int32_t> ids, int64_t vocab_size, std::string_view what,
+                const std::string& text);
+
+// Has the token one of these characters in its bytes, or does it begin with the rest of one, that tokens before it may have
+// begun? Tokens without either cannot spell a character together, so that leaving out all others leaves none of them in any text.
+bool MaySpell(std::string_view token_bytes, std::string_view characters);
 
 // The sampler's support for this tokenizer. InvalidArgument for a stop that is not one token, naming what it is.
 StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const InfillSupport& config, int64_t vocab_size);

@@ -16,12 +16,17 @@ std::string SupportDigestOf(const SequenceSupport& support, const Tokenizer& tok
   return "sequence support " + DigestToHex(digest.value()) + ", tokenizer " + DigestToHex(tokenizer.digest());
 }
 
-// Silence would be worse than an error: a tokenizer of another model gives numbers that look like results.
+// Silence would be worse than an error: a tokenizer of another model gives numbers that look like results. Tokens that were added
+// without a row in the model are common (a <pad>) and harm nobody until a text needs one; a token that merging makes has a row.
 Status CheckTokenizer(const Tokenizer& tokenizer, const ModelSourceConfig& source, const ModelConfig& model) {
   constexpr int64_t kMostPadding = 1024;  // models round their vocabulary up, by 943 at most where it was looked at (phi-2)
-  if (tokenizer.vocab_size() > model.vocab_size || tokenizer.vocab_size() + kMostPadding < model.vocab_size) {
+  bool has_rows = true;
+  for (int64_t id = model.vocab_size; id < tokenizer.vocab_size(); ++id) has_rows &= tokenizer.IsAdded(static_cast<int32_t>(id));
+  if (!has_rows || tokenizer.vocab_size() + kMostPadding < model.vocab_size) {
     return InvalidArgument("the tokenizer has " + std::to_string(tokenizer.vocab_size()) + " tokens and the model " +
-                           std::to_string(model.vocab_size) + ": they do not belong together");
+                           std::to_string(model.vocab_size) +
+                           (has_rows ? "" : ", and those without a row in it are not all added ones") +
+                           ": they do not belong together");
   }
   if (source.tokenizer.empty()) return OkStatus();
   // A model that brings its own tokenizer is asked for it.
@@ -55,6 +60,9 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   }
   parts->tokenizer = std::move(*tokenizer_found);
   RETURN_IF_ERROR(CheckTokenizer(*parts->tokenizer, source, parts->source->config()));
+  if (log) {
+    for (const auto& [name, value] : DescribeTokens(*parts->tokenizer, task.prompt)) log("  " + name + ": " + value);
+  }
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
   ASSIGN_OR_RETURN(SequenceSupport support,
                    MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
@@ -91,11 +99,16 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
 
 StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example) {
   SequenceCondition condition = EncodeCondition(*parts.tokenizer, prompt_template, example.x, example.y);
+  const int64_t vocab_size = parts.model->config().vocab_size;
+  const std::string name = example.where + ": example '" + example.id + "'";
+  RETURN_IF_ERROR(CheckIds(*parts.tokenizer, condition.x, vocab_size, name + ", x,", example.x));
+  RETURN_IF_ERROR(CheckIds(*parts.tokenizer, condition.y, vocab_size, name + ", y,", example.y));
+  RETURN_IF_ERROR(CheckIds(*parts.tokenizer, condition.prompt, vocab_size, name + ", the prompt", prompt_template));
   const int64_t max_len = parts.environment->support().max_len;
   const int64_t policy_positions = static_cast<int64_t>(condition.prompt.size()) + max_len;
   const int64_t reward_positions = static_cast<int64_t>(condition.x.size() + condition.y.size()) + max_len + 1;
   if (const Status fits = CheckContext(parts.model->config(), std::max(policy_positions, reward_positions)); !fits.ok()) {
-    return Annotate(fits, example.where + ": example '" + example.id + "'");
+    return Annotate(fits, name);
   }
   return InsertCondition(parts.conditions, std::move(condition));
 }

@@ -156,6 +156,13 @@ class InfillPlan : public TaskPlan {
           {"model " + settings_.model->path + ": " + Message(model.status()), ""}};
     for (auto& line : DescribeModelConfig(*model)) lines.push_back(std::move(line));
     const LoraConfig lora = settings_.lora.value_or(LoraConfig{});
+    const std::string& path = settings_.model->tokenizer.empty() ? settings_.model->path : settings_.model->tokenizer;
+    if (const auto tokenizer = LoadTokenizer(path); tokenizer.ok()) {
+      lines.push_back({"tokens " + path, ""});
+      for (auto& line : DescribeTokens(**tokenizer, task_.prompt)) lines.push_back(std::move(line));
+    } else {
+      lines.push_back({"tokens " + path + ": " + Message(tokenizer.status()), ""});
+    }
     lines.push_back({"training", ""});
     lines.push_back(
         {"adapter parameters", std::to_string(AdapterParameters(*model, lora)) + " (rank " + std::to_string(lora.rank) + ")"});

@@ -45,7 +45,7 @@ StatusOr<TokenTrajectories> Continue(const LanguageModel& model, const std::vect
 std::vector<int64_t> EndTokens(const SimulationRequest& request) {
   std::vector<int64_t> ends;
   for (int32_t id = 0; id < std::min<int64_t>(request.model->config().vocab_size, request.tokenizer->vocab_size()); ++id) {
-    if (request.tokenizer->TokenBytes(id).find_first_of(request.sentence_ends) != std::string_view::npos) ends.push_back(id);
+    if (MaySpell(request.tokenizer->TokenBytes(id), request.sentence_ends)) ends.push_back(id);
   }
   return ends;
 }
@@ -99,7 +99,8 @@ StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& r
     const auto& inner = y.inner[k];
     const bool finished = static_cast<int64_t>(inner.size()) < request.config.max_y_len;
     const bool plain = std::none_of(inner.begin(), inner.end(), [&](int32_t id) {
-      return request.tokenizer->IsSpecial(id) || request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
+      return id >= request.tokenizer->vocab_size() || request.tokenizer->IsSpecial(id) ||
+             request.tokenizer->TokenBytes(id).find('\n') != std::string_view::npos;
     });
     if (!finished || !plain || inner.empty()) continue;
     SimulatedStory& story = stories.emplace_back();

@@ -130,6 +130,51 @@ TEST_F(BadInput, ATokenizerOfAnotherModel) {
   EXPECT_THAT(Refused({"model.path=other"}), AllOf(HasSubstr("512"), HasSubstr("64"), HasSubstr("do not belong together")));
 }
 
+// The tokenizer of the tiny run with one more token, for which the model of 512 has no row.
+void AddToken(const TinyRun& tiny, const std::string& name, bool special) {
+  std::string tokenizer = ReadFile(GFN_SOURCE_DIR "/tests/golden/tokenizer/stories260k_tokenizer.json").value();
+  const std::string key = "\"added_tokens\":[";
+  ASSERT_NE(tokenizer.find(key), std::string::npos);
+  tiny.Write("more.json", tokenizer.insert(tokenizer.find(key) + key.size(), R"({"id": 512, "content": ")" + name +
+                                                                                 R"(", "normalized": false, "special": )" +
+                                                                                 (special ? "true" : "false") + "},"));
+}
+
+TEST_F(BadInput, ATokenWithoutARowInTheModelHarmsNobodyUntilATextNeedsIt) {
+  AddToken(tiny_, "<pad>", true);
+  const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", {"model.tokenizer=more.json", "train.max_steps=1"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  ASSERT_TRUE(RemoveAll(tiny_ / "run").ok());
+  EXPECT_THAT(Refused({"model.tokenizer=more.json", "task.prompt='<pad>{Y} {X}'"}, 2),
+              AllOf(HasSubstr("stories.jsonl:1"), HasSubstr("the prompt"), HasSubstr("'<pad>' (id 512)"), HasSubstr("no row")));
+  EXPECT_THAT(Refused({"model.tokenizer=more.json", "task.support.stop=['<pad>']"}, 2),
+              AllOf(HasSubstr("task.support.stop"), HasSubstr("'<pad>' (id 512)")));
+  AddToken(tiny_, "big", false);  // found in any text
+  EXPECT_THAT(Refused({"model.tokenizer=more.json"}, 2),
+              AllOf(HasSubstr("example 'dog', x,"), HasSubstr("'big' (id 512)"), HasSubstr("Lily saw a big dog.")));
+}
+
+TEST_F(BadInput, AModelWithMoreRowsThanTheTokenizerHasTokensIsFine) {
+  // 512 rows for some 280 tokens, as if they had been padded. Stories are simulated over all rows.
+  const std::string folders = ReadFile(GFN_SOURCE_DIR "/tests/golden/tokenizer/folders.json").value();
+  const size_t begin = folders.find(':') + 1, end = folders.find(",\n\"cases\"");
+  tiny_.Write("small.json", folders.substr(begin, end - begin));
+  const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", {"model.tokenizer=small.json", "train.max_steps=1"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST_F(BadInput, APromptThatBringsItsOwnBosIsSaid) {
+  const std::string prompt = "task.prompt='<s>{Y} {X}'";
+  const GfnResult train = RunGfn(tiny_.folder(), TinyRun::Train("run", {prompt, "train.max_steps=1"}));
+  EXPECT_EQ(train.exit_code, 0);
+  EXPECT_THAT(train.err, HasSubstr("not twice"));
+  for (const char* command : {"describe", "doctor"}) {
+    const GfnResult result = RunGfn(tiny_.folder(), {command, "tiny.yaml", "--set", prompt});
+    EXPECT_THAT(result.out, AllOf(HasSubstr("<s> (1)"), HasSubstr("not twice"))) << command;
+    EXPECT_THAT(RunGfn(tiny_.folder(), {command, "tiny.yaml"}).out, Not(HasSubstr("twice"))) << command;
+  }
+}
+
 TEST_F(BadInput, ATokenizerThatIsNotTheModelsOwn) {
   // The model as a folder with a tokenizer, and another one of the same size: two tokens have changed places.
   ASSERT_EQ(RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"})).exit_code, 0);
