@@ -56,7 +56,7 @@ TEST(ModelConfigHf, ReadsLlama) {
   EXPECT_FALSE(c->qkv_bias);
   EXPECT_EQ(c->activation, Activation::kSilu);
   EXPECT_EQ(c->bos_id, 1);
-  EXPECT_EQ(c->eos_id, 2);
+  EXPECT_EQ(c->eos_ids, (std::vector<int64_t>{2, 3}));
   EXPECT_FALSE(c->sliding_window);
 }
 

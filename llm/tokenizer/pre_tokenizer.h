@@ -32,6 +32,9 @@ StatusOr<PreTokenizerKind> PreTokenizerFromGgufName(std::string_view name, std::
 // The kind whose pattern in a Hugging Face tokenizer.json is exactly this.
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern);
 
+// That pattern; "" for a rule that is not one pattern there (gpt2's is the default of ByteLevel, smollm's two steps).
+std::string_view PreTokenizerPattern(PreTokenizerKind kind);
+
 class PreTokenizer {
  public:
   explicit PreTokenizer(PreTokenizerKind kind);
