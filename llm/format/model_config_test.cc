@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "gflownet/base/file_util.h"
 #include "llm/format/expected_tensors.h"
@@ -69,9 +71,57 @@ TEST(ModelConfigHf, ReadsBothWaysOfRope) {
   EXPECT_EQ(Parse(j)->rope_theta, 10000.0);
   j["rope_scaling"] = {{"type", "default"}};
   EXPECT_TRUE(Parse(j).ok());
-  EXPECT_THAT(Refusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), HasSubstr("'rope_scaling'"));
-  EXPECT_THAT(Refusal(j, "rope_parameters", {{"rope_type", "llama3"}, {"factor", 8.0}}), HasSubstr("scaled rope"));
   EXPECT_THAT(Refusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(Refusal(j, "rope_scaling", {{"full_attention", {{"rope_type", "default"}}}}), HasSubstr("rope of its own"));
+  EXPECT_THAT(Refusal(j, "rope_scaling", {{"rope_type", "proportional"}}), HasSubstr("supported are default, linear"));
+}
+
+TEST(ModelConfigHf, ReadsScaledRope) {
+  json j = LlamaJson();
+  const auto scaling = [&](const json& value) {
+    j["rope_scaling"] = value;
+    const auto config = Parse(j);
+    EXPECT_TRUE(config.ok()) << Message(config.status());
+    return config->rope_scaling;
+  };
+  const RopeScaling linear = scaling({{"type", "linear"}, {"factor", 2.0}});
+  EXPECT_EQ(linear.kind, RopeScalingKind::kLinear);
+  EXPECT_EQ(linear.factor, 2);
+  // Within the model's positions, where every context is, "dynamic" changes nothing.
+  EXPECT_EQ(scaling({{"type", "dynamic"}, {"factor", 2.0}}).kind, RopeScalingKind::kNone);
+  json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+  EXPECT_EQ(scaling(llama3).original_positions, 64) << "the model's, where the key is absent";
+  llama3["original_max_position_embeddings"] = 16;
+  EXPECT_EQ(scaling(llama3).original_positions, 16);
+  json yarn = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}};
+  EXPECT_EQ(scaling(yarn).beta_fast, 32);
+  EXPECT_DOUBLE_EQ(scaling(yarn).attention_factor, 0.1 * std::log(4.0) + 1);
+  yarn.update({{"mscale", 0.707}, {"mscale_all_dim", 1.0}});
+  EXPECT_DOUBLE_EQ(scaling(yarn).attention_factor, (0.0707 * std::log(4.0) + 1) / (0.1 * std::log(4.0) + 1));
+  yarn["attention_factor"] = 1.5;
+  EXPECT_EQ(scaling(yarn).attention_factor, 1.5);
+  for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) {
+    json without = llama3;
+    without.erase(key);
+    EXPECT_THAT(Refusal(j, "rope_scaling", without), HasSubstr(std::string("'") + key + "' is missing"));
+  }
+  EXPECT_THAT(Refusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 0}}), HasSubstr("factor is 0, expected a positive"));
+  llama3["low_freq_factor"] = 5.0;
+  EXPECT_THAT(Refusal(j, "rope_scaling", llama3), HasSubstr("less than high_freq_factor"));
+}
+
+TEST(ModelConfigHf, LongRopeGoesAsFarAsItsShortFactors) {
+  json j = LlamaJson();
+  const json list = {1.0, 1.5, 2.0, 3.0};
+  j["rope_scaling"] = {{"rope_type", "longrope"}, {"short_factor", list}, {"long_factor", list},
+                       {"factor", 4.0},           {"original_max_position_embeddings", 16}};
+  EXPECT_EQ(Parse(j)->rope_scaling.divisors, list.get<std::vector<double>>());
+  EXPECT_DOUBLE_EQ(Parse(j)->rope_scaling.attention_factor, std::sqrt(1 + std::log(4.0) / std::log(16.0)));
+  EXPECT_EQ(MaxContext(*Parse(j)), 64);
+  j["rope_scaling"]["long_factor"] = {4.0, 4.0, 4.0, 4.0};
+  EXPECT_EQ(MaxContext(*Parse(j)), 16) << "beyond, the frequencies depend on the length of the text";
+  j["rope_scaling"]["short_factor"] = {1.0, 1.0};
+  EXPECT_THAT(Message(Parse(j).status()), HasSubstr("the number of divisors is 2, expected 4"));
 }
 
 TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
@@ -92,7 +142,30 @@ TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
   EXPECT_TRUE(Parse(qwen2)->qkv_bias);
   EXPECT_FALSE(Parse(qwen2)->sliding_window);
   qwen2["use_sliding_window"] = true;
+  EXPECT_FALSE(Parse(qwen2)->sliding_window) << "the first 28 layers see everything";
+  qwen2["max_window_layers"] = 1;
   EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
+  EXPECT_EQ(MaxContext(*Parse(qwen2)), 10);
+  qwen2["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_FALSE(Parse(qwen2)->sliding_window) << "the list decides where there is one";
+  qwen2["layer_types"] = {"full_attention", "sliding_attention"};
+  EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
+  EXPECT_THAT(Refusal(qwen2, "layer_types", {"full_attention", "chunked_attention"}), HasSubstr("layer_types"));
+  EXPECT_THAT(Refusal(LlamaJson(), "layer_types", {"sliding_attention"}), HasSubstr("layer_types"));
+}
+
+TEST(ModelConfigHf, ReadsBiasesAndIds) {
+  json j = LlamaJson();
+  const int64_t without = NumParameters(*Parse(j));
+  j["attention_bias"] = true;
+  EXPECT_EQ(NumParameters(*Parse(j)), without + 2 * (32 + 16 + 16 + 32));
+  j["mlp_bias"] = true;
+  EXPECT_EQ(NumParameters(*Parse(j)), without + 2 * (32 + 16 + 16 + 32 + 48 + 48 + 32));
+  j["pad_token_id"] = 7;
+  EXPECT_EQ(Parse(j)->pad_id, 7);
+  EXPECT_EQ(Parse(j)->eos_ids, (std::vector<int64_t>{2, 3}));
+  j["eos_token_id"] = nullptr;
+  EXPECT_TRUE(Parse(j)->eos_ids.empty());
 }
 
 TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
@@ -118,10 +191,35 @@ TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
 
 TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
   EXPECT_THAT(Refusal(LlamaJson(), "model_type", "mamba"), HasSubstr("supported are llama, mistral, qwen2, gpt2, gptj"));
-  EXPECT_THAT(Refusal(LlamaJson(), "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
-  EXPECT_THAT(Refusal(LlamaJson(), "mlp_bias", true), HasSubstr("mlp_bias"));
+  json mistral = LlamaJson();
+  mistral["model_type"] = "mistral";
+  EXPECT_THAT(Refusal(mistral, "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
+  EXPECT_THAT(Refusal(mistral, "mlp_bias", true), HasSubstr("mlp_bias"));
+  const std::vector<std::pair<const char*, json>> foreign = {{"is_causal", false},
+                                                             {"attn_logit_softcapping", 50.0},
+                                                             {"final_logit_softcapping", 30.0},
+                                                             {"partial_rotary_factor", 0.5},
+                                                             {"clip_qkv", 8.0},
+                                                             {"logit_scale", 0.0625},
+                                                             {"logits_scaling", 8.0},
+                                                             {"embedding_multiplier", 12.0},
+                                                             {"residual_multiplier", 0.22},
+                                                             {"attention_multiplier", 0.015625},
+                                                             {"num_local_experts", 8},
+                                                             {"use_qk_norm", true},
+                                                             {"no_rope_layers", {1, 0}},
+                                                             {"use_bidirectional_attention", true},
+                                                             {"quantization_config", {{"bits", 4}}}};
+  for (const auto& [key, value] : foreign) {
+    EXPECT_THAT(Refusal(LlamaJson(), key, value), HasSubstr(std::string("'") + key + "'"));
+    json neutral = LlamaJson();
+    neutral[key] = nullptr;
+    EXPECT_TRUE(Parse(neutral).ok()) << key;
+  }
+  json neutral = LlamaJson();
+  neutral.update({{"is_causal", true}, {"partial_rotary_factor", 1.0}, {"logit_scale", 1.0}, {"rope_interleaved", false}});
+  EXPECT_TRUE(Parse(neutral).ok()) << Message(Parse(neutral).status());
   EXPECT_THAT(Refusal(LlamaJson(), "hidden_act", "gelu"), HasSubstr("only \"silu\" is"));
-  EXPECT_THAT(Refusal(LlamaJson(), "quantization_config", {{"bits", 4}}), HasSubstr("quantization_config"));
   EXPECT_THAT(Refusal(Gpt2Json(), "activation_function", "relu"), HasSubstr("gelu_new"));
   EXPECT_THAT(Refusal(Gpt2Json(), "scale_attn_by_inverse_layer_idx", true), HasSubstr("scale_attn_by_inverse_layer_idx"));
   EXPECT_THAT(Refusal(Gpt2Json(), "add_cross_attention", true), HasSubstr("add_cross_attention"));
@@ -144,7 +242,8 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 }
 
 TEST(ModelConfigHf, WritesWhatItReads) {
-  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
+                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -152,7 +251,46 @@ TEST(ModelConfigHf, WritesWhatItReads) {
     ASSERT_TRUE(again.ok()) << Message(again.status());
     EXPECT_EQ(ModelConfigToHfJson(*again, "float32"), text);
     EXPECT_EQ(NumParameters(*again), NumParameters(*config));
+    EXPECT_EQ(RopeFrequencies(again->rope_theta, again->rotary_dim, again->rope_scaling),
+              RopeFrequencies(config->rope_theta, config->rotary_dim, config->rope_scaling));
+    EXPECT_EQ(again->rope_scaling.attention_factor, config->rope_scaling.attention_factor);
+    EXPECT_EQ(again->eos_ids, config->eos_ids);
+    EXPECT_EQ(MaxContext(*again), MaxContext(*config));
   }
+}
+
+TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
+  json j = LlamaJson();
+  j["pad_token_id"] = 5;
+  j["dtype"] = "float16";
+  j["auto_map"] = {{"AutoModel", "code.py"}};
+  j["somebody_elses_key"] = {1, 2, 3};
+  ModelConfig config = *Parse(j);
+  config.tie_embeddings = false;
+  const auto text = ModelConfigToHfJson(config, "bfloat16", j.dump(), "config.json");
+  ASSERT_TRUE(text.ok()) << Message(text.status());
+  json expected = j;
+  expected.update({{"architectures", {"LlamaForCausalLM"}}, {"dtype", "bfloat16"}, {"tie_word_embeddings", false}});
+  expected.erase("auto_map");
+  EXPECT_EQ(json::parse(*text), expected);
+}
+
+// GGUF files keep only the divisors; those of Llama 3.2 are recognised, others stay as they are.
+TEST(RopeScaling, DivisorsOfLlama3AreRecognised) {
+  const RopeScaling llama32{.kind = RopeScalingKind::kLlama3, .factor = 32, .original_positions = 8192, .divisors = {}};
+  const std::vector<double> plain = RopeFrequencies(500000, 64, {}), scaled = RopeFrequencies(500000, 64, llama32);
+  std::vector<double> divisors;
+  for (size_t i = 0; i < plain.size(); ++i) divisors.push_back(static_cast<float>(plain[i] / scaled[i]));
+  EXPECT_EQ(divisors.front(), 1);
+  EXPECT_EQ(divisors.back(), 32);
+  const RopeScaling found = ScalingOfDivisors(500000, 64, divisors);
+  EXPECT_EQ(found.kind, RopeScalingKind::kLlama3);
+  EXPECT_EQ(found.factor, 32);
+  EXPECT_EQ(RopeFrequencies(500000, 64, found), scaled);
+  divisors[20] *= 1.01;
+  const RopeScaling other = ScalingOfDivisors(500000, 64, divisors);
+  EXPECT_EQ(other.kind, RopeScalingKind::kPerFrequency);
+  EXPECT_EQ(RopeFrequencies(500000, 64, other)[20], plain[20] / divisors[20]);
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
@@ -192,14 +330,40 @@ TEST(ModelConfigGguf, TakesDefaultsWhereKeysAreAbsent) {
   EXPECT_FALSE(c->bos_id);
 }
 
+TEST(ModelConfigGguf, ReadsRopeAsLlamaCppDoes) {
+  const auto scaling = [](const GgufBuilder& builder) {
+    const auto config = Parse(builder);
+    EXPECT_TRUE(config.ok()) << Message(config.status());
+    return config->rope_scaling;
+  };
+  EXPECT_EQ(scaling(LlamaGguf().Float32("llama.rope.scale_linear", 2)).factor, 2);
+  const RopeScaling linear = scaling(LlamaGguf().Float32("llama.rope.scaling.factor", 4));
+  EXPECT_EQ(linear.kind, RopeScalingKind::kLinear) << "the type where none is stated";
+  EXPECT_EQ(linear.factor, 4);
+  EXPECT_EQ(scaling(LlamaGguf().String("llama.rope.scaling.type", "none").Float32("llama.rope.scaling.factor", 4)).kind,
+            RopeScalingKind::kNone);
+  EXPECT_EQ(scaling(LlamaGguf().F32("rope_freqs.weight", {1}, {1.5})).divisors, (std::vector<double>{1.5}));
+  const RopeScaling yarn = scaling(LlamaGguf()
+                                       .String("llama.rope.scaling.type", "yarn")
+                                       .Float32("llama.rope.scaling.factor", 4)
+                                       .Uint32("llama.rope.scaling.original_context_length", 8));
+  EXPECT_EQ(yarn.kind, RopeScalingKind::kYarn);
+  EXPECT_EQ(yarn.original_positions, 8);
+  EXPECT_DOUBLE_EQ(yarn.attention_factor, 0.1 * std::log(4.0) + 1);
+  const RopeScaling scaled = scaling(LlamaGguf().Float32("llama.rope.scaling.factor", 4).Float32("llama.rope.scaling.attn_factor", 2));
+  EXPECT_EQ(scaled.divisors, (std::vector<double>{4}));
+  EXPECT_EQ(scaled.attention_factor, 2);
+}
+
 TEST(ModelConfigGguf, RefusesWhatItCannotCompute) {
   const auto refusal = [](GgufBuilder& builder) { return Message(Parse(builder).status()); };
-  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "yarn")), HasSubstr("'llama.rope.scaling.type'"));
-  EXPECT_THAT(refusal(LlamaGguf().Float32("llama.rope.scale_linear", 2)), HasSubstr("scaled rope"));
+  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "longrope")), HasSubstr("'llama.rope.scaling.type'"));
+  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "yarn").Float32("llama.rope.scaling.yarn_ext_factor", 0.5f)),
+              HasSubstr("it is 0.5, supported is 1"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.expert_count", 8)), HasSubstr("mixtures of experts"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.rope.dimension_count", 1)), HasSubstr("it is 1, supported is the head size 2"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.vocab_size", 5)), HasSubstr("the embedding has 3 rows"));
-  EXPECT_THAT(refusal(LlamaGguf().F32("rope_freqs.weight", {1}, {1})), HasSubstr("rope_freqs.weight"));
+  EXPECT_THAT(refusal(LlamaGguf().F32("rope_freqs.weight", {2}, {1, 1})), HasSubstr("'rope_freqs.weight' has 2 numbers, expected 1"));
   EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "mamba")), HasSubstr("supported are llama, qwen2, gpt2"));
   EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "llama")), HasSubstr("llama.block_count"));
 }
