@@ -47,7 +47,8 @@ StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   return file;
 }
 
-// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: "version <url>", "oid sha256:<hash>", "size <bytes>", below 1024 bytes.
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: "version <url>", "oid sha256:<hash>", "size <bytes>", below 1024
+// bytes.
 Status RefuseLfsPointer(std::string_view path, std::string_view text) {
   constexpr size_t kMostBytes = 1024;
   if (text.size() >= kMostBytes || !text.starts_with("version https://git-lfs.github.com/spec/")) return OkStatus();

@@ -14,8 +14,8 @@ namespace gfn {
 
 class MappedFile {
  public:
-  // NotFound if there is no such file; InvalidArgument if it is not a regular file; FailedPrecondition for what `git clone` leaves
-  // in place of a file without git-lfs. An empty file is valid.
+  // NotFound if there is no such file; InvalidArgument if it is not a regular file; FailedPrecondition for what `git clone`
+  // leaves in place of a file without git-lfs. An empty file is valid.
   static StatusOr<MappedFile> Open(const std::string& path);
 
   MappedFile(MappedFile&& other) noexcept;

@@ -31,7 +31,8 @@ TEST(MappedFileTest, AGitLfsPointerIsNoFile) {
   ASSERT_TRUE(WriteFileAtomic(folder / "f", pointer).ok());
   for (const Status& status : {MappedFile::Open(folder / "f").status(), ReadFile(folder / "f").status(),
                                ReadJsonFile(folder / "f").status(), JsonlReader::Open(folder / "f").status()}) {
-    EXPECT_THAT(Message(status), HasSubstr("f: is a Git LFS pointer, not the file itself of 1234 bytes; fetch it with: git lfs pull"));
+    EXPECT_THAT(Message(status),
+                HasSubstr("f: is a Git LFS pointer, not the file itself of 1234 bytes; fetch it with: git lfs pull"));
   }
   // A text about pointers is a text.
   ASSERT_TRUE(WriteFileAtomic(folder / "f", pointer + std::string(1000, 'x')).ok());

@@ -15,14 +15,15 @@ std::string ContextText(const ModelConfig& config) {
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> DescribeModelConfig(const ModelConfig& config) {
-  std::vector<std::pair<std::string, std::string>> lines = {{"architecture", std::string(EnumName(config.architecture)) + " (" + config.model_type + ")"},
-          {"parameters", std::to_string(NumParameters(config))},
-          {"layers x width", std::to_string(config.num_layers) + " x " + std::to_string(config.hidden_size) + ", MLP " +
-                                 std::to_string(config.intermediate_size)},
-          {"heads", std::to_string(config.num_heads) + " (" + std::to_string(config.num_kv_heads) + " key/value) of " +
-                        std::to_string(config.head_dim)},
-          {"vocabulary", std::to_string(config.vocab_size)},
-          {"context", ContextText(config)}};
+  std::vector<std::pair<std::string, std::string>> lines = {
+      {"architecture", std::string(EnumName(config.architecture)) + " (" + config.model_type + ")"},
+      {"parameters", std::to_string(NumParameters(config))},
+      {"layers x width", std::to_string(config.num_layers) + " x " + std::to_string(config.hidden_size) + ", MLP " +
+                             std::to_string(config.intermediate_size)},
+      {"heads", std::to_string(config.num_heads) + " (" + std::to_string(config.num_kv_heads) + " key/value) of " +
+                    std::to_string(config.head_dim)},
+      {"vocabulary", std::to_string(config.vocab_size)},
+      {"context", ContextText(config)}};
   if (const std::string scaling = RopeScalingText(config.rope_scaling); !scaling.empty()) {
     lines.emplace_back("rope scaling", scaling);
   }

@@ -1,6 +1,5 @@
 #include "llm/format/expected_tensors.h"
 
-
 #include "gflownet/base/check.h"
 
 namespace gfn {

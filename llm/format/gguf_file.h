@@ -68,8 +68,8 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  // A file of a split model (llama-gguf-split: "name-00001-of-00003.gguf", any of them) opens the others beside it and is the whole
-  // model; NotFound names the one that is missing.
+  // A file of a split model (llama-gguf-split: "name-00001-of-00003.gguf", any of them) opens the others beside it and is the
+  // whole model; NotFound names the one that is missing.
   static StatusOr<GgufFile> Open(const std::string& path);
   // Parses bytes that outlive the result; name stands for the file in messages.
   static StatusOr<GgufFile> Parse(std::span<const std::byte> bytes, std::string name);

@@ -123,7 +123,8 @@ Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
     scaling.kind = RopeScalingKind::kPerFrequency;
     return reader.LongRope();
   }
-  return rope.Unsupported(rope.Has("rope_type") ? "rope_type" : "type", "supported are default, linear, dynamic, llama3, yarn, longrope");
+  return rope.Unsupported(rope.Has("rope_type") ? "rope_type" : "type",
+                          "supported are default, linear, dynamic, llama3, yarn, longrope");
 }
 
 json HfRopeParameters(const ModelConfig& config) {

@@ -18,6 +18,7 @@ namespace gfn {
 // `base_config`: the config.json of the model that this one was made from, all of which stays (eos and pad ids, scaled rope, what
 // only other programs read); "" where it has none, as a GGUF file: then it is made from `config`, for transformers' classes.
 Status WriteHfModel(const std::string& folder, const ModelConfig& config, at::ScalarType dtype,
-                    const std::function<StatusOr<at::Tensor>(const std::string& name)>& read, const std::string& base_config = "");
+                    const std::function<StatusOr<at::Tensor>(const std::string& name)>& read,
+                    const std::string& base_config = "");
 
 }  // namespace gfn

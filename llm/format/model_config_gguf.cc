@@ -66,10 +66,10 @@ Status ReadRopeScaling(const GgufFile& file, const Keys& keys, ModelConfig& conf
     ASSIGN_OR_RETURN(s.beta_fast, keys.FloatOr("rope.scaling.yarn_beta_fast", s.beta_fast));
     ASSIGN_OR_RETURN(s.beta_slow, keys.FloatOr("rope.scaling.yarn_beta_slow", s.beta_slow));
     ASSIGN_OR_RETURN(const double mscale_all_dim, keys.FloatOr("rope.scaling.yarn_log_multiplier", 0));
-    ASSIGN_OR_RETURN(const double stated, keys.FloatOr("rope.scaling.yarn_attn_factor",
-                                                       mscale_all_dim == 0
-                                                           ? YarnMagnitude(s.factor)
-                                                           : YarnMagnitude(s.factor) / YarnMagnitude(s.factor, mscale_all_dim)));
+    ASSIGN_OR_RETURN(const double stated,
+                     keys.FloatOr("rope.scaling.yarn_attn_factor",
+                                  mscale_all_dim == 0 ? YarnMagnitude(s.factor)
+                                                      : YarnMagnitude(s.factor) / YarnMagnitude(s.factor, mscale_all_dim)));
     s.attention_factor *= stated;
     ASSIGN_OR_RETURN(const double extrapolation, keys.FloatOr("rope.scaling.yarn_ext_factor", 1));
     if (extrapolation != 1 && extrapolation != -1) {  // -1: not set

@@ -22,7 +22,8 @@ void ScaleYarn(double theta, int64_t rotary_dim, const RopeScaling& s, std::vect
   // The dimension whose wave makes this many rotations within the original context.
   const double dims = static_cast<double>(rotary_dim);
   const auto dimension = [&](double rotations) {
-    return dims * std::log(static_cast<double>(s.original_positions) / (rotations * 2 * std::numbers::pi)) / (2 * std::log(theta));
+    return dims * std::log(static_cast<double>(s.original_positions) / (rotations * 2 * std::numbers::pi)) /
+           (2 * std::log(theta));
   };
   double low = dimension(s.beta_fast), high = dimension(s.beta_slow);
   if (s.truncate) {

@@ -29,7 +29,7 @@ inline constexpr char kGgufRopeDivisors[] = "rope_freqs.weight";
 struct RopeScaling {
   RopeScalingKind kind = RopeScalingKind::kNone;
   double factor = 1.0;
-  int64_t original_positions = 0;  // llama3, yarn, longrope: the context of the first training
+  int64_t original_positions = 0;                        // llama3, yarn, longrope: the context of the first training
   double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
   double beta_fast = 32.0, beta_slow = 1.0;              // yarn: rotations within the original context that bound the ramp
   bool truncate = true;                                  // yarn: the ramp's bounds are whole dimensions

@@ -274,9 +274,11 @@ TEST(WeightSource, UsesAHeadThatIsNotTheEmbedding) {
   EXPECT_FALSE(source->config().tie_embeddings);
   const at::Tensor difference = Read(*source, "lm_head.weight") - Read(*source, "model.embed_tokens.weight");
   EXPECT_EQ(difference.count_nonzero().item<int64_t>(), 1);
-  EXPECT_THAT(Message(OpenModel(EditedFolder("short", [](auto& tensors) {
-                                  tensors.push_back({"lm_head.weight", at::zeros({63, 32})});
-                                })).status()),
+  EXPECT_THAT(Message(OpenModel(EditedFolder("short",
+                                             [](auto& tensors) {
+                                               tensors.push_back({"lm_head.weight", at::zeros({63, 32})});
+                                             }))
+                          .status()),
               HasSubstr("'lm_head.weight' has shape [63, 32], expected [64, 32]"));
 }
 
@@ -303,18 +305,23 @@ TEST(WeightSource, MessagesNameTensorsAsTheFileDoes) {
                      edit(tensors);
                    })).status());
   };
-  EXPECT_THAT(refusal("missing", [](auto& tensors) {
-                std::erase_if(tensors, [](const NamedTensor& t) { return t.name == "norm.weight"; });
-                tensors.push_back({"layers.0.self_attn.q_proj.bias", at::zeros({32})});
-              }),
+  EXPECT_THAT(refusal("missing",
+                      [](auto& tensors) {
+                        std::erase_if(tensors, [](const NamedTensor& t) { return t.name == "norm.weight"; });
+                        tensors.push_back({"layers.0.self_attn.q_proj.bias", at::zeros({32})});
+                      }),
               testing::AllOf(HasSubstr("missing tensors: norm.weight"), HasSubstr("for: layers.0.self_attn.q_proj.bias")));
-  EXPECT_THAT(refusal("shape", [](auto& tensors) {
-                for (NamedTensor& t : tensors) {
-                  if (t.name == "norm.weight") t.tensor = at::zeros({31});
-                }
-              }),
+  EXPECT_THAT(refusal("shape",
+                      [](auto& tensors) {
+                        for (NamedTensor& t : tensors) {
+                          if (t.name == "norm.weight") t.tensor = at::zeros({31});
+                        }
+                      }),
               HasSubstr("tensor 'norm.weight' has shape"));
-  EXPECT_THAT(refusal("twice", [](auto& tensors) { tensors.push_back({"model.norm.weight", at::zeros({32})}); }),
+  EXPECT_THAT(refusal("twice",
+                      [](auto& tensors) {
+                        tensors.push_back({"model.norm.weight", at::zeros({32})});
+                      }),
               testing::AllOf(HasSubstr("'norm.weight'"), HasSubstr("'model.norm.weight'"), HasSubstr("twice")));
 }
 
@@ -327,8 +334,9 @@ TEST(WeightSource, SaysWhatAGitLfsPointerIs) {
     ASSERT_TRUE(WriteFileAtomic(folder + "/" + name, pointer).ok());
   }
   for (const std::string& path : {folder, folder + "/model.gguf"}) {
-    EXPECT_THAT(Message(OpenModel(path).status()),
-                testing::AllOf(HasSubstr("is a Git LFS pointer, not the file itself of 269060552 bytes"), HasSubstr("git lfs pull")));
+    EXPECT_THAT(
+        Message(OpenModel(path).status()),
+        testing::AllOf(HasSubstr("is a Git LFS pointer, not the file itself of 269060552 bytes"), HasSubstr("git lfs pull")));
   }
 }
 

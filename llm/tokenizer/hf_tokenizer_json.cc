@@ -76,13 +76,10 @@ json ByteLevel(bool use_regex) {
 json PreTokenizerStep(PreTokenizerKind kind) {
   if (kind == PreTokenizerKind::kGpt2) return ByteLevel(true);
   if (kind == PreTokenizerKind::kSmollm) {
-    return {{"type", "Sequence"},
-            {"pretokenizers", {{{"type", "Digits"}, {"individual_digits", true}}, ByteLevel(true)}}};
+    return {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Digits"}, {"individual_digits", true}}, ByteLevel(true)}}};
   }
-  const json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", PreTokenizerPattern(kind)}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", PreTokenizerPattern(kind)}}}, {"behavior", "Isolated"}, {"invert", false}};
   return {{"type", "Sequence"}, {"pretokenizers", {split, ByteLevel(false)}}};
 }
 
@@ -147,7 +144,8 @@ json MergesOf(const std::vector<WrittenToken>& tokens, const std::vector<float>&
   return merges;
 }
 
-// SentencePiece's BPE in tokenizers' terms: spaces become marks, what no piece covers falls back to bytes or to the unknown token.
+// SentencePiece's BPE in tokenizers' terms: spaces become marks, what no piece covers falls back to bytes or to the unknown
+// token.
 HfTokenizerFiles SpmFiles(std::vector<WrittenToken> tokens, const std::vector<float>& scores, bool adds_space,
                           const Tokenizer& tokenizer) {
   MakeNamesUnique(tokens);

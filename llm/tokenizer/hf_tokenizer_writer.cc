@@ -16,15 +16,15 @@ namespace {
 using Names = std::vector<const char*>;
 
 // What goes with any tokenizer of a folder.
-const Names kBeside = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-                       "chat_template.json",    "additional_chat_templates"};
+const Names kBeside = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                       "chat_template.jinja",   "chat_template.json",      "additional_chat_templates"};
 const Names kVocabulary = {"vocab.json", "merges.txt", "encoder.json", "vocab.bpe"};
 constexpr char kJson[] = "tokenizer.json", kSentencePiece[] = "tokenizer.model";
 
 Status CopyPath(const std::string& from, const std::string& to) {
   std::error_code error;
-  std::filesystem::copy(
-      from, to, std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive, error);
+  std::filesystem::copy(from, to, std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive,
+                        error);
   return error ? FailedPrecondition(to + ": cannot copy " + from + ": " + error.message()) : OkStatus();
 }
 

@@ -9,8 +9,8 @@
 namespace gfn {
 
 // from: what LoadTokenizer reads (a folder, a GGUF file, tokenizer.json, vocab.json or merges.txt, a SentencePiece model,
-// llama2.c's tokenizer.bin). Files that are in `folder` under these names are replaced. With the tokenizer goes what belongs to it:
-// added and special tokens, chat templates.
+// llama2.c's tokenizer.bin). Files that are in `folder` under these names are replaced. With the tokenizer goes what belongs to
+// it: added and special tokens, chat templates.
 //
 // SentencePiece by scores (GGUF, llama2.c) becomes merges in the order of the scores, as transformers' own converter does it: a
 // text whose parts merge into one piece in two overlapping ways of equal score may be cut in the other one.

@@ -19,7 +19,8 @@ std::unique_ptr<Tokenizer> Load(const std::string& path) {
   return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
 }
 
-// Both cut every text alike and say the same of every token. U+2581 is left out: to a llama2.c file it is a character like others.
+// Both cut every text alike and say the same of every token. U+2581 is left out: to a llama2.c file it is a character like
+// others.
 void ExpectSame(const Tokenizer& found, const Tokenizer& expected) {
   ASSERT_EQ(found.vocab_size(), expected.vocab_size());
   EXPECT_EQ(found.bos_id(), expected.bos_id());

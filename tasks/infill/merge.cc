@@ -12,8 +12,7 @@ Status MergeInfill(const InfillParts& parts, const std::string& folder, const st
   const PeftAdapter adapter = ToPeft(*parts.model, parts.adapter, *parts.settings.lora, source.path);
   const bool base_is_folder = FolderExists(source.path);
   RETURN_IF_ERROR(WriteHfModel(folder, parts.model->config(), dtype == "bf16" ? at::kBFloat16 : at::kFloat,
-                               MergedReader(*parts.source, adapter),
-                               base_is_folder ? JoinPath(source.path, "config.json") : ""));
+                               MergedReader(*parts.source, adapter), base_is_folder ? JoinPath(source.path, "config.json") : ""));
   RETURN_IF_ERROR(ExportTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer, folder));
   // How the base is sampled from, and where it stops.
   const std::string generation = JoinPath(source.path, "generation_config.json");
