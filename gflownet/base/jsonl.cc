@@ -12,6 +12,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/file_util.h"
+#include "gflownet/base/mapped_file.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -20,6 +21,7 @@ StatusOr<JsonlReader> JsonlReader::Open(const std::string& path) {
   if (FolderExists(path)) return InvalidArgument(path + ": expected a file, found a folder");
   auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
   if (!*file) return NotFound(path + ": cannot open: " + std::strerror(errno));
+  if (FileExists(path)) RETURN_IF_ERROR(MappedFile::Open(path).status());  // a Git LFS pointer is no data
   JsonlReader reader(*file, path);
   reader.owned_ = std::move(file);
   return reader;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -41,7 +42,21 @@ StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
     bytes = {static_cast<const std::byte*>(address), static_cast<size_t>(info.st_size)};
   }
   ::close(fd);
-  return MappedFile(path, bytes);
+  MappedFile file(path, bytes);
+  RETURN_IF_ERROR(RefuseLfsPointer(path, file.text()));
+  return file;
+}
+
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: "version <url>", "oid sha256:<hash>", "size <bytes>", below 1024
+// bytes.
+Status RefuseLfsPointer(std::string_view path, std::string_view text) {
+  constexpr size_t kMostBytes = 1024;
+  if (text.size() >= kMostBytes || !text.starts_with("version https://git-lfs.github.com/spec/")) return OkStatus();
+  constexpr std::string_view kSize = "\nsize ";
+  const size_t begin = std::min(text.find(kSize), text.size() - kSize.size()) + kSize.size();
+  const std::string_view size = text.substr(begin, text.substr(begin).find_first_not_of("0123456789"));
+  return FailedPrecondition(std::string(path) + ": is a Git LFS pointer, not the file itself" +
+                            (size.empty() ? "" : " of " + std::string(size) + " bytes") + "; fetch it with: git lfs pull");
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}

@@ -14,7 +14,8 @@ namespace gfn {
 
 class MappedFile {
  public:
-  // NotFound if there is no such file; InvalidArgument if it is not a regular file. An empty file is valid.
+  // NotFound if there is no such file; InvalidArgument if it is not a regular file; FailedPrecondition for what `git clone`
+  // leaves in place of a file without git-lfs. An empty file is valid.
   static StatusOr<MappedFile> Open(const std::string& path);
 
   MappedFile(MappedFile&& other) noexcept;
@@ -39,5 +40,8 @@ class MappedFile {
   std::string path_;
   std::span<const std::byte> bytes_;
 };
+
+// FailedPrecondition naming `path` if its text begins as a Git LFS pointer does: the file itself was not fetched.
+Status RefuseLfsPointer(std::string_view path, std::string_view text);
 
 }  // namespace gfn

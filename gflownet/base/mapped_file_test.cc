@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "gflownet/base/file_util.h"
+#include "gflownet/base/jsonl.h"
 #include "gflownet/base/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -22,6 +23,20 @@ TEST(MappedFileTest, MapsTheContent) {
   EXPECT_EQ(file->text(), content);
   EXPECT_EQ(file->path(), folder / "f");
   file->WillReadAll();
+}
+
+TEST(MappedFileTest, AGitLfsPointerIsNoFile) {
+  const TestFolder folder;
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1234\n";
+  ASSERT_TRUE(WriteFileAtomic(folder / "f", pointer).ok());
+  for (const Status& status : {MappedFile::Open(folder / "f").status(), ReadFile(folder / "f").status(),
+                               ReadJsonFile(folder / "f").status(), JsonlReader::Open(folder / "f").status()}) {
+    EXPECT_THAT(Message(status),
+                HasSubstr("f: is a Git LFS pointer, not the file itself of 1234 bytes; fetch it with: git lfs pull"));
+  }
+  // A text about pointers is a text.
+  ASSERT_TRUE(WriteFileAtomic(folder / "f", pointer + std::string(1000, 'x')).ok());
+  EXPECT_TRUE(MappedFile::Open(folder / "f").ok());
 }
 
 TEST(MappedFileTest, OutlivesTheFilesName) {

@@ -9,7 +9,7 @@
 
 namespace gfn {
 
-// (name, value) lines: architecture, parameters, layers, heads, vocabulary, context.
+// (name, value) lines: architecture, parameters, layers, heads, vocabulary, the longest context, scaled rope.
 std::vector<std::pair<std::string, std::string>> DescribeModelConfig(const ModelConfig& config);
 
 }  // namespace gfn

@@ -1,7 +1,5 @@
 #include "llm/format/expected_tensors.h"
 
-#include <utility>
-
 #include "gflownet/base/check.h"
 
 namespace gfn {
@@ -13,19 +11,22 @@ using Tensors = std::vector<ExpectedTensor>;
 void AddLlama(const ModelConfig& c, Tensors& out) {
   const int64_t D = c.hidden_size, F = c.intermediate_size, V = c.vocab_size;
   const int64_t Q = c.num_heads * c.head_dim, K = c.num_kv_heads * c.head_dim;
+  const auto add = [&](const std::string& name, int64_t rows, int64_t columns, bool bias) {
+    out.push_back({name + ".weight", {rows, columns}});
+    if (bias) out.push_back({name + ".bias", {rows}});
+  };
   out.push_back({"model.embed_tokens.weight", {V, D}});
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     out.push_back({layer + "input_layernorm.weight", {D}});
-    for (const auto& [name, rows] : {std::pair{"q_proj", Q}, {"k_proj", K}, {"v_proj", K}}) {
-      out.push_back({layer + "self_attn." + name + ".weight", {rows, D}});
-      if (c.qkv_bias) out.push_back({layer + "self_attn." + name + ".bias", {rows}});
-    }
-    out.push_back({layer + "self_attn.o_proj.weight", {D, Q}});
+    add(layer + "self_attn.q_proj", Q, D, c.qkv_bias);
+    add(layer + "self_attn.k_proj", K, D, c.qkv_bias);
+    add(layer + "self_attn.v_proj", K, D, c.qkv_bias);
+    add(layer + "self_attn.o_proj", D, Q, c.attention_out_bias);
     out.push_back({layer + "post_attention_layernorm.weight", {D}});
-    out.push_back({layer + "mlp.gate_proj.weight", {F, D}});
-    out.push_back({layer + "mlp.up_proj.weight", {F, D}});
-    out.push_back({layer + "mlp.down_proj.weight", {D, F}});
+    add(layer + "mlp.gate_proj", F, D, c.mlp_bias);
+    add(layer + "mlp.up_proj", F, D, c.mlp_bias);
+    add(layer + "mlp.down_proj", D, F, c.mlp_bias);
   }
   out.push_back({"model.norm.weight", {D}});
 }

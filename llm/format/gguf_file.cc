@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "gflownet/base/check.h"
@@ -19,6 +20,19 @@ static_assert(std::endian::native == std::endian::little, "GGUF is read as littl
 constexpr std::array<const char*, std::variant_size_v<GgufValue>> kValueNames = {
     "an integer",         "a float", "a bool", "a string", "an array of integers", "an array of floats", "an array of bools",
     "an array of strings"};
+
+constexpr char kSplitCount[] = "split.count";
+constexpr char kSplitNumber[] = "split.no";
+constexpr char kSplitTensors[] = "split.tensors.count";
+
+// "-00002-of-00003.gguf" for index 1 of 3.
+std::string SplitEnding(int64_t index, int64_t count) {
+  const auto five_digits = [](int64_t number) {
+    const std::string digits = std::to_string(number);
+    return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
+  };
+  return "-" + five_digits(index + 1) + "-of-" + five_digits(count) + ".gguf";
+}
 
 }  // namespace
 
@@ -61,12 +75,64 @@ StatusOr<GgmlType> GgmlTypeFromNumber(uint32_t number) {
 
 bool GgufFile::HasMagic(std::span<const std::byte> head) { return head.size() >= 4 && std::memcmp(head.data(), "GGUF", 4) == 0; }
 
-StatusOr<GgufFile> GgufFile::Open(const std::string& path) {
+StatusOr<GgufFile> GgufFile::OpenOne(const std::string& path) {
   ASSIGN_OR_RETURN(auto mapped, MappedFile::Open(path));
   auto file = std::make_shared<const MappedFile>(std::move(mapped));
   ASSIGN_OR_RETURN(GgufFile result, Parse(file->bytes(), path));
-  result.file_ = std::move(file);
+  result.files_.push_back(std::move(file));
   return result;
+}
+
+StatusOr<GgufFile> GgufFile::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(GgufFile file, OpenOne(path));
+  ASSIGN_OR_RETURN(const int64_t count, file.IntOr(kSplitCount, 1));
+  if (count <= 1) return file;
+  ASSIGN_OR_RETURN(const int64_t index, file.Int(kSplitNumber));
+  return OpenSplit(path, index, count);
+}
+
+StatusOr<GgufFile> GgufFile::OpenSplit(const std::string& path, int64_t index, int64_t count) {
+  const std::string what = "one of the " + std::to_string(count) + " files of a split GGUF model";
+  const std::string ending = SplitEnding(index, count);
+  if (!path.ends_with(ending)) {
+    return InvalidArgument(path + ": " + what + ", whose name should end in '" + ending +
+                           "' so that the others can be found beside it; or join them with llama-gguf-split --merge");
+  }
+  const std::string prefix = path.substr(0, path.size() - ending.size());
+  std::optional<GgufFile> whole;
+  for (int64_t i = 0; i < count; ++i) {
+    StatusOr<GgufFile> part = OpenOne(prefix + SplitEnding(i, count));
+    if (!part.ok()) return Annotate(part.status(), path + ": " + what);
+    ASSIGN_OR_RETURN(const int64_t part_index, part->Int(kSplitNumber));
+    ASSIGN_OR_RETURN(const int64_t part_count, part->Int(kSplitCount));
+    if (part_index != i || part_count != count) {
+      return DataLoss(part->name() + ": its metadata calls it file " + std::to_string(part_index + 1) + " of " +
+                      std::to_string(part_count) + ", its name file " + std::to_string(i + 1) + " of " + std::to_string(count));
+    }
+    if (!whole) {
+      whole = *std::move(part);
+    } else {
+      RETURN_IF_ERROR(whole->Append(*std::move(part)));
+    }
+  }
+  const int64_t found = static_cast<int64_t>(whole->tensors_.size());
+  ASSIGN_OR_RETURN(const int64_t stated, whole->IntOr(kSplitTensors, found));
+  if (stated != found) {
+    return DataLoss(whole->name() + ": its " + std::to_string(count) + " files hold " + std::to_string(found) +
+                    " tensors, the metadata states " + std::to_string(stated));
+  }
+  return *std::move(whole);
+}
+
+Status GgufFile::Append(GgufFile other) {
+  for (GgufTensor& tensor : other.tensors_) {
+    if (!tensor_index_.emplace(tensor.name, tensors_.size()).second) {
+      return DataLoss(other.name_ + ": tensor '" + tensor.name + "' is in another file of the model as well");
+    }
+    tensors_.push_back(std::move(tensor));
+  }
+  files_.insert(files_.end(), other.files_.begin(), other.files_.end());
+  return OkStatus();
 }
 
 StatusOr<GgufFile> GgufFile::Parse(std::span<const std::byte> bytes, std::string name) {

@@ -63,11 +63,13 @@ struct GgufTensor {
   // GGUF order, fastest first: a weight [out, in] of Hugging Face is {in, out} here. 1 to 4 positive numbers.
   std::vector<int64_t> dims;
   int64_t num_elements;              // product of dims
-  std::span<const std::byte> bytes;  // inside the mapped file; exactly num_elements of this type; lives as long as the GgufFile
+  std::span<const std::byte> bytes;  // inside the mapped files; exactly num_elements of this type; lives as long as the GgufFile
 };
 
 class GgufFile {
  public:
+  // A file of a split model (llama-gguf-split: "name-00001-of-00003.gguf", any of them) opens the others beside it and is the
+  // whole model; NotFound names the one that is missing.
   static StatusOr<GgufFile> Open(const std::string& path);
   // Parses bytes that outlive the result; name stands for the file in messages.
   static StatusOr<GgufFile> Parse(std::span<const std::byte> bytes, std::string name);
@@ -104,11 +106,16 @@ class GgufFile {
   friend class GgufParser;
   GgufFile() = default;
 
+  static StatusOr<GgufFile> OpenOne(const std::string& path);
+  static StatusOr<GgufFile> OpenSplit(const std::string& path, int64_t index, int64_t count);
+  // Takes over the tensors of another file of the same model.
+  Status Append(GgufFile other);
+
   template <class T>
   StatusOr<const T*> Get(std::string_view key) const;
 
   std::string name_;
-  std::shared_ptr<const MappedFile> file_;  // null after Parse
+  std::vector<std::shared_ptr<const MappedFile>> files_;  // empty after Parse
   int version_ = 0;
   int64_t alignment_ = 32;
   std::map<std::string, GgufValue, std::less<>> metadata_;

@@ -7,7 +7,9 @@
 #include <limits>
 #include <string>
 
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/rng.h"
+#include "gflownet/base/test_folder.h"
 #include "llm/format/gguf_builder.h"
 
 namespace gfn {
@@ -24,6 +26,46 @@ std::string Refusal(const GgufBuilder& builder) {
   const StatusOr<GgufFile> file = GgufFile::Parse(AsBytes(bytes), "f.gguf");
   EXPECT_FALSE(file.ok());
   return file.ok() ? "" : Message(file.status());
+}
+
+// One of the files that llama-gguf-split makes.
+GgufBuilder Part(uint16_t index, uint16_t count, const std::string& tensor) {
+  const auto number = [](const uint16_t& value) { return std::string_view(reinterpret_cast<const char*>(&value), 2); };
+  GgufBuilder part;
+  part.RawKey("split.no", 2, number(index)).RawKey("split.count", 2, number(count)).Uint32("split.tensors.count", count);
+  if (index == 0) part.String("general.architecture", "test");
+  const float value = index;
+  return part.F32(tensor, {1}, {value});
+}
+
+TEST(GgufFile, OpensTheOtherFilesOfASplitModel) {
+  const TestFolder folder;
+  const auto path = [&](int index) { return folder / ("m-0000" + std::to_string(index + 1) + "-of-00003.gguf"); };
+  for (uint16_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(WriteFileAtomic(path(i), Part(i, 3, "tensor" + std::to_string(i)).Build()).ok());
+  }
+  for (int given = 0; given < 3; ++given) {
+    const auto file = GgufFile::Open(path(given));
+    ASSERT_TRUE(file.ok()) << Message(file.status());
+    EXPECT_EQ(*file->String("general.architecture"), "test");
+    ASSERT_EQ(file->tensors().size(), 3u);
+    for (int i = 0; i < 3; ++i) {
+      const GgufTensor* tensor = file->FindTensor("tensor" + std::to_string(i));
+      ASSERT_NE(tensor, nullptr);
+      float value = -1;
+      std::memcpy(&value, tensor->bytes.data(), sizeof value);
+      EXPECT_EQ(value, i);
+    }
+  }
+  const auto refusal = [](const std::string& of) { return Message(GgufFile::Open(of).status()); };
+  ASSERT_TRUE(WriteFileAtomic(path(1), Part(1, 3, "tensor0").Build()).ok());
+  EXPECT_THAT(refusal(path(0)), testing::AllOf(HasSubstr("tensor 'tensor0'"), HasSubstr("another file")));
+  ASSERT_TRUE(WriteFileAtomic(path(1), Part(2, 3, "tensor1").Build()).ok());
+  EXPECT_THAT(refusal(path(0)), HasSubstr("calls it file 3 of 3, its name file 2 of 3"));
+  ASSERT_TRUE(RemoveAll(path(1)).ok());
+  EXPECT_THAT(refusal(path(2)), testing::AllOf(HasSubstr("one of the 3 files"), HasSubstr("m-00002-of-00003.gguf")));
+  ASSERT_TRUE(WriteFileAtomic(folder / "renamed.gguf", Part(0, 3, "t").Build()).ok());
+  EXPECT_THAT(refusal(folder / "renamed.gguf"), testing::AllOf(HasSubstr("-00001-of-00003.gguf"), HasSubstr("--merge")));
 }
 
 TEST(GgufFile, ReadsEveryValueTypeOfAFileByTheReferencePackage) {

@@ -1,5 +1,6 @@
 #include "llm/format/hf_writer.h"
 
+#include <set>
 #include <utility>
 
 #include "gflownet/base/check.h"
@@ -25,12 +26,35 @@ std::string_view TorchName(DType dtype) {
   return dtype == DType::kBF16 ? "bfloat16" : "float16";
 }
 
+// GGUF files may have biases that transformers' class of their type has no place for; the class of llama has one for those of all
+// four attention projections together, and of all three of the MLP.
+StatusOr<ModelConfig> HuggingFaceForm(ModelConfig config) {
+  if (config.architecture != Architecture::kLlama) return config;
+  const bool fits = !config.attention_out_bias && !config.mlp_bias && config.qkv_bias == (config.model_type == "qwen2");
+  if (config.model_type != "llama" && !fits) {
+    if (config.sliding_window) {
+      return Unimplemented("transformers has no class for a model with these biases and a sliding window");
+    }
+    config.model_type = "llama";
+  }
+  if (config.model_type == "llama") config.qkv_bias = config.attention_out_bias = config.qkv_bias || config.attention_out_bias;
+  return config;
+}
+
 }  // namespace
 
 Status WriteHfModel(const std::string& folder, const ModelConfig& config, at::ScalarType dtype,
-                    const std::function<StatusOr<at::Tensor>(const std::string& name)>& read) {
+                    const std::function<StatusOr<at::Tensor>(const std::string& name)>& read, const std::string& base_config) {
   const DType stored = StoredType(dtype);
-  const std::vector<ExpectedTensor> expected = ExpectedTensors(config);
+  ASSIGN_OR_RETURN(const ModelConfig form, HuggingFaceForm(config));
+  std::string config_text = ModelConfigToHfJson(form, TorchName(stored));
+  if (!base_config.empty()) {
+    ASSIGN_OR_RETURN(const std::string base_text, ReadFile(base_config));
+    ASSIGN_OR_RETURN(config_text, ModelConfigToHfJson(form, TorchName(stored), base_text, base_config));
+  }
+  std::set<std::string> present;
+  for (const ExpectedTensor& tensor : ExpectedTensors(config)) present.insert(tensor.name);
+  const std::vector<ExpectedTensor> expected = ExpectedTensors(form);
   std::vector<TensorSpec> specs;
   for (const ExpectedTensor& tensor : expected) specs.push_back({tensor.name, stored, tensor.shape});
   RETURN_IF_ERROR(MakeFolders(folder));
@@ -39,7 +63,10 @@ Status WriteHfModel(const std::string& folder, const ModelConfig& config, at::Sc
   ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(path, std::move(specs), {{"format", "pt"}}));
   RETURN_IF_ERROR(CatchExceptions("writing " + path, [&]() -> Status {
     for (const ExpectedTensor& tensor : expected) {
-      ASSIGN_OR_RETURN(const at::Tensor value, read(tensor.name));
+      at::Tensor value = at::zeros(tensor.shape);
+      if (present.contains(tensor.name)) {
+        ASSIGN_OR_RETURN(value, read(tensor.name));
+      }
       RETURN_IF_ERROR(CheckShape("writing " + path, tensor.name, value.sizes().vec(), tensor.shape));
       const at::Tensor host = value.detach().to(at::kCPU, dtype).contiguous();
       if (!at::isfinite(host).all().item<bool>()) {
@@ -50,7 +77,7 @@ Status WriteHfModel(const std::string& folder, const ModelConfig& config, at::Sc
     }
     return OkStatus();
   }));
-  RETURN_IF_ERROR(WriteFileAtomic(JoinPath(folder, "config.json"), ModelConfigToHfJson(config, TorchName(stored))));
+  RETURN_IF_ERROR(WriteFileAtomic(JoinPath(folder, "config.json"), config_text));
   return writer.Finish();
 }
 

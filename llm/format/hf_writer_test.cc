@@ -6,16 +6,20 @@
 #include <limits>
 
 #include "gflownet/base/file_util.h"
+#include "gflownet/base/json_util.h"
 #include "llm/format/test_folder.h"
 #include "llm/format/weight_source.h"
+#include "nlohmann/json.hpp"
 
 namespace gfn {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(HfWriter, WritesWhatOpenModelReads) {
-  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
+                           "tiny_llama3", "tiny_qwen2_yarn", "tiny_mistral"}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const auto source = OpenModel(kModels + name);
       ASSERT_TRUE(source.ok()) << Message(source.status());
@@ -32,6 +36,47 @@ TEST(HfWriter, WritesWhatOpenModelReads) {
       }
     }
   }
+}
+
+TEST(HfWriter, KeepsTheConfigOfTheBase) {
+  const auto source = OpenModel(kModels + "tiny_llama3");
+  ASSERT_TRUE(source.ok()) << Message(source.status());
+  const std::string folder = TestFolder("base"), base_config = kModels + "tiny_llama3/config.json";
+  const Status written = WriteHfModel(
+      folder, (*source)->config(), at::kFloat, [&](const std::string& tensor) { return (*source)->Read(tensor, at::kFloat); },
+      base_config);
+  ASSERT_TRUE(written.ok()) << Message(written);
+  nlohmann::json expected = ReadJsonFile(base_config).value();
+  expected["dtype"] = "float32";
+  EXPECT_EQ(ReadJsonFile(folder + "/config.json").value(), expected);
+}
+
+// A GGUF file has biases of its own choice; transformers' classes have theirs.
+TEST(HfWriter, FindsAClassForBiases) {
+  const auto source = OpenModel(kModels + "tiny_llama_biases");
+  ASSERT_TRUE(source.ok()) << Message(source.status());
+  const auto write = [&](const ModelConfig& config, const std::string& folder) {
+    return WriteHfModel(folder, config, at::kFloat, [&](const std::string& tensor) {
+      EXPECT_THAT(tensor, Not(HasSubstr("o_proj.bias"))) << "the model has no such tensor";
+      return (*source)->Read(tensor, at::kFloat);
+    });
+  };
+  ModelConfig config = (*source)->config();
+  config.attention_out_bias = false;
+  for (const char* type : {"llama", "qwen2"}) {
+    config.model_type = type;
+    const std::string folder = TestFolder(type);
+    const Status written = write(config, folder);
+    ASSERT_TRUE(written.ok()) << Message(written);
+    const auto copy = OpenModel(folder);
+    ASSERT_TRUE(copy.ok()) << Message(copy.status());
+    EXPECT_EQ((*copy)->config().model_type, "llama") << "qwen2 has no biases in its MLP";
+    EXPECT_EQ((*copy)->Read("model.layers.1.self_attn.o_proj.bias", at::kFloat)->count_nonzero().item<int64_t>(), 0);
+    EXPECT_TRUE(at::equal(*(*copy)->Read("model.layers.1.mlp.up_proj.bias", at::kFloat),
+                          *(*source)->Read("model.layers.1.mlp.up_proj.bias", at::kFloat)));
+  }
+  config.sliding_window = 5;
+  EXPECT_THAT(Message(write(config, TestFolder("window"))), HasSubstr("no class"));
 }
 
 TEST(HfWriter, RefusesWrongShapesAndNumbersAndLeavesNoWeights) {

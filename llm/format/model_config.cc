@@ -1,6 +1,8 @@
 #include "llm/format/model_config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "gflownet/base/text_util.h"
 
@@ -12,6 +14,44 @@ constexpr int64_t kMaxVocab = int64_t{1} << 24;
 constexpr int64_t kMaxWidth = int64_t{1} << 20;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxPositions = int64_t{1} << 30;
+
+Status ValidateRopeScaling(const ModelConfig& c, std::string_view where) {
+  const RopeScaling& s = c.rope_scaling;
+  const auto wrong = [&](std::string_view field, const std::string& found, std::string_view expected) {
+    return InvalidArgument(std::string(where) + ": rope scaling '" + std::string(EnumName(s.kind)) + "': " + std::string(field) +
+                           " is " + found + ", expected " + std::string(expected));
+  };
+  const auto positive = [](double value) { return value > 0 && std::isfinite(value); };
+  for (const auto& [field, value] : {std::pair{"factor", s.factor},
+                                     {"the attention factor", s.attention_factor},
+                                     {"low_freq_factor", s.low_freq_factor},
+                                     {"high_freq_factor", s.high_freq_factor},
+                                     {"beta_fast", s.beta_fast},
+                                     {"beta_slow", s.beta_slow}}) {
+    if (!positive(value)) return wrong(field, FormatReal(value), "a positive number");
+  }
+  const bool has_original = s.kind == RopeScalingKind::kLlama3 || s.kind == RopeScalingKind::kYarn;
+  if (has_original && (s.original_positions < 1 || s.original_positions > kMaxPositions)) {
+    return wrong("the number of original positions", std::to_string(s.original_positions),
+                 "1 to " + std::to_string(kMaxPositions));
+  }
+  if (s.kind == RopeScalingKind::kLlama3 && s.low_freq_factor >= s.high_freq_factor) {
+    return wrong("low_freq_factor", FormatReal(s.low_freq_factor),
+                 "less than high_freq_factor, " + FormatReal(s.high_freq_factor));
+  }
+  if (s.kind == RopeScalingKind::kPerFrequency) {
+    if (static_cast<int64_t>(s.divisors.size()) != c.rotary_dim / 2) {
+      return wrong("the number of divisors", std::to_string(s.divisors.size()), std::to_string(c.rotary_dim / 2));
+    }
+    for (const double divisor : s.divisors) {
+      if (!positive(divisor)) return wrong("a divisor", FormatReal(divisor), "a positive number");
+    }
+  }
+  for (const double frequency : RopeFrequencies(c.rope_theta, c.rotary_dim, s)) {
+    if (!std::isfinite(frequency)) return wrong("a frequency", FormatReal(frequency), "a finite number");
+  }
+  return OkStatus();
+}
 
 }  // namespace
 
@@ -50,10 +90,15 @@ Status Validate(const ModelConfig& c, std::string_view where) {
   if (!(c.rope_theta > 0 && std::isfinite(c.rope_theta))) {
     return wrong("the base of rope", FormatReal(c.rope_theta), "a positive number");
   }
+  RETURN_IF_ERROR(ValidateRopeScaling(c, where));
   if (c.sliding_window && *c.sliding_window < 1) {
     return wrong("the sliding window", std::to_string(*c.sliding_window), "a positive number");
   }
   return OkStatus();
+}
+
+int64_t MaxContext(const ModelConfig& config) {
+  return config.sliding_window ? std::min(config.max_positions, *config.sliding_window) : config.max_positions;
 }
 
 Status CheckContext(const ModelConfig& config, int64_t num_positions) {

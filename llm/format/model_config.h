@@ -1,8 +1,8 @@
 // What a language model is made of, whatever file it came from. A plain value: no torch, no file handles.
 //
 // Read from a Hugging Face config.json, from GGUF metadata or from the header of a llama2.c .bin. A key that would change
-// the computation and is not supported (a rope scaling, a bias, another activation, ...) is refused by name; nothing unknown
-// is guessed around.
+// the computation and is not supported (a kind of rope scaling, another activation, soft caps, ...) is refused by name; nothing
+// unknown is guessed around.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gflownet/base/enum_table.h"
 #include "gflownet/base/status.h"
+#include "llm/format/rope_scaling.h"
 
 namespace gfn {
 
@@ -45,21 +47,28 @@ struct ModelConfig {
   // Rope rotates the first rotary_dim numbers of each head (0: learned positions, gpt2).
   double rope_theta = 10000.0;
   int64_t rotary_dim = 0;
+  RopeScaling rope_scaling;
   bool rope_interleaved = false;  // true: pairs (2i, 2i+1), GPT-J; false: pairs (i, i + rotary_dim / 2), Hugging Face llama
-  bool tie_embeddings = false;    // the LM head is the embedding; then no tensor lm_head.weight is read
-  bool qkv_bias = false;          // q, k and v projections have biases (Qwen2, gpt2)
-  bool lm_head_bias = false;      // gptj
+  // The LM head is the embedding; then no tensor lm_head.weight is read. As the config states it: OpenModel (weight_source.h)
+  // says what the weights are, because a file may hold a head of its own all the same.
+  bool tie_embeddings = false;
+  bool qkv_bias = false;            // q, k and v projections have biases (Qwen2, gpt2, llama with attention_bias)
+  bool attention_out_bias = false;  // llama with attention_bias
+  bool mlp_bias = false;            // llama with mlp_bias: gate, up and down
+  bool lm_head_bias = false;        // gptj
   Activation activation = Activation::kSilu;
   // A position attends to at most this many positions, itself included. Unset: all of them.
-  // The engine has no windowed attention: a context longer than the window is refused (CheckContext).
+  // The engine has no windowed attention: a context longer than the window is refused (CheckContext), a shorter one is exact.
   std::optional<int64_t> sliding_window;
-  std::optional<int64_t> bos_id;
-  std::optional<int64_t> eos_id;  // the first one where a file lists several
+  std::optional<int64_t> bos_id, pad_id;
+  std::vector<int64_t> eos_ids;  // each ends a generation
 };
 
 // All fields are in range and agree with each other. `where` begins the message.
 Status Validate(const ModelConfig& config, std::string_view where);
 
+// The longest context that CheckContext lets through.
+int64_t MaxContext(const ModelConfig& config);
 // Refuses a context that the model cannot see whole: longer than max_positions or than the sliding window.
 Status CheckContext(const ModelConfig& config, int64_t num_positions);
 
@@ -67,8 +76,12 @@ Status CheckContext(const ModelConfig& config, int64_t num_positions);
 StatusOr<ModelConfig> ModelConfigFromHfJson(std::string_view text, std::string_view where);
 // The config.json of Hugging Face transformers for this model; torch_dtype names the stored type ("float32", "bfloat16").
 std::string ModelConfigToHfJson(const ModelConfig& config, std::string_view torch_dtype);
+// The same for a model whose base has a config.json: all of it stays but what the weights say (type, whether the head is tied).
+StatusOr<std::string> ModelConfigToHfJson(const ModelConfig& config, std::string_view torch_dtype, std::string_view base_text,
+                                          std::string_view where);
 
-// From GGUF metadata. general.architecture: llama, qwen2, gpt2, gptj. Whether the embedding is tied is seen from the tensors.
+// From GGUF metadata. general.architecture: llama, qwen2, gpt2 (llama.cpp has no computation for gptj, which only Hugging Face
+// folders bring). Whether the embedding is tied, biases and the divisors of rope's frequencies are seen from the tensors.
 StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
 
 // From the 28 bytes that begin a legacy llama2.c .bin: int32 dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size

@@ -1,6 +1,10 @@
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "gflownet/base/text_util.h"
+#include "llm/format/gguf_dequantize.h"
 #include "llm/format/gguf_file.h"
 #include "llm/format/model_config.h"
 
@@ -17,6 +21,7 @@ class Keys {
   StatusOr<int64_t> IntOr(const char* key, int64_t absent) const { return file_.IntOr(prefix_ + key, absent); }
   StatusOr<double> Float(const char* key) const { return file_.Float(prefix_ + key); }
   StatusOr<double> FloatOr(const char* key, double absent) const { return file_.FloatOr(prefix_ + key, absent); }
+  StatusOr<bool> BoolOr(const char* key, bool absent) const { return file_.BoolOr(prefix_ + key, absent); }
   StatusOr<std::string> StringOr(const char* key, std::string absent) const {
     return file_.StringOr(prefix_ + key, std::move(absent));
   }
@@ -29,18 +34,70 @@ class Keys {
   std::string prefix_;
 };
 
+// The numbers by which llama.cpp divides rope's frequencies, where the file has them; [rotary_dim / 2].
+StatusOr<std::vector<double>> ReadDivisors(const GgufFile& file, int64_t rotary_dim) {
+  std::vector<double> divisors;
+  const GgufTensor* tensor = file.FindTensor(kGgufRopeDivisors);
+  if (tensor == nullptr) return divisors;
+  if (tensor->num_elements != rotary_dim / 2) {
+    return DataLoss(file.name() + ": tensor '" + tensor->name + "' has " + std::to_string(tensor->num_elements) +
+                    " numbers, expected " + std::to_string(rotary_dim / 2));
+  }
+  std::vector<float> values(static_cast<size_t>(tensor->num_elements));
+  Dequantize(tensor->type, tensor->bytes, values);
+  divisors.assign(values.begin(), values.end());
+  return divisors;
+}
+
+// As llama.cpp reads it (llama-model.cpp, llama-context.cpp): a type that is not stated is linear, a factor of 0 is none.
+Status ReadRopeScaling(const GgufFile& file, const Keys& keys, ModelConfig& config) {
+  RopeScaling& s = config.rope_scaling;
+  ASSIGN_OR_RETURN(const double old_factor, keys.FloatOr("rope.scale_linear", 0));
+  ASSIGN_OR_RETURN(const double factor, keys.FloatOr("rope.scaling.factor", old_factor));
+  ASSIGN_OR_RETURN(const std::string type, keys.StringOr("rope.scaling.type", "linear"));
+  ASSIGN_OR_RETURN(s.attention_factor, keys.FloatOr("rope.scaling.attn_factor", 1));
+  ASSIGN_OR_RETURN(std::vector<double> divisors, ReadDivisors(file, config.rotary_dim));
+  const bool scales = factor != 0 && factor != 1 && type != "none";
+  if (type == "yarn") {
+    if (!divisors.empty()) return keys.Unsupported("rope.scaling.type", "yarn beside a tensor 'rope_freqs.weight'");
+    s.kind = RopeScalingKind::kYarn;
+    s.factor = factor == 0 ? 1 : factor;
+    ASSIGN_OR_RETURN(s.original_positions, keys.IntOr("rope.scaling.original_context_length", config.max_positions));
+    ASSIGN_OR_RETURN(s.beta_fast, keys.FloatOr("rope.scaling.yarn_beta_fast", s.beta_fast));
+    ASSIGN_OR_RETURN(s.beta_slow, keys.FloatOr("rope.scaling.yarn_beta_slow", s.beta_slow));
+    ASSIGN_OR_RETURN(const double mscale_all_dim, keys.FloatOr("rope.scaling.yarn_log_multiplier", 0));
+    ASSIGN_OR_RETURN(const double stated,
+                     keys.FloatOr("rope.scaling.yarn_attn_factor",
+                                  mscale_all_dim == 0 ? YarnMagnitude(s.factor)
+                                                      : YarnMagnitude(s.factor) / YarnMagnitude(s.factor, mscale_all_dim)));
+    s.attention_factor *= stated;
+    ASSIGN_OR_RETURN(const double extrapolation, keys.FloatOr("rope.scaling.yarn_ext_factor", 1));
+    if (extrapolation != 1 && extrapolation != -1) {  // -1: not set
+      return keys.Unsupported("rope.scaling.yarn_ext_factor", "it is " + FormatReal(extrapolation) + ", supported is 1");
+    }
+    return OkStatus();
+  }
+  if (type != "linear" && type != "none") {
+    return keys.Unsupported("rope.scaling.type", "it is '" + type + "', supported are none, linear, yarn");
+  }
+  if (divisors.empty() && s.attention_factor == 1) {
+    if (scales) s.kind = RopeScalingKind::kLinear;
+    if (scales) s.factor = factor;
+    return OkStatus();
+  }
+  const double attention_factor = s.attention_factor;
+  if (divisors.empty()) divisors.assign(static_cast<size_t>(config.rotary_dim / 2), 1.0);
+  if (scales) {
+    for (double& divisor : divisors) divisor *= factor;
+  }
+  s = attention_factor == 1 ? ScalingOfDivisors(config.rope_theta, config.rotary_dim, std::move(divisors))
+                            : RopeScaling{.kind = RopeScalingKind::kPerFrequency, .divisors = std::move(divisors)};
+  s.attention_factor = attention_factor;
+  return OkStatus();
+}
+
 // Anything that makes the computation another than the plain architecture's.
-Status RefuseExtras(const GgufFile& file, const Keys& keys) {
-  ASSIGN_OR_RETURN(const std::string scaling, keys.StringOr("rope.scaling.type", "none"));
-  if (std::string_view(scaling) != "none")
-    return keys.Unsupported("rope.scaling.type", "scaled rope ('" + scaling + "') is not supported");
-  for (const char* key : {"rope.scale_linear", "rope.scaling.factor"}) {
-    ASSIGN_OR_RETURN(const double factor, keys.FloatOr(key, 1.0));
-    if (factor != 1.0) return keys.Unsupported(key, "scaled rope is not supported");
-  }
-  if (file.FindTensor("rope_freqs.weight") != nullptr) {
-    return Unimplemented(file.name() + ": tensor 'rope_freqs.weight' (scaled rope) is not supported");
-  }
+Status RefuseExtras(const Keys& keys) {
   ASSIGN_OR_RETURN(const int64_t num_experts, keys.IntOr("expert_count", 0));
   if (num_experts != 0) return keys.Unsupported("expert_count", "mixtures of experts are not supported");
   for (const char* key : {"attention.clamp_kqv", "attention.max_alibi_bias", "attention.scale", "logit_scale", "embedding_scale",
@@ -48,10 +105,20 @@ Status RefuseExtras(const GgufFile& file, const Keys& keys) {
     ASSIGN_OR_RETURN(const double value, keys.FloatOr(key, 0.0));
     if (value != 0.0) return keys.Unsupported(key, "not supported");
   }
+  ASSIGN_OR_RETURN(const bool causal, keys.BoolOr("attention.causal", true));
+  if (!causal) return keys.Unsupported("attention.causal", "only attention to positions before is supported");
   return OkStatus();
 }
 
-Status ReadLlama(const Keys& keys, ModelConfig& config) {
+// llama.cpp takes the biases that are there.
+void FindBiases(const GgufFile& file, ModelConfig& config) {
+  const auto has = [&](const char* name) { return file.FindTensor(std::string("blk.0.") + name + ".bias") != nullptr; };
+  config.qkv_bias = has("attn_q") || has("attn_k") || has("attn_v");
+  config.attention_out_bias = has("attn_output");
+  config.mlp_bias = has("ffn_gate") || has("ffn_up") || has("ffn_down");
+}
+
+Status ReadLlama(const GgufFile& file, const Keys& keys, ModelConfig& config) {
   ASSIGN_OR_RETURN(config.norm_eps, keys.Float("attention.layer_norm_rms_epsilon"));
   ASSIGN_OR_RETURN(config.rope_theta, keys.FloatOr("rope.freq_base", 10000.0));
   ASSIGN_OR_RETURN(config.num_kv_heads, keys.IntOr("attention.head_count_kv", config.num_heads));
@@ -59,10 +126,13 @@ Status ReadLlama(const Keys& keys, ModelConfig& config) {
   ASSIGN_OR_RETURN(const int64_t value_length, keys.IntOr("attention.value_length", config.head_dim));
   if (value_length != config.head_dim) return keys.Unsupported("attention.value_length", "heads of two sizes are not supported");
   ASSIGN_OR_RETURN(config.rotary_dim, keys.IntOr("rope.dimension_count", config.head_dim));
-  if (config.rotary_dim != config.head_dim) {
+  constexpr int64_t kMostDims = int64_t{1} << 20;
+  if (config.rotary_dim != config.head_dim || config.rotary_dim < 2 || config.rotary_dim > kMostDims) {
     return keys.Unsupported("rope.dimension_count", "it is " + std::to_string(config.rotary_dim) +
                                                         ", supported is the head size " + std::to_string(config.head_dim));
   }
+  RETURN_IF_ERROR(ReadRopeScaling(file, keys, config));
+  FindBiases(file, config);
   if (keys.Has("attention.sliding_window")) {
     ASSIGN_OR_RETURN(config.sliding_window, keys.Int("attention.sliding_window"));
     // The key is how a Mistral model tells itself from other files that call themselves llama.
@@ -75,6 +145,23 @@ Status ReadGpt2(const Keys& keys, ModelConfig& config) {
   config.architecture = Architecture::kGpt2;
   config.activation = Activation::kGeluTanh;
   ASSIGN_OR_RETURN(config.norm_eps, keys.Float("attention.layer_norm_epsilon"));
+  return OkStatus();
+}
+
+// Ids that no token has stand in some files for "none".
+Status ReadTokenIds(const GgufFile& file, ModelConfig& config) {
+  const auto read = [&](const char* key) -> StatusOr<std::optional<int64_t>> {
+    if (!file.Has(key)) return std::optional<int64_t>();
+    ASSIGN_OR_RETURN(const int64_t id, file.Int(key));
+    return id >= 0 && id < config.vocab_size ? std::optional(id) : std::nullopt;
+  };
+  ASSIGN_OR_RETURN(config.bos_id, read("tokenizer.ggml.bos_token_id"));
+  ASSIGN_OR_RETURN(config.pad_id, read("tokenizer.ggml.padding_token_id"));
+  // All of them end a generation of llama.cpp's: the end of a text, of a turn, of a message.
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+    ASSIGN_OR_RETURN(const std::optional<int64_t> id, read(key));
+    if (id && std::ranges::find(config.eos_ids, *id) == config.eos_ids.end()) config.eos_ids.push_back(*id);
+  }
   return OkStatus();
 }
 
@@ -91,12 +178,7 @@ Status ReadVocabulary(const GgufFile& file, const Keys& keys, ModelConfig& confi
     return DataLoss(file.name() + ": the metadata states a vocabulary of " + std::to_string(stated) +
                     " tokens, the embedding has " + std::to_string(config.vocab_size) + " rows");
   }
-  for (const auto& [key, id] :
-       {std::pair{"tokenizer.ggml.bos_token_id", &config.bos_id}, std::pair{"tokenizer.ggml.eos_token_id", &config.eos_id}}) {
-    if (!file.Has(key)) continue;
-    ASSIGN_OR_RETURN(*id, file.Int(key));
-  }
-  return OkStatus();
+  return ReadTokenIds(file, config);
 }
 
 }  // namespace
@@ -108,7 +190,7 @@ StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   if (!is_gpt2 && config.model_type != "llama" && config.model_type != "qwen2") {
     return Unimplemented(file.name() + ": general.architecture is '" + config.model_type + "', supported are llama, qwen2, gpt2");
   }
-  config.qkv_bias = config.model_type != "llama";
+  config.qkv_bias = is_gpt2;
   const Keys keys(file, config.model_type);
   ASSIGN_OR_RETURN(config.num_layers, keys.Int("block_count"));
   ASSIGN_OR_RETURN(config.max_positions, keys.Int("context_length"));
@@ -121,8 +203,8 @@ StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   }
   config.num_kv_heads = config.num_heads;
   config.head_dim = config.hidden_size / config.num_heads;
-  RETURN_IF_ERROR(is_gpt2 ? ReadGpt2(keys, config) : ReadLlama(keys, config));
-  RETURN_IF_ERROR(RefuseExtras(file, keys));
+  RETURN_IF_ERROR(RefuseExtras(keys));
+  RETURN_IF_ERROR(is_gpt2 ? ReadGpt2(keys, config) : ReadLlama(file, keys, config));
   RETURN_IF_ERROR(ReadVocabulary(file, keys, config));
   config.tie_embeddings = file.FindTensor("output.weight") == nullptr;
   RETURN_IF_ERROR(Validate(config, file.name()));

@@ -1,12 +1,10 @@
+#include <algorithm>
 #include <array>
 #include <string>
-#include <utility>
 
-#include "gflownet/base/check.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/text_util.h"
-#include "llm/format/json_fields.h"
-#include "llm/format/model_config.h"
+#include "llm/format/hf_config_parts.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -14,51 +12,81 @@ namespace {
 
 using nlohmann::json;
 
-// An id, null, or a list of ids of which the first counts.
-Status ReadTokenId(const JsonFields& fields, std::string_view key, std::optional<int64_t>& id) {
+// An id, null, or a list of ids.
+StatusOr<std::vector<int64_t>> ReadTokenIds(const JsonFields& fields, std::string_view key) {
+  std::vector<int64_t> ids;
   const json* value = fields.Find(key);
-  if (value == nullptr) return OkStatus();
-  if (value->is_array()) {
-    if (value->empty()) return OkStatus();
-    value = &value->front();
+  if (value == nullptr) return ids;
+  for (const json& id : value->is_array() ? *value : json::array({*value})) {
+    if (!id.is_number_integer()) return fields.Wrong(key, "a token id or a list of them");
+    ids.push_back(id.get<int64_t>());
   }
-  if (!value->is_number_integer()) return fields.Wrong(key, "a token id or a list of them");
-  id = value->get<int64_t>();
+  return ids;
+}
+
+// The first of them counts.
+Status ReadTokenId(const JsonFields& fields, std::string_view key, std::optional<int64_t>& id) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> ids, ReadTokenIds(fields, key));
+  if (!ids.empty()) id = ids.front();
   return OkStatus();
 }
 
-// transformers 5 writes rope_parameters {rope_type, rope_theta}; before it was rope_theta beside rope_scaling {rope_type or
-// type}.
-Status ReadRope(const JsonFields& fields, ModelConfig& config) {
-  ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", 10000.0));
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    const json* value = fields.Find(key);
-    if (value == nullptr) continue;
-    ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
-    for (const char* type : {"rope_type", "type"}) {
-      if (!rope.Only(type, "default").ok()) return fields.Unsupported(key, "scaled rope (only rope_type 'default' is)");
-    }
-    RETURN_IF_ERROR(rope.Only("partial_rotary_factor", 1.0));
-    ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
+// Whether a layer of qwen2 has windowed attention: layer_types says so, or else the layers from max_window_layers on have it.
+StatusOr<bool> AnyLayerIsWindowed(const JsonFields& fields, const ModelConfig& config) {
+  if (const json* types = fields.Find("layer_types")) {
+    return std::find(types->begin(), types->end(), "sliding_attention") != types->end();
   }
-  return fields.Only("partial_rotary_factor", 1.0);
+  constexpr int64_t kQwen2WindowLayers = 28;  // transformers' default
+  ASSIGN_OR_RETURN(const int64_t full_layers, fields.IntOr("max_window_layers", kQwen2WindowLayers));
+  return full_layers < config.num_layers;
+}
+
+// Every layer computes what we know: attention to all positions before, or within the model's window.
+Status CheckLayerTypes(const JsonFields& fields) {
+  const json* types = fields.Find("layer_types");
+  if (types == nullptr) return OkStatus();
+  if (!types->is_array()) return fields.Wrong("layer_types", "a list of full_attention and sliding_attention");
+  for (const json& type : *types) {
+    if (type == "full_attention" || type == "sliding_attention") continue;
+    return fields.Unsupported("layer_types", "only full_attention and sliding_attention are");
+  }
+  return OkStatus();
 }
 
 Status ReadSlidingWindow(const JsonFields& fields, ModelConfig& config) {
-  if (config.model_type == "mistral") {
-    // transformers' default where the key is missing altogether; null means none.
-    constexpr int64_t kMistralWindow = 4096;
-    if (!fields.object().contains("sliding_window")) config.sliding_window = kMistralWindow;
-  } else if (config.model_type == "qwen2") {
+  constexpr int64_t kDefaultWindow = 4096;  // transformers' where the key is missing altogether; null means none
+  RETURN_IF_ERROR(CheckLayerTypes(fields));
+  ASSIGN_OR_RETURN(const bool windowed, AnyLayerIsWindowed(fields, config));
+  if (config.model_type == "qwen2") {
     ASSIGN_OR_RETURN(const bool used, fields.BoolOr("use_sliding_window", false));
-    if (!used) return OkStatus();
-  } else {
-    return OkStatus();  // llama ignores the key
+    if (!used && fields.Has("layer_types") && windowed) {
+      return fields.Unsupported("layer_types", "sliding_attention without use_sliding_window is no window at all");
+    }
+    if (!used || !windowed) return OkStatus();
+  } else if (config.model_type == "llama") {
+    // llama has no windows and ignores the key; a layer that asks for one is another model.
+    if (fields.Has("layer_types") && windowed) return fields.Unsupported("layer_types", "llama models have full_attention only");
+    return OkStatus();
   }
-  if (fields.Has("sliding_window")) {
+  if (!fields.object().contains("sliding_window")) {
+    config.sliding_window = kDefaultWindow;
+  } else if (fields.Has("sliding_window")) {
     ASSIGN_OR_RETURN(config.sliding_window, fields.Int("sliding_window"));
   }
   return OkStatus();
+}
+
+Status ReadBiases(const JsonFields& fields, ModelConfig& config) {
+  if (config.model_type == "llama") {
+    ASSIGN_OR_RETURN(config.qkv_bias, fields.BoolOr("attention_bias", false));
+    config.attention_out_bias = config.qkv_bias;
+    ASSIGN_OR_RETURN(config.mlp_bias, fields.BoolOr("mlp_bias", false));
+    return OkStatus();
+  }
+  // qwen2 has its biases by its type and ignores the key; mistral has none.
+  config.qkv_bias = config.model_type == "qwen2";
+  if (!config.qkv_bias) RETURN_IF_ERROR(fields.Only("attention_bias", false));
+  return fields.Only("mlp_bias", false);
 }
 
 Status ReadLlama(const JsonFields& fields, ModelConfig& config) {
@@ -81,14 +109,11 @@ Status ReadLlama(const JsonFields& fields, ModelConfig& config) {
   ASSIGN_OR_RETURN(config.max_positions, fields.Int("max_position_embeddings"));
   ASSIGN_OR_RETURN(config.norm_eps, fields.Real("rms_norm_eps"));
   ASSIGN_OR_RETURN(config.tie_embeddings, fields.BoolOr("tie_word_embeddings", false));
-  config.qkv_bias = config.model_type == "qwen2";
   config.rotary_dim = config.head_dim;
-  RETURN_IF_ERROR(ReadRope(fields, config));
+  RETURN_IF_ERROR(ReadHfRope(fields, config));
   RETURN_IF_ERROR(ReadSlidingWindow(fields, config));
-  RETURN_IF_ERROR(fields.Only("hidden_act", "silu"));
-  // qwen2 has its biases by its type and ignores the key.
-  if (!config.qkv_bias) RETURN_IF_ERROR(fields.Only("attention_bias", false));
-  return fields.Only("mlp_bias", false);
+  if (!fields.Only("hidden_act", "swish").ok()) RETURN_IF_ERROR(fields.Only("hidden_act", "silu"));  // two names of one function
+  return ReadBiases(fields, config);
 }
 
 // What gpt2 and gptj have in common.
@@ -118,7 +143,6 @@ Status ReadGpt2(const JsonFields& fields, ModelConfig& config) {
   ASSIGN_OR_RETURN(config.tie_embeddings, fields.BoolOr("tie_word_embeddings", true));
   RETURN_IF_ERROR(fields.Only("scale_attn_weights", true));
   RETURN_IF_ERROR(fields.Only("scale_attn_by_inverse_layer_idx", false));
-  RETURN_IF_ERROR(fields.Only("add_cross_attention", false));
   return ReadGpt(fields, config);
 }
 
@@ -148,41 +172,6 @@ const Family* FindFamily(std::string_view model_type) {
   return nullptr;
 }
 
-json IdOrNull(const std::optional<int64_t>& id) { return id ? json(*id) : json(nullptr); }
-
-void WriteLlama(const ModelConfig& c, json& out) {
-  out["hidden_size"] = c.hidden_size;
-  out["intermediate_size"] = c.intermediate_size;
-  out["num_hidden_layers"] = c.num_layers;
-  out["num_attention_heads"] = c.num_heads;
-  out["num_key_value_heads"] = c.num_kv_heads;
-  out["head_dim"] = c.head_dim;
-  out["max_position_embeddings"] = c.max_positions;
-  out["rms_norm_eps"] = c.norm_eps;
-  out["hidden_act"] = "silu";
-  // Both the old key and the new one, for transformers before and since 5.
-  out["rope_theta"] = c.rope_theta;
-  out["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", c.rope_theta}};
-  if (c.model_type == "llama") {
-    out["attention_bias"] = false;
-    out["mlp_bias"] = false;
-    return;
-  }
-  out["sliding_window"] = IdOrNull(c.sliding_window);
-  if (c.model_type == "qwen2") out["use_sliding_window"] = c.sliding_window.has_value();
-}
-
-void WriteGpt(const ModelConfig& c, json& out) {
-  out["n_embd"] = c.hidden_size;
-  out["n_inner"] = c.intermediate_size;
-  out["n_layer"] = c.num_layers;
-  out["n_head"] = c.num_heads;
-  out["n_positions"] = c.max_positions;
-  out["layer_norm_epsilon"] = c.norm_eps;
-  out["activation_function"] = "gelu_new";
-  if (c.architecture == Architecture::kGptJ) out["rotary_dim"] = c.rotary_dim;
-}
-
 }  // namespace
 
 StatusOr<ModelConfig> ModelConfigFromHfJson(std::string_view text, std::string_view where) {
@@ -196,34 +185,19 @@ StatusOr<ModelConfig> ModelConfigFromHfJson(std::string_view text, std::string_v
     for (const Family& f : kFamilies) known.emplace_back(f.model_type);
     return fields.Unsupported("model_type", "supported are " + Join(known, ", "));
   }
-  if (fields.Has("quantization_config")) {
-    return fields.Unsupported("quantization_config", "give an unquantised Hugging Face folder, or a GGUF file");
-  }
+  RETURN_IF_ERROR(RefuseForeignKeys(fields));
   ASSIGN_OR_RETURN(config.vocab_size, fields.Int("vocab_size"));
   RETURN_IF_ERROR(ReadTokenId(fields, "bos_token_id", config.bos_id));
-  RETURN_IF_ERROR(ReadTokenId(fields, "eos_token_id", config.eos_id));
+  RETURN_IF_ERROR(ReadTokenId(fields, "pad_token_id", config.pad_id));
+  ASSIGN_OR_RETURN(config.eos_ids, ReadTokenIds(fields, "eos_token_id"));
   RETURN_IF_ERROR(family->read(fields, config));
   RETURN_IF_ERROR(Validate(config, where));
   return config;
 }
 
-std::string ModelConfigToHfJson(const ModelConfig& config, std::string_view torch_dtype) {
-  const Family* family = FindFamily(config.model_type);
-  GFN_CHECK(family != nullptr) << config.model_type;
-  json out;
-  out["architectures"] = json::array({family->hf_class});
-  out["model_type"] = config.model_type;
-  out["vocab_size"] = config.vocab_size;
-  out["bos_token_id"] = IdOrNull(config.bos_id);
-  out["eos_token_id"] = IdOrNull(config.eos_id);
-  out["tie_word_embeddings"] = config.tie_embeddings;
-  out["torch_dtype"] = torch_dtype;
-  if (config.architecture == Architecture::kLlama) {
-    WriteLlama(config, out);
-  } else {
-    WriteGpt(config, out);
-  }
-  return out.dump(2) + "\n";
+const char* HfClassOf(std::string_view model_type) {
+  const Family* family = FindFamily(model_type);
+  return family == nullptr ? nullptr : family->hf_class;
 }
 
 }  // namespace gfn

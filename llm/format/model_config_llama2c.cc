@@ -35,7 +35,7 @@ StatusOr<ModelConfig> ModelConfigFromLlama2cHeader(std::span<const std::byte> he
   c.norm_eps = 1e-5;
   c.rope_theta = 10000.0;
   c.bos_id = 1;
-  c.eos_id = 2;
+  c.eos_ids = {2};
   if (c.num_heads < 1 || c.hidden_size < 1 || c.hidden_size % c.num_heads != 0) {
     return DataLoss(at + ": neither a GGUF file nor a llama2.c file (the header would mean a width of " +
                     std::to_string(c.hidden_size) + " for " + std::to_string(c.num_heads) + " heads)");

@@ -7,11 +7,11 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "gflownet/base/file_util.h"
 #include "llm/format/expected_tensors.h"
-#include "llm/format/gguf_builder.h"
-#include "llm/format/gguf_file.h"
+#include "llm/format/test_configs.h"
 #include "nlohmann/json.hpp"
 
 namespace gfn {
@@ -22,26 +22,8 @@ using testing::HasSubstr;
 
 const std::string kModels = GFN_SOURCE_DIR "/tests/golden/models/";
 
-json LlamaJson() {
-  return {{"model_type", "llama"},    {"vocab_size", 100},      {"hidden_size", 32},
-          {"intermediate_size", 48},  {"num_hidden_layers", 2}, {"num_attention_heads", 4},
-          {"num_key_value_heads", 2}, {"hidden_act", "silu"},   {"max_position_embeddings", 64},
-          {"rms_norm_eps", 1e-6},     {"rope_theta", 500.0},    {"tie_word_embeddings", true},
-          {"bos_token_id", 1},        {"eos_token_id", {2, 3}}};
-}
-
 json Gpt2Json() {
   return {{"model_type", "gpt2"}, {"vocab_size", 100}, {"n_embd", 32}, {"n_layer", 2}, {"n_head", 4}, {"n_positions", 16}};
-}
-
-StatusOr<ModelConfig> Parse(const json& value) { return ModelConfigFromHfJson(value.dump(), "config.json"); }
-
-// The message of `base` with one key changed, which must be refused.
-std::string Refusal(json base, const char* key, const json& value) {
-  base[key] = value;
-  const auto config = Parse(base);
-  EXPECT_FALSE(config.ok()) << key;
-  return config.ok() ? "" : Message(config.status());
 }
 
 TEST(ModelConfigHf, ReadsLlama) {
@@ -56,22 +38,8 @@ TEST(ModelConfigHf, ReadsLlama) {
   EXPECT_FALSE(c->qkv_bias);
   EXPECT_EQ(c->activation, Activation::kSilu);
   EXPECT_EQ(c->bos_id, 1);
-  EXPECT_EQ(c->eos_id, 2);
+  EXPECT_EQ(c->eos_ids, (std::vector<int64_t>{2, 3}));
   EXPECT_FALSE(c->sliding_window);
-}
-
-TEST(ModelConfigHf, ReadsBothWaysOfRope) {
-  json j = LlamaJson();
-  j["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 7.0}};
-  EXPECT_EQ(Parse(j)->rope_theta, 7.0);
-  j.erase("rope_parameters");
-  j.erase("rope_theta");
-  EXPECT_EQ(Parse(j)->rope_theta, 10000.0);
-  j["rope_scaling"] = {{"type", "default"}};
-  EXPECT_TRUE(Parse(j).ok());
-  EXPECT_THAT(Refusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), HasSubstr("'rope_scaling'"));
-  EXPECT_THAT(Refusal(j, "rope_parameters", {{"rope_type", "llama3"}, {"factor", 8.0}}), HasSubstr("scaled rope"));
-  EXPECT_THAT(Refusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
 }
 
 TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
@@ -92,7 +60,30 @@ TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
   EXPECT_TRUE(Parse(qwen2)->qkv_bias);
   EXPECT_FALSE(Parse(qwen2)->sliding_window);
   qwen2["use_sliding_window"] = true;
+  EXPECT_FALSE(Parse(qwen2)->sliding_window) << "the first 28 layers see everything";
+  qwen2["max_window_layers"] = 1;
   EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
+  EXPECT_EQ(MaxContext(*Parse(qwen2)), 10);
+  qwen2["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_FALSE(Parse(qwen2)->sliding_window) << "the list decides where there is one";
+  qwen2["layer_types"] = {"full_attention", "sliding_attention"};
+  EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
+  EXPECT_THAT(Refusal(qwen2, "layer_types", {"full_attention", "chunked_attention"}), HasSubstr("layer_types"));
+  EXPECT_THAT(Refusal(LlamaJson(), "layer_types", {"sliding_attention"}), HasSubstr("layer_types"));
+}
+
+TEST(ModelConfigHf, ReadsBiasesAndIds) {
+  json j = LlamaJson();
+  const int64_t without = NumParameters(*Parse(j));
+  j["attention_bias"] = true;
+  EXPECT_EQ(NumParameters(*Parse(j)), without + 2 * (32 + 16 + 16 + 32));
+  j["mlp_bias"] = true;
+  EXPECT_EQ(NumParameters(*Parse(j)), without + 2 * (32 + 16 + 16 + 32 + 48 + 48 + 32));
+  j["pad_token_id"] = 7;
+  EXPECT_EQ(Parse(j)->pad_id, 7);
+  EXPECT_EQ(Parse(j)->eos_ids, (std::vector<int64_t>{2, 3}));
+  j["eos_token_id"] = nullptr;
+  EXPECT_TRUE(Parse(j)->eos_ids.empty());
 }
 
 TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
@@ -118,10 +109,35 @@ TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
 
 TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
   EXPECT_THAT(Refusal(LlamaJson(), "model_type", "mamba"), HasSubstr("supported are llama, mistral, qwen2, gpt2, gptj"));
-  EXPECT_THAT(Refusal(LlamaJson(), "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
-  EXPECT_THAT(Refusal(LlamaJson(), "mlp_bias", true), HasSubstr("mlp_bias"));
+  json mistral = LlamaJson();
+  mistral["model_type"] = "mistral";
+  EXPECT_THAT(Refusal(mistral, "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
+  EXPECT_THAT(Refusal(mistral, "mlp_bias", true), HasSubstr("mlp_bias"));
+  const std::vector<std::pair<const char*, json>> foreign = {{"is_causal", false},
+                                                             {"attn_logit_softcapping", 50.0},
+                                                             {"final_logit_softcapping", 30.0},
+                                                             {"partial_rotary_factor", 0.5},
+                                                             {"clip_qkv", 8.0},
+                                                             {"logit_scale", 0.0625},
+                                                             {"logits_scaling", 8.0},
+                                                             {"embedding_multiplier", 12.0},
+                                                             {"residual_multiplier", 0.22},
+                                                             {"attention_multiplier", 0.015625},
+                                                             {"num_local_experts", 8},
+                                                             {"use_qk_norm", true},
+                                                             {"no_rope_layers", {1, 0}},
+                                                             {"use_bidirectional_attention", true},
+                                                             {"quantization_config", {{"bits", 4}}}};
+  for (const auto& [key, value] : foreign) {
+    EXPECT_THAT(Refusal(LlamaJson(), key, value), HasSubstr(std::string("'") + key + "'"));
+    json neutral = LlamaJson();
+    neutral[key] = nullptr;
+    EXPECT_TRUE(Parse(neutral).ok()) << key;
+  }
+  json neutral = LlamaJson();
+  neutral.update({{"is_causal", true}, {"partial_rotary_factor", 1.0}, {"logit_scale", 1.0}, {"rope_interleaved", false}});
+  EXPECT_TRUE(Parse(neutral).ok()) << Message(Parse(neutral).status());
   EXPECT_THAT(Refusal(LlamaJson(), "hidden_act", "gelu"), HasSubstr("only \"silu\" is"));
-  EXPECT_THAT(Refusal(LlamaJson(), "quantization_config", {{"bits", 4}}), HasSubstr("quantization_config"));
   EXPECT_THAT(Refusal(Gpt2Json(), "activation_function", "relu"), HasSubstr("gelu_new"));
   EXPECT_THAT(Refusal(Gpt2Json(), "scale_attn_by_inverse_layer_idx", true), HasSubstr("scale_attn_by_inverse_layer_idx"));
   EXPECT_THAT(Refusal(Gpt2Json(), "add_cross_attention", true), HasSubstr("add_cross_attention"));
@@ -144,7 +160,8 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 }
 
 TEST(ModelConfigHf, WritesWhatItReads) {
-  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded"}) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
+                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -152,7 +169,28 @@ TEST(ModelConfigHf, WritesWhatItReads) {
     ASSERT_TRUE(again.ok()) << Message(again.status());
     EXPECT_EQ(ModelConfigToHfJson(*again, "float32"), text);
     EXPECT_EQ(NumParameters(*again), NumParameters(*config));
+    EXPECT_EQ(RopeFrequencies(again->rope_theta, again->rotary_dim, again->rope_scaling),
+              RopeFrequencies(config->rope_theta, config->rotary_dim, config->rope_scaling));
+    EXPECT_EQ(again->rope_scaling.attention_factor, config->rope_scaling.attention_factor);
+    EXPECT_EQ(again->eos_ids, config->eos_ids);
+    EXPECT_EQ(MaxContext(*again), MaxContext(*config));
   }
+}
+
+TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
+  json j = LlamaJson();
+  j["pad_token_id"] = 5;
+  j["dtype"] = "float16";
+  j["auto_map"] = {{"AutoModel", "code.py"}};
+  j["somebody_elses_key"] = {1, 2, 3};
+  ModelConfig config = *Parse(j);
+  config.tie_embeddings = false;
+  const auto text = ModelConfigToHfJson(config, "bfloat16", j.dump(), "config.json");
+  ASSERT_TRUE(text.ok()) << Message(text.status());
+  json expected = j;
+  expected.update({{"architectures", {"LlamaForCausalLM"}}, {"dtype", "bfloat16"}, {"tie_word_embeddings", false}});
+  expected.erase("auto_map");
+  EXPECT_EQ(json::parse(*text), expected);
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
@@ -164,21 +202,6 @@ TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
     gguf->norm_eps = hf->norm_eps;
     EXPECT_EQ(ModelConfigToHfJson(*gguf, "float32"), ModelConfigToHfJson(*hf, "float32")) << name;
   }
-}
-
-GgufBuilder LlamaGguf() {
-  GgufBuilder builder;
-  builder.String("general.architecture", "llama").Uint32("llama.block_count", 1).Uint32("llama.context_length", 16);
-  builder.Uint32("llama.embedding_length", 4).Uint32("llama.feed_forward_length", 4).Uint32("llama.attention.head_count", 2);
-  builder.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  return builder.F32("token_embd.weight", {4, 3}, std::vector<float>(12));
-}
-
-StatusOr<ModelConfig> Parse(const GgufBuilder& builder) {
-  const std::string bytes = builder.Build();
-  auto file = GgufFile::Parse(AsBytes(bytes), "f.gguf");
-  EXPECT_TRUE(file.ok()) << Message(file.status());
-  return ModelConfigFromGguf(*file);
 }
 
 TEST(ModelConfigGguf, TakesDefaultsWhereKeysAreAbsent) {
@@ -194,12 +217,14 @@ TEST(ModelConfigGguf, TakesDefaultsWhereKeysAreAbsent) {
 
 TEST(ModelConfigGguf, RefusesWhatItCannotCompute) {
   const auto refusal = [](GgufBuilder& builder) { return Message(Parse(builder).status()); };
-  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "yarn")), HasSubstr("'llama.rope.scaling.type'"));
-  EXPECT_THAT(refusal(LlamaGguf().Float32("llama.rope.scale_linear", 2)), HasSubstr("scaled rope"));
+  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "longrope")), HasSubstr("'llama.rope.scaling.type'"));
+  EXPECT_THAT(refusal(LlamaGguf().String("llama.rope.scaling.type", "yarn").Float32("llama.rope.scaling.yarn_ext_factor", 0.5f)),
+              HasSubstr("it is 0.5, supported is 1"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.expert_count", 8)), HasSubstr("mixtures of experts"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.rope.dimension_count", 1)), HasSubstr("it is 1, supported is the head size 2"));
   EXPECT_THAT(refusal(LlamaGguf().Uint32("llama.vocab_size", 5)), HasSubstr("the embedding has 3 rows"));
-  EXPECT_THAT(refusal(LlamaGguf().F32("rope_freqs.weight", {1}, {1})), HasSubstr("rope_freqs.weight"));
+  EXPECT_THAT(refusal(LlamaGguf().F32("rope_freqs.weight", {2}, {1, 1})),
+              HasSubstr("'rope_freqs.weight' has 2 numbers, expected 1"));
   EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "mamba")), HasSubstr("supported are llama, qwen2, gpt2"));
   EXPECT_THAT(refusal(GgufBuilder().String("general.architecture", "llama")), HasSubstr("llama.block_count"));
 }

@@ -63,8 +63,9 @@ std::string GgufName(Architecture architecture, std::string_view hf_name) {
 // The converter permutes q and k of architecture llama only: qwen2 keeps Hugging Face's order.
 int64_t InterleavedHeads(const ModelConfig& config, std::string_view hf_name) {
   if (config.architecture != Architecture::kLlama || config.model_type == "qwen2") return 0;
-  if (hf_name.ends_with(".q_proj.weight")) return config.num_heads;
-  if (hf_name.ends_with(".k_proj.weight")) return config.num_kv_heads;
+  // Biases as well as weights.
+  if (hf_name.find(".q_proj.") != std::string_view::npos) return config.num_heads;
+  if (hf_name.find(".k_proj.") != std::string_view::npos) return config.num_kv_heads;
   return 0;
 }
 
@@ -77,6 +78,7 @@ StatusOr<std::unique_ptr<WeightSource>> OpenGgufModel(const std::string& path) {
   std::vector<StoredTensor> tensors;
   std::vector<std::string> missing;
   std::set<std::string, std::less<>> used;
+  if (config.architecture == Architecture::kLlama) used.insert(kGgufRopeDivisors);  // in the config
   for (ExpectedTensor& expected : ExpectedTensors(config)) {
     const std::string gguf_name = GgufName(config.architecture, expected.name);
     used.insert(gguf_name);
@@ -90,6 +92,7 @@ StatusOr<std::unique_ptr<WeightSource>> OpenGgufModel(const std::string& path) {
     if (expected.conv1d) std::ranges::reverse(shape);
     RETURN_IF_ERROR(CheckShape(path, gguf_name, shape, expected.shape));
     StoredTensor tensor;
+    tensor.stored_name = gguf_name;
     tensor.type = found->type;
     tensor.bytes = found->bytes;
     tensor.transposed = expected.conv1d;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,29 +17,39 @@
 namespace gfn {
 namespace {
 
+constexpr char kHeadName[] = "lm_head.weight";
+
 // Where each tensor of the folder is, by its name in ExpectedTensors.
 struct HfTensors {
   std::map<std::string, TensorView> by_name;
   std::vector<std::shared_ptr<const void>> files;
 };
 
-// Exports of the bare model (GPT2Model, LlamaModel) leave out the prefix of the model inside the causal LM.
-std::string CanonicalName(const ModelConfig& config, const std::string& name) {
-  const std::string prefix = config.architecture == Architecture::kLlama ? "model." : "transformer.";
-  return name.starts_with(prefix) || name.starts_with("lm_head.") ? name : prefix + name;
+const char* ModelPrefix(const ModelConfig& config) {
+  return config.architecture == Architecture::kLlama ? "model." : "transformer.";
 }
 
-// Buffers that transformers makes itself, and the copy of a tied embedding.
+bool HasPrefix(const ModelConfig& config, std::string_view name) {
+  return name.starts_with(ModelPrefix(config)) || name.starts_with("lm_head.");
+}
+
+// Exports of the bare model (GPT2Model, LlamaModel) leave out the prefix of the model inside the causal LM.
+std::string CanonicalName(const ModelConfig& config, const std::string& name) {
+  return HasPrefix(config, name) ? name : ModelPrefix(config) + name;
+}
+
+// Buffers that transformers makes itself.
 bool IsIgnored(const ModelConfig& config, std::string_view name) {
-  if (name == "lm_head.weight") return config.tie_embeddings;
   if (config.architecture == Architecture::kLlama) return name.ends_with(".rotary_emb.inv_freq");
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with(".attn.embed_positions");
 }
 
 Status AddTensor(const ModelConfig& config, const std::string& path, const TensorView& view, HfTensors& out) {
   const std::string name = CanonicalName(config, view.name);
-  if (!out.by_name.emplace(name, view).second) return DataLoss(path + ": tensor '" + name + "' is there twice");
-  return OkStatus();
+  const auto [place, is_new] = out.by_name.emplace(name, view);
+  if (is_new) return OkStatus();
+  return DataLoss(path + ": tensor '" + view.name + "' is there twice" +
+                  (place->second.name == view.name ? "" : ", the other time as '" + place->second.name + "'"));
 }
 
 Status AddFile(const ModelConfig& config, const std::string& path, HfTensors& out) {
@@ -106,29 +118,78 @@ StatusOr<GgmlType> TypeOf(const std::string& folder, const TensorView& view) {
                        ", supported are F32, F16, BF16");
 }
 
+StatusOr<StoredTensor> Stored(const std::string& folder, const TensorView& view, ExpectedTensor expected) {
+  RETURN_IF_ERROR(CheckShape(folder, view.name, view.shape, expected.shape));
+  StoredTensor tensor;
+  ASSIGN_OR_RETURN(tensor.type, TypeOf(folder, view));
+  tensor.bytes = view.bytes;
+  tensor.stored_name = view.name;
+  tensor.expected = std::move(expected);
+  return tensor;
+}
+
+StatusOr<at::Tensor> Numbers(const std::string& folder, const ModelConfig& config, const StoredTensor& tensor) {
+  WeightSource source(config, "huggingface", folder, {tensor}, {});
+  source.set_check_finite(false);  // whoever reads the model checks
+  return source.Read(tensor.expected.name, at::kFloat);
+}
+
+// A file of a tied model may hold the head: as the only one of the two, as a copy, or as a head of its own, which then counts.
+Status ResolveTiedHead(const std::string& folder, ModelConfig& config, HfTensors& found) {
+  const auto head = found.by_name.find(kHeadName);
+  if (!config.tie_embeddings || head == found.by_name.end()) return OkStatus();
+  const ExpectedTensor expected = ExpectedTensors(config).front();  // the embedding
+  const auto embedding = found.by_name.find(expected.name);
+  if (embedding == found.by_name.end()) {
+    found.by_name.emplace(expected.name, head->second);
+    found.by_name.erase(head);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(const StoredTensor first, Stored(folder, embedding->second, expected));
+  ASSIGN_OR_RETURN(const StoredTensor second, Stored(folder, head->second, expected));
+  bool equal = first.type == second.type && std::ranges::equal(first.bytes, second.bytes);
+  if (first.type != second.type) {  // the same numbers may be stored in two types
+    ASSIGN_OR_RETURN(const at::Tensor x, Numbers(folder, config, first));
+    ASSIGN_OR_RETURN(const at::Tensor y, Numbers(folder, config, second));
+    equal = at::equal(x, y);
+  }
+  if (equal) {
+    found.by_name.erase(head);
+  } else {
+    config.tie_embeddings = false;
+  }
+  return OkStatus();
+}
+
+// A missing tensor by the name that this file would have for it.
+std::string NameInFile(const ModelConfig& config, const HfTensors& found, const std::string& name) {
+  const bool bare = !found.by_name.empty() && std::ranges::none_of(found.by_name, [&](const auto& entry) {
+    return entry.second.name.starts_with(ModelPrefix(config));
+  });
+  return bare && name.starts_with(ModelPrefix(config)) ? name.substr(std::string_view(ModelPrefix(config)).size()) : name;
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<WeightSource>> OpenHfModel(const std::string& folder) {
   ASSIGN_OR_RETURN(ModelConfig config, ReadHfConfig(folder));
   ASSIGN_OR_RETURN(HfTensors found, FindTensors(config, folder));
+  RETURN_IF_ERROR(ResolveTiedHead(folder, config, found));
   std::vector<StoredTensor> tensors;
   std::vector<std::string> missing, unexpected;
+  std::set<std::string> used;
   for (ExpectedTensor& expected : ExpectedTensors(config)) {
     const auto it = found.by_name.find(expected.name);
     if (it == found.by_name.end()) {
-      missing.push_back(expected.name);
+      missing.push_back(NameInFile(config, found, expected.name));
       continue;
     }
-    RETURN_IF_ERROR(CheckShape(folder, expected.name, it->second.shape, expected.shape));
-    StoredTensor tensor;
-    ASSIGN_OR_RETURN(tensor.type, TypeOf(folder, it->second));
-    tensor.bytes = it->second.bytes;
-    tensor.expected = std::move(expected);
+    used.insert(expected.name);
+    ASSIGN_OR_RETURN(StoredTensor tensor, Stored(folder, it->second, std::move(expected)));
     tensors.push_back(std::move(tensor));
-    found.by_name.erase(it);
   }
   for (const auto& [name, view] : found.by_name) {
-    if (!IsIgnored(config, name)) unexpected.push_back(name);
+    if (!used.contains(name) && !IsIgnored(config, name)) unexpected.push_back(view.name);
   }
   RETURN_IF_ERROR(CheckNames(folder, missing, unexpected));
   return std::make_unique<WeightSource>(std::move(config), "huggingface", folder, std::move(tensors), std::move(found.files));

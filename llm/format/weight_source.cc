@@ -72,6 +72,21 @@ int64_t FindNotBelow(const at::Tensor& matrix, float limit) {
   return first == std::numeric_limits<int64_t>::max() ? -1 : first.load();
 }
 
+// A vector of rows' numbers in rotate-half order.
+at::Tensor RotateHalfNumbers(const at::Tensor& stored, int64_t heads) {
+  const int64_t head_dim = stored.numel() / heads;
+  at::Tensor result = at::empty_like(stored);
+  for (int64_t i = 0; i < stored.numel(); ++i) {
+    result.data_ptr<float>()[RotateHalfRow(i, head_dim)] = stored.const_data_ptr<float>()[i];
+  }
+  return result;
+}
+
+// As it is called in the file.
+const std::string& NameOf(const StoredTensor& tensor) {
+  return tensor.stored_name.empty() ? tensor.expected.name : tensor.stored_name;
+}
+
 }  // namespace
 
 WeightSource::WeightSource(ModelConfig config, std::string format, std::string path, std::vector<StoredTensor> tensors,
@@ -99,12 +114,13 @@ StatusOr<at::Tensor> WeightSource::Read(std::string_view name, at::ScalarType dt
   // A vector is one row.
   int64_t rows = shape.size() == 2 ? shape[0] : 1, columns = shape.back();
   if (tensor.transposed) std::swap(rows, columns);
-  return CatchExceptions("reading tensor '" + std::string(name) + "' of " + path_, [&]() -> StatusOr<at::Tensor> {
+  return CatchExceptions("reading tensor '" + NameOf(tensor) + "' of " + path_, [&]() -> StatusOr<at::Tensor> {
     at::Tensor result = DequantizeRows(tensor, rows, columns);
+    if (shape.size() == 1 && tensor.interleaved_heads > 0) result = RotateHalfNumbers(result, tensor.interleaved_heads);
     if (tensor.transposed) result = result.t().contiguous();
     if (check_finite_) {
       if (const int64_t at = FindNotBelow(result, OverflowLimit(dtype)); at >= 0) {
-        return DataLoss(path_ + ": tensor '" + std::string(name) + "' has " + FormatReal(result.data_ptr<float>()[at]) + " at " +
+        return DataLoss(path_ + ": tensor '" + NameOf(tensor) + "' has " + FormatReal(result.data_ptr<float>()[at]) + " at " +
                         ShapeText({at / shape.back(), at % shape.back()}) + ", expected finite numbers of " +
                         at::toString(dtype));
       }

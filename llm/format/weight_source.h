@@ -5,7 +5,9 @@
 // interleaved rope, Read gives them for rotate-half rope, as transformers does; GGUF stores gpt2's Conv1D weights transposed.
 //
 // Opening checks that every tensor of ExpectedTensors(config) is there with its shape, and that no other weight is (buffers
-// that exports carry along, such as rotary frequencies or attention masks, are ignored by name).
+// that exports carry along, such as rotary frequencies or attention masks, are ignored by name). Where a config ties the head to
+// the embedding and the file holds a head, what the file holds counts, as in transformers: a copy is a tied head, a head that
+// differs is used (config().tie_embeddings is false then), and one without an embedding is both.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,10 +32,11 @@ namespace gfn {
 // How one tensor lies in its file. Shapes of safetensors and llama2.c types are expressed with ggml's (F32, F16, BF16).
 struct StoredTensor {
   ExpectedTensor expected;  // name and shape that Read answers with
+  std::string stored_name;  // its name in the file, for messages; "" where the format has none
   GgmlType type = GgmlType::kF32;
   std::span<const std::byte> bytes;  // rows of shape[1] numbers (shape[0] if transposed), in the mapped file
   bool transposed = false;           // stored [shape[1], shape[0]]
-  int64_t interleaved_heads = 0;     // > 0: rows of this many heads are in the order of interleaved rope
+  int64_t interleaved_heads = 0;     // > 0: rows of this many heads (numbers, of a bias) are in the order of interleaved rope
 };
 
 // The rows of a tensor as blocks of the file, in the order that Read answers with.

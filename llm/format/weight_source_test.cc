@@ -74,7 +74,8 @@ TEST(WeightSource, ReadsShards) {
 
 // The files hold q and k permuted (llama) and Conv1D transposed (gpt2); what is read is the Hugging Face folder.
 TEST(WeightSource, ReadsGgufInHuggingFaceLayout) {
-  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2"}) {
+  for (const char* name :
+       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_llama_biases", "tiny_llama3", "tiny_qwen2_yarn"}) {
     const auto gguf = Open(kFormat + name + ".gguf");
     const auto hf = Open(kModels + name);
     ASSERT_TRUE(gguf != nullptr && hf != nullptr);
@@ -241,14 +242,102 @@ TEST(WeightSource, NamesMissingUnexpectedAndMisshapenTensors) {
   EXPECT_THAT(Message(OpenModel(integers).status()), HasSubstr("stored as I64, supported are F32, F16, BF16"));
 }
 
+at::Tensor EmbeddingOf(const std::vector<NamedTensor>& tensors) {
+  for (const NamedTensor& t : tensors) {
+    if (t.name == "model.embed_tokens.weight") return t.tensor;
+  }
+  return {};
+}
+
 TEST(WeightSource, IgnoresBuffersAndTheCopyOfATiedHead) {
-  const std::string folder = EditedFolder("buffers", [](auto& tensors) {
-    tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", at::zeros({4})});
-    tensors.push_back({"lm_head.weight", at::zeros({64, 32})});
-  });
-  const auto source = Open(folder);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const std::string folder = EditedFolder("buffers", [&](auto& tensors) {
+      for (NamedTensor& t : tensors) t.tensor = t.tensor.to(at::kBFloat16).to(at::kFloat);  // so that both types hold the numbers
+      tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", at::zeros({4})});
+      tensors.push_back({"lm_head.weight", EmbeddingOf(tensors).to(type)});
+    });
+    const auto source = Open(folder);
+    ASSERT_NE(source, nullptr);
+    EXPECT_FALSE(source->Has("lm_head.weight"));
+    EXPECT_TRUE(source->config().tie_embeddings);
+  }
+}
+
+// As transformers does: what the file holds counts, whatever the config says of tying.
+TEST(WeightSource, UsesAHeadThatIsNotTheEmbedding) {
+  const auto source = Open(EditedFolder("head", [](auto& tensors) {
+    at::Tensor head = EmbeddingOf(tensors).clone();
+    head[63][31] += 0.5;
+    tensors.push_back({"lm_head.weight", head});
+  }));
   ASSERT_NE(source, nullptr);
-  EXPECT_FALSE(source->Has("lm_head.weight"));
+  EXPECT_FALSE(source->config().tie_embeddings);
+  const at::Tensor difference = Read(*source, "lm_head.weight") - Read(*source, "model.embed_tokens.weight");
+  EXPECT_EQ(difference.count_nonzero().item<int64_t>(), 1);
+  EXPECT_THAT(Message(OpenModel(EditedFolder("short",
+                                             [](auto& tensors) {
+                                               tensors.push_back({"lm_head.weight", at::zeros({63, 32})});
+                                             }))
+                          .status()),
+              HasSubstr("'lm_head.weight' has shape [63, 32], expected [64, 32]"));
+}
+
+TEST(WeightSource, AHeadAloneIsTheEmbeddingOfATiedModel) {
+  const auto renamed = [](auto& tensors) {
+    for (NamedTensor& t : tensors) {
+      if (t.name == "model.embed_tokens.weight") t.name = "lm_head.weight";
+    }
+  };
+  const auto source = Open(EditedFolder("only", renamed)), tied = Open(kModels + "tiny_llama");
+  ASSERT_TRUE(source != nullptr && tied != nullptr);
+  EXPECT_EQ(source->names(), tied->names());
+  EXPECT_TRUE(at::equal(Read(*source, "model.embed_tokens.weight"), Read(*tied, "model.embed_tokens.weight")));
+  EXPECT_EQ(*source->weight_hash(), *tied->weight_hash());
+}
+
+TEST(WeightSource, MessagesNameTensorsAsTheFileDoes) {
+  const auto bare = [](auto& tensors) {
+    for (NamedTensor& t : tensors) t.name = t.name.substr(std::string("model.").size());
+  };
+  const auto refusal = [&](const std::string& name, const std::function<void(std::vector<NamedTensor>&)>& edit) {
+    return Message(OpenModel(EditedFolder(name, [&](auto& tensors) {
+                     bare(tensors);
+                     edit(tensors);
+                   })).status());
+  };
+  EXPECT_THAT(refusal("missing",
+                      [](auto& tensors) {
+                        std::erase_if(tensors, [](const NamedTensor& t) { return t.name == "norm.weight"; });
+                        tensors.push_back({"layers.0.self_attn.q_proj.bias", at::zeros({32})});
+                      }),
+              testing::AllOf(HasSubstr("missing tensors: norm.weight"), HasSubstr("for: layers.0.self_attn.q_proj.bias")));
+  EXPECT_THAT(refusal("shape",
+                      [](auto& tensors) {
+                        for (NamedTensor& t : tensors) {
+                          if (t.name == "norm.weight") t.tensor = at::zeros({31});
+                        }
+                      }),
+              HasSubstr("tensor 'norm.weight' has shape"));
+  EXPECT_THAT(refusal("twice",
+                      [](auto& tensors) {
+                        tensors.push_back({"model.norm.weight", at::zeros({32})});
+                      }),
+              testing::AllOf(HasSubstr("'norm.weight'"), HasSubstr("'model.norm.weight'"), HasSubstr("twice")));
+}
+
+TEST(WeightSource, SaysWhatAGitLfsPointerIs) {
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, 'a') + "\nsize 269060552\n";
+  const std::string folder = TestFolder("lfs");
+  std::filesystem::copy_file(kModels + "tiny_llama/config.json", folder + "/config.json");
+  for (const char* name : {"model.safetensors", "model.gguf"}) {
+    ASSERT_TRUE(WriteFileAtomic(folder + "/" + name, pointer).ok());
+  }
+  for (const std::string& path : {folder, folder + "/model.gguf"}) {
+    EXPECT_THAT(
+        Message(OpenModel(path).status()),
+        testing::AllOf(HasSubstr("is a Git LFS pointer, not the file itself of 269060552 bytes"), HasSubstr("git lfs pull")));
+  }
 }
 
 TEST(WeightSource, TakesNamesOfTheBareModel) {

@@ -186,7 +186,8 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
     }
   }
   if (config_.rotary_dim > 0) {
-    rotary_ = MakeRotary(config_.max_positions, config_.rotary_dim, config_.rope_theta,
+    rotary_ = MakeRotary(config_.max_positions, RopeFrequencies(config_.rope_theta, config_.rotary_dim, config_.rope_scaling),
+                         config_.rope_scaling.attention_factor,
                          config_.rope_interleaved ? RotaryStyle::kInterleaved : RotaryStyle::kRotateHalf, type, device);
   }
   return OkStatus();

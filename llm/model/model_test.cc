@@ -33,14 +33,25 @@ void ExpectSame(const LanguageModel& model, ModelDtype dtype, const at::Tensor& 
 class TinyModels : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Golden, TinyModels, testing::ValuesIn(kTinyModels), [](const auto& info) { return info.param; });
 
-TEST_P(TinyModels, LogitsEqualTransformers) {
-  const json reference = *ReadJsonFile(kGoldenModels + GetParam() + "/reference.json");
+// The model at `path` gives the logits that transformers gave for the golden folder `name`.
+void ExpectReferenceLogits(const std::string& path, const std::string& name) {
+  const json reference = *ReadJsonFile(kGoldenModels + name + "/reference.json");
   const auto tokens = reference["token_ids"].get<std::vector<int32_t>>();
   std::vector<at::Tensor> rows;
   for (const json& row : reference["logits"]) rows.push_back(at::tensor(row.get<std::vector<double>>()));
   const at::Tensor expected = at::stack(rows);
   for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
-    ExpectAllClose(PlainLogits(*LoadTiny(GetParam(), dtype), tokens), expected, kReferenceTolerance, "logits");
+    ExpectAllClose(PlainLogits(*LoadModel(path, dtype), tokens).to(at::kDouble), expected, kReferenceTolerance, name);
+  }
+}
+
+TEST_P(TinyModels, LogitsEqualTransformers) { ExpectReferenceLogits(kGoldenModels + GetParam(), GetParam()); }
+
+// llama.cpp's way to store them: permuted rows and biases, rope_freqs.weight for llama3, keys for yarn.
+TEST(GgufModels, LogitsEqualTransformers) {
+  for (const std::string name :
+       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_llama_biases", "tiny_llama3", "tiny_qwen2_yarn"}) {
+    ExpectReferenceLogits(std::string(GFN_SOURCE_DIR) + "/tests/golden/format/" + name + ".gguf", name);
   }
 }
 

@@ -68,13 +68,13 @@ void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Ten
   dx_NC.add_(d * inverse);
 }
 
-Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype,
-                  at::Device device) {
-  // Angles are made in double precision: position * theta^(-2i / R) loses digits in fp32 at long contexts.
+Rotary MakeRotary(int64_t num_positions, const std::vector<double>& frequencies, double attention_factor, RotaryStyle style,
+                  at::ScalarType dtype, at::Device device) {
+  // Angles are made in double precision: position * frequency loses digits in fp32 at long contexts.
   const auto f64 = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequency_R = at::pow(theta, at::arange(0, rotary_dim, 2, f64) * (-1.0 / static_cast<double>(rotary_dim)));
-  const at::Tensor angle_PR = at::outer(at::arange(num_positions, f64), frequency_R);
-  return {angle_PR.cos().to(device, dtype).contiguous(), angle_PR.sin().to(device, dtype).contiguous(), style};
+  const at::Tensor angle_PR = at::outer(at::arange(num_positions, f64), at::tensor(frequencies, f64));
+  const auto table = [&](const at::Tensor& x_PR) { return x_PR.mul(attention_factor).to(device, dtype).contiguous(); };
+  return {table(angle_PR.cos()), table(angle_PR.sin()), style};
 }
 
 void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N,

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "llm/kernels/elementwise.h"
 #include "llm/model/forest.h"
@@ -27,13 +28,15 @@ void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Ten
 
 // Rotary angles of every position up to the context length.
 struct Rotary {
-  at::Tensor cosine_PR, sine_PR;  // [positions, rotary_dim / 2], activations' dtype
+  at::Tensor cosine_PR, sine_PR;  // [positions, rotary_dim / 2], activations' dtype, times the attention factor of scaled rope
   RotaryStyle style = RotaryStyle::kRotateHalf;
   bool defined() const { return cosine_PR.defined(); }
 };
-Rotary MakeRotary(int64_t num_positions, int64_t rotary_dim, double theta, RotaryStyle style, at::ScalarType dtype,
-                  at::Device device);
-// Rotates the first `num_heads` heads of each row of x [N, >= num_heads * D] in place; inverse rotates back (the gradient).
+// frequencies: radians a position, [rotary_dim / 2].
+Rotary MakeRotary(int64_t num_positions, const std::vector<double>& frequencies, double attention_factor, RotaryStyle style,
+                  at::ScalarType dtype, at::Device device);
+// Rotates the first `num_heads` heads of each row of x [N, >= num_heads * D] in place (and scales them by the attention factor);
+// inverse rotates back and scales likewise: the transposed matrix, which is the gradient.
 // positions_N: int32, on x's device.
 void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N,
                    bool inverse);

@@ -43,14 +43,12 @@ bool LooksLikeLlama2c(std::string_view bytes) {
   return longest > 0 && longest <= kMaxTokenLength;
 }
 
-StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const std::string& path) {
+StatusOr<ScoredPieces> ReadLlama2cPieces(std::string_view bytes, const std::string& path) {
   if (!LooksLikeLlama2c(bytes)) return DataLoss(path + ": does not begin with the length of the longest token");
   const int32_t longest = ReadAs<int32_t>(bytes, 0);
-  Vocabulary vocabulary;
-  vocabulary.drops_first_space = true;
-  std::vector<float> scores;
+  ScoredPieces pieces;
   for (size_t pos = sizeof(int32_t); pos < bytes.size();) {
-    const int64_t id = static_cast<int64_t>(vocabulary.tokens.size());
+    const int64_t id = static_cast<int64_t>(pieces.tokens.size());
     const std::string place = path + ": token " + std::to_string(id) + " at byte " + std::to_string(pos);
     constexpr size_t kHead = sizeof(float) + sizeof(int32_t);
     if (bytes.size() - pos < kHead) return DataLoss(place + ": the file ends inside its score and length");
@@ -58,19 +56,27 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const s
     if (length <= 0 || length > longest) {
       return DataLoss(place + " has length " + std::to_string(length) + ", expected 1 to " + std::to_string(longest));
     }
-    scores.push_back(ReadAs<float>(bytes, pos));
+    pieces.scores.push_back(ReadAs<float>(bytes, pos));
     pos += kHead;
     if (bytes.size() - pos < static_cast<size_t>(length)) return DataLoss(place + ": the file ends inside its text");
     ASSIGN_OR_RETURN(Token token, TokenOf(std::string(bytes.substr(pos, length)), id, path));
-    vocabulary.tokens.push_back(std::move(token));
+    pieces.tokens.push_back(std::move(token));
     pos += length;
   }
+  return pieces;
+}
+
+StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const std::string& path) {
+  ASSIGN_OR_RETURN(ScoredPieces pieces, ReadLlama2cPieces(bytes, path));
+  Vocabulary vocabulary;
+  vocabulary.tokens = std::move(pieces.tokens);
+  vocabulary.drops_first_space = true;
   ASSIGN_OR_RETURN(vocabulary.bos, CheckedTokenId(kBos, vocabulary, path + ": bos"));
   vocabulary.leading = {*vocabulary.bos};
   ASSIGN_OR_RETURN(vocabulary.eos, CheckedTokenId(kEos, vocabulary, path + ": eos"));
   SpmBpeSpec spec;
   spec.mark_is_space = false;  // the file holds plain spaces
-  return MakeSpmBpeByScores(std::move(vocabulary), spec, scores, path);
+  return MakeSpmBpeByScores(std::move(vocabulary), spec, pieces.scores, path);
 }
 
 }  // namespace gfn

@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gflownet/base/status.h"
 #include "llm/tokenizer/tokenizer.h"
+#include "llm/tokenizer/vocabulary.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace gfn {
@@ -31,6 +33,12 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadSentencePiece(std::string_view bytes, c
 // llama2.c's tokenizer.bin: int32 length of the longest token, then for every token float32 score, int32 length, its bytes;
 // little endian, up to the end of the file. Ids 0, 1, 2 are <unk>, <s>, </s>, as llama2.c takes for granted.
 StatusOr<std::unique_ptr<Tokenizer>> LoadLlama2c(std::string_view bytes, const std::string& path);
+// The file's content alone: spaces in it are spaces.
+struct ScoredPieces {
+  std::vector<Token> tokens;
+  std::vector<float> scores;  // one a token
+};
+StatusOr<ScoredPieces> ReadLlama2cPieces(std::string_view bytes, const std::string& path);
 // True if the file may be one: it begins with a small positive int32, which no other format does.
 bool LooksLikeLlama2c(std::string_view bytes);
 

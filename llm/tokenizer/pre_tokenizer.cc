@@ -112,6 +112,10 @@ std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern
   return std::nullopt;
 }
 
+std::string_view PreTokenizerPattern(PreTokenizerKind kind) {
+  return kind == PreTokenizerKind::kGpt2 ? std::string_view() : RuleOf(kind).written;
+}
+
 struct PreTokenizer::Regex {
   explicit Regex(const char* pattern) {
     int error = 0;

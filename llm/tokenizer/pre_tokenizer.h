@@ -35,6 +35,9 @@ bool AddsBosByDefault(PreTokenizerKind kind);
 // The kind whose pattern in a Hugging Face tokenizer.json is exactly this.
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern);
 
+// That pattern; "" for a rule that is not one pattern there (gpt2's is the default of ByteLevel, smollm's two steps).
+std::string_view PreTokenizerPattern(PreTokenizerKind kind);
+
 // Is this one character a letter, a mark, a decimal digit or a connector such as the underscore (Unicode's \w, Technical Standard
 // 18)? False for "".
 bool IsWordCharacter(std::string_view character);

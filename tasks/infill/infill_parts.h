@@ -62,6 +62,10 @@ StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit
 // Saves the sampler for others: the PEFT folder, and beside it gfn_sampler.json with all that the adapter alone does not say
 // (template, stops, legal vocabulary, lengths, temperature, hash and stored type of the base weights).
 Status ExportAdapter(const InfillParts& parts, const std::string& folder);
+// Writes the base with the adapter merged in as a Hugging Face folder, in dtype "fp32" or "bf16": weights, the base's config.json
+// and generation_config.json, and a tokenizer with what belongs to it; those of a GGUF or llama2.c base are made from its
+// metadata.
+Status MergeInfill(const InfillParts& parts, const std::string& folder, const std::string& dtype);
 // Replaces the adapter's values by those of a PEFT folder. If the folder has a gfn_sampler.json, base weights and tokenizer must
 // be the ones that it names.
 Status ImportAdapter(InfillParts& parts, const std::string& folder);

@@ -1,11 +1,8 @@
 #include "tasks/infill/infill_task.h"
 
-#include <filesystem>
-
 #include "gflownet/base/file_util.h"
 #include "gflownet/train/signals.h"
 #include "llm/format/describe_model.h"
-#include "llm/format/hf_writer.h"
 #include "tasks/infill/infill_checks.h"
 #include "tasks/infill/infill_evaluation.h"
 
@@ -119,18 +116,7 @@ class InfillTask : public Task {
   StatusOr<Examination> Examine() override { return ExamineInfill(*parts_); }
 
   StatusOr<std::string> Merge(const std::string& folder, const std::string& dtype) override {
-    const ModelSourceConfig& source = *parts_->settings.model;
-    const PeftAdapter adapter = ToPeft(*parts_->model, parts_->adapter, *parts_->settings.lora, source.path);
-    RETURN_IF_ERROR(WriteHfModel(folder, parts_->model->config(), dtype == "bf16" ? at::kBFloat16 : at::kFloat,
-                                 MergedReader(*parts_->source, adapter)));
-    // The tokenizer's own files, where the base is a folder that has them.
-    const std::string& base = source.tokenizer.empty() ? source.path : source.tokenizer;
-    for (const char* name :
-         {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "special_tokens_map.json"}) {
-      const std::string from = JoinPath(base, name);
-      if (FileExists(from))
-        std::filesystem::copy_file(from, JoinPath(folder, name), std::filesystem::copy_options::overwrite_existing);
-    }
+    RETURN_IF_ERROR(MergeInfill(*parts_, folder, dtype));
     return folder;
   }
 

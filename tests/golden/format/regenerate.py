@@ -2,15 +2,17 @@
 
 Run with the packages torch, transformers, gguf and numpy (gguf 0.19 when the stored files were made):
     python3 tests/golden/format/regenerate.py [SMOLLM2_HF_FOLDER]
+    python3 tests/golden/format/regenerate.py models [NAME...]
 - blocks.gguf: random blocks of each tensor type, as tensor "<type>", with the numbers that the Python package `gguf` makes
   of them as fp32 tensor "<type>.f32"; and one metadata key of each value type.
-- tiny_llama_sharded.gguf, tiny_qwen2.gguf, tiny_gpt2.gguf: the models of tests/golden/models under the names that the package's
-  tensor map gives, with what llama.cpp's convert_hf_to_gguf.py does to them: rows of q and k of llama permuted, Conv1D of gpt2
-  transposed, vectors as fp32.
+- tiny_*.gguf: the models of tests/golden/models under the names that the package's tensor map gives, with what llama.cpp's
+  convert_hf_to_gguf.py does to them: rows of q and k of llama (weights and biases) permuted, Conv1D of gpt2 transposed, vectors as
+  fp32, llama3's rope as the tensor rope_freqs.weight, yarn's as keys. tiny_stories.gguf is a model of its own, with a tokenizer.
 - smollm2_tensors.json: for each tensor of SmolLM2-135M-Instruct (its GGUF as transformers loads it, in fp32) the shape and the
   sum of bits * (1 + index) modulo 2^64 over the bit patterns of its numbers. Only with the folder given.
 """
 import json
+import math
 import pathlib
 import sys
 
@@ -74,6 +76,34 @@ def permute(weight, heads):
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
+def add_rope_scaling(writer, config):
+    """convert_hf_to_gguf.py, set_gguf_parameters and LlamaModel.generate_extra_tensors"""
+    rope = config["rope_parameters"]
+    if rope["rope_type"] == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(rope["factor"])
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+        writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
+    if rope["rope_type"] == "llama3":
+        dim = config["hidden_size"] // config["num_attention_heads"]
+        freqs = 1.0 / (rope["rope_theta"] ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim))
+        factor, low, high = rope["factor"], rope["low_freq_factor"], rope["high_freq_factor"]
+        context = rope["original_max_position_embeddings"]
+        factors = []
+        for freq in freqs:
+            wavelen = 2 * math.pi / freq
+            if wavelen < context / high:
+                factors.append(1)
+            elif wavelen > context / low:
+                factors.append(factor)
+            else:
+                smooth = (context / wavelen - low) / (high - low)
+                factors.append(1 / ((1 - smooth) / factor + smooth))
+        writer.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
+
+
 def model_file(name, arch):
     folder = MODELS / name
     config = json.loads((folder / "config.json").read_text())
@@ -85,7 +115,12 @@ def model_file(name, arch):
     writer.add_head_count(heads)
     writer.add_vocab_size(config["vocab_size"])
     writer.add_bos_token_id(config["bos_token_id"])
-    writer.add_eos_token_id(config["eos_token_id"])
+    eos = config["eos_token_id"]
+    writer.add_eos_token_id(eos[0] if isinstance(eos, list) else eos)
+    if isinstance(eos, list):
+        writer.add_eot_token_id(eos[1])
+    if config.get("pad_token_id") is not None:
+        writer.add_pad_token_id(config["pad_token_id"])
     if is_gpt2:
         writer.add_context_length(config["n_positions"])
         writer.add_embedding_length(config["n_embd"])
@@ -102,14 +137,15 @@ def model_file(name, arch):
             writer.add_key_length(config["head_dim"])
             writer.add_value_length(config["head_dim"])
             writer.add_rope_dimension_count(config["head_dim"])
+        add_rope_scaling(writer, config)
     names = gguf.get_tensor_name_map(arch, layers)
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
             for key in file.keys():
                 tensor = file.get_tensor(key)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith("q_proj.weight"):
+                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("q_proj.weight", "q_proj.bias")):
                     tensor = permute(tensor, heads)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith("k_proj.weight"):
+                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("k_proj.weight", "k_proj.bias")):
                     tensor = permute(tensor, config["num_key_value_heads"])
                 if is_gpt2 and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
                     tensor = tensor.transpose(1, 0)
@@ -136,12 +172,61 @@ def smollm2_numbers(folder):
     (HERE / "smollm2_tensors.json").write_text("{\n" + lines + "\n}\n")
 
 
+def stories_file():
+    """A random model with the tokenizer of tests/golden/tokenizer/stories260k.gguf, rope for long texts and a chat template."""
+    tokenizer = gguf.GGUFReader(HERE.parent / "tokenizer" / "stories260k.gguf")
+    tokens, scores, types = (tokenizer.fields["tokenizer.ggml." + key].contents() for key in ("tokens", "scores", "token_type"))
+    generator = torch.Generator().manual_seed(5)
+    layers, heads, dim, hidden = 2, 2, 16, 24
+    writer = gguf.GGUFWriter(HERE / "tiny_stories.gguf", "llama")
+    writer.add_block_count(layers)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_context_length(256)
+    writer.add_embedding_length(dim)
+    writer.add_feed_forward_length(hidden)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores)
+    writer.add_token_types(types)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_eot_token_id(0)
+    writer.add_chat_template("{{ messages[0]['content'] }}")
+    writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    writer.add_rope_scaling_factor(4.0)
+
+    def add(name, *shape):
+        values = torch.randn(*shape, generator=generator)
+        values = 1 + 0.1 * values if len(shape) == 1 else 0.3 * values
+        writer.add_tensor(name, values.numpy())
+
+    add("token_embd.weight", len(tokens), dim)
+    add("output_norm.weight", dim)
+    for i in range(layers):
+        for name, *shape in [("attn_norm", dim), ("attn_q", dim, dim), ("attn_k", dim, dim), ("attn_v", dim, dim),
+                             ("attn_output", dim, dim), ("ffn_norm", dim), ("ffn_gate", hidden, dim), ("ffn_up", hidden, dim),
+                             ("ffn_down", dim, hidden)]:
+            add(f"blk.{i}.{name}.weight", *shape)
+    write(writer)
+
+
+MODEL_FILES = {"tiny_llama_sharded": gguf.MODEL_ARCH.LLAMA, "tiny_qwen2": gguf.MODEL_ARCH.QWEN2, "tiny_gpt2": gguf.MODEL_ARCH.GPT2,
+               "tiny_llama_biases": gguf.MODEL_ARCH.LLAMA, "tiny_llama3": gguf.MODEL_ARCH.LLAMA,
+               "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2}
+
+
 def main():
-    blocks_file()
-    model_file("tiny_llama_sharded", gguf.MODEL_ARCH.LLAMA)
-    model_file("tiny_qwen2", gguf.MODEL_ARCH.QWEN2)
-    model_file("tiny_gpt2", gguf.MODEL_ARCH.GPT2)
-    if len(sys.argv) > 1:
+    only_models = sys.argv[1:2] == ["models"]
+    if not only_models:
+        blocks_file()
+    if not only_models or len(sys.argv) == 2 or "tiny_stories" in sys.argv[2:]:
+        stories_file()
+    for name, arch in MODEL_FILES.items():
+        if not only_models or len(sys.argv) == 2 or name in sys.argv[2:]:
+            model_file(name, arch)
+    if len(sys.argv) > 1 and not only_models:
         smollm2_numbers(sys.argv[1])
 
 

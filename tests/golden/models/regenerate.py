@@ -1,7 +1,7 @@
 """Writes the tiny random Hugging Face models beside this script, each with reference logits of transformers.
 
-Run with the packages torch and transformers (2.11 and 5.23 when the stored files were made):
-    python3 tests/golden/models/regenerate.py
+Run with the packages torch and transformers (2.11 and 5.23 when the first five were made, 5.24 for the others):
+    python3 tests/golden/models/regenerate.py [NAME...]
 Weights are stored in the type named below and are read back as float32 for the reference, so that a reader in float32 has
 exactly the same numbers. They are large enough that attention is far from uniform and every bias and norm matters.
 reference.json: {"token_ids": [12 ids], "logits": [12 x vocab numbers of float32]}.
@@ -9,6 +9,7 @@ reference.json: {"token_ids": [12 ids], "logits": [12 x vocab numbers of float32
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 import transformers
@@ -35,6 +36,28 @@ MODELS = {
     # heads wider than hidden_size / num_heads, a head of its own, several shards with an index
     "tiny_llama_sharded": (torch.bfloat16, "16KB", lambda: transformers.LlamaConfig(
         **LLAMA, head_dim=12, rms_norm_eps=1e-5, rope_theta=10000.0, tie_word_embeddings=False)),
+    # biases of all seven products; config.json says that the head is tied, and the file holds another one
+    "tiny_llama_biases": (torch.float32, None, lambda: transformers.LlamaConfig(
+        **LLAMA, attention_bias=True, mlp_bias=True, rms_norm_eps=1e-5, tie_word_embeddings=False)),
+    # every part of the ramp within 12 positions; several ids that end a text
+    "tiny_llama3": (torch.bfloat16, None, lambda: transformers.LlamaConfig(
+        **{**LLAMA, "eos_token_id": [2, 5], "pad_token_id": 3}, rms_norm_eps=1e-5, tie_word_embeddings=True,
+        rope_parameters=dict(rope_type="llama3", rope_theta=100.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                             original_max_position_embeddings=16))),
+    # an attention factor of its own, no windowed layer in spite of the window
+    "tiny_qwen2_yarn": (torch.bfloat16, None, lambda: transformers.Qwen2Config(
+        **LLAMA, rms_norm_eps=1e-6, tie_word_embeddings=True, use_sliding_window=True, sliding_window=4, max_window_layers=2,
+        rope_parameters=dict(rope_type="yarn", rope_theta=100.0, factor=4.0, beta_fast=4.0, beta_slow=0.5,
+                             attention_factor=1.25, original_max_position_embeddings=16))),
+    # the ramp's bounds between dimensions, the attention factor from mscale
+    "tiny_llama_yarn": (torch.bfloat16, None, lambda: transformers.LlamaConfig(
+        **LLAMA, rms_norm_eps=1e-5, tie_word_embeddings=True,
+        rope_parameters=dict(rope_type="yarn", rope_theta=100.0, factor=4.0, beta_fast=4.0, beta_slow=0.5, mscale=0.7,
+                             mscale_all_dim=0.3, truncate=False, original_max_position_embeddings=16))),
+    # a window that no sequence here reaches
+    "tiny_mistral": (torch.bfloat16, None, lambda: transformers.MistralConfig(
+        **LLAMA, head_dim=16, rms_norm_eps=1e-5, sliding_window=48, tie_word_embeddings=False,
+        rope_parameters=dict(rope_type="linear", rope_theta=1000.0, factor=3.0))),
 }
 
 
@@ -53,6 +76,8 @@ def randomize(model, generator):
 
 def main():
     for seed, (name, (dtype, shard, make_config)) in enumerate(MODELS.items()):
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         generator = torch.Generator().manual_seed(1000 + seed)
@@ -60,6 +85,10 @@ def main():
         randomize(model, generator)
         model.to(dtype).save_pretrained(folder, **({"max_shard_size": shard} if shard else {}))
         (folder / "generation_config.json").unlink(missing_ok=True)
+        if name == "tiny_llama_biases":
+            config = json.loads((folder / "config.json").read_text())
+            config["tie_word_embeddings"] = True
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
         model.eval()

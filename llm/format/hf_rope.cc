@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "llm/format/hf_config_parts.h"
+#include "nlohmann/json.hpp"
+
+namespace gfn {
+namespace {
+
+using nlohmann::json;
+
+// What the ratio of contexts and the factor are read from, in the order in which transformers looks.
+struct RopeReader {
+  const JsonFields& fields;  // the config
+  const JsonFields& rope;    // its rope_parameters
+  ModelConfig& config;
+
+  StatusOr<int64_t> OriginalPositions() const {
+    for (const JsonFields* place : {&fields, &rope}) {
+      if (place->Has("original_max_position_embeddings")) return place->Int("original_max_position_embeddings");
+    }
+    return config.max_positions;
+  }
+  // Missing or null: the model's positions in units of the original ones.
+  StatusOr<double> FactorOfPositions(int64_t original) const {
+    return rope.RealOr("factor", static_cast<double>(config.max_positions) / static_cast<double>(std::max<int64_t>(1, original)));
+  }
+
+  Status Llama3() const {
+    RopeScaling& s = config.rope_scaling;
+    ASSIGN_OR_RETURN(s.factor, rope.Real("factor"));
+    ASSIGN_OR_RETURN(s.low_freq_factor, rope.Real("low_freq_factor"));
+    ASSIGN_OR_RETURN(s.high_freq_factor, rope.Real("high_freq_factor"));
+    ASSIGN_OR_RETURN(s.original_positions, OriginalPositions());
+    return OkStatus();
+  }
+
+  Status Yarn() const {
+    RopeScaling& s = config.rope_scaling;
+    ASSIGN_OR_RETURN(s.original_positions, OriginalPositions());
+    ASSIGN_OR_RETURN(s.factor, FactorOfPositions(s.original_positions));
+    ASSIGN_OR_RETURN(s.beta_fast, NonZeroOr("beta_fast", s.beta_fast));
+    ASSIGN_OR_RETURN(s.beta_slow, NonZeroOr("beta_slow", s.beta_slow));
+    ASSIGN_OR_RETURN(s.truncate, rope.BoolOr("truncate", true));
+    ASSIGN_OR_RETURN(const double mscale, rope.RealOr("mscale", 0));
+    ASSIGN_OR_RETURN(const double mscale_all_dim, rope.RealOr("mscale_all_dim", 0));
+    const double magnitude = mscale != 0 && mscale_all_dim != 0
+                                 ? YarnMagnitude(s.factor, mscale) / YarnMagnitude(s.factor, mscale_all_dim)
+                                 : YarnMagnitude(s.factor);
+    ASSIGN_OR_RETURN(s.attention_factor, rope.RealOr("attention_factor", magnitude));
+    return OkStatus();
+  }
+
+  // transformers takes short_factor for texts of up to the original positions, long_factor beyond.
+  Status LongRope() const {
+    RopeScaling& s = config.rope_scaling;
+    const json *short_list = rope.Find("short_factor"), *long_list = rope.Find("long_factor");
+    if (short_list == nullptr || !short_list->is_array()) return rope.Wrong("short_factor", "a list of numbers");
+    for (const json& value : *short_list) {
+      if (!value.is_number()) return rope.Wrong("short_factor", "a list of numbers");
+      s.divisors.push_back(value.get<double>());
+    }
+    ASSIGN_OR_RETURN(s.original_positions, OriginalPositions());
+    ASSIGN_OR_RETURN(const double factor, FactorOfPositions(s.original_positions));
+    const double original = static_cast<double>(s.original_positions);
+    const double magnitude = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
+    ASSIGN_OR_RETURN(s.attention_factor, rope.RealOr("attention_factor", magnitude));
+    if (long_list == nullptr || *long_list != *short_list) {
+      config.max_positions = std::min(config.max_positions, s.original_positions);
+    }
+    return OkStatus();
+  }
+
+  StatusOr<double> NonZeroOr(const char* key, double absent) const {
+    ASSIGN_OR_RETURN(const double value, rope.RealOr(key, absent));
+    return value == 0 ? absent : value;
+  }
+};
+
+}  // namespace
+
+// transformers 5 writes rope_parameters {rope_type, rope_theta, ...}; before it was rope_theta beside rope_scaling {rope_type or
+// type, ...}, which goes first where both are there.
+Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
+  ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", 10000.0));
+  const json* value = nullptr;
+  const char* key = "";
+  for (const char* name : {"rope_parameters", "rope_scaling"}) {
+    const json* found = fields.Find(name);
+    if (found == nullptr || (found->is_object() && found->empty())) continue;
+    value = found;
+    key = name;
+    ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*found, fields.where() + ": " + name));
+    ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
+  }
+  if (value == nullptr) return OkStatus();
+  ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
+  for (const json& part : *value) {
+    if (part.is_object()) return fields.Unsupported(key, "rope of its own for some layers");
+  }
+  RETURN_IF_ERROR(rope.Only("partial_rotary_factor", 1.0));
+  ASSIGN_OR_RETURN(const std::string old_name, rope.StringOr("type", "default"));
+  ASSIGN_OR_RETURN(const std::string type, rope.StringOr("rope_type", old_name));
+  RopeScaling& scaling = config.rope_scaling;
+  const RopeReader reader{fields, rope, config};
+  // Frequencies of "dynamic" depend on the length of the text only beyond the model's positions, where no context goes.
+  if (type == "default" || type == "dynamic") return OkStatus();
+  if (type == "linear") {
+    scaling.kind = RopeScalingKind::kLinear;
+    ASSIGN_OR_RETURN(scaling.factor, rope.Real("factor"));
+    return OkStatus();
+  }
+  if (type == "llama3") {
+    scaling.kind = RopeScalingKind::kLlama3;
+    return reader.Llama3();
+  }
+  if (type == "yarn") {
+    scaling.kind = RopeScalingKind::kYarn;
+    return reader.Yarn();
+  }
+  if (type == "longrope") {
+    scaling.kind = RopeScalingKind::kPerFrequency;
+    return reader.LongRope();
+  }
+  return rope.Unsupported(rope.Has("rope_type") ? "rope_type" : "type",
+                          "supported are default, linear, dynamic, llama3, yarn, longrope");
+}
+
+json HfRopeParameters(const ModelConfig& config) {
+  const RopeScaling& s = config.rope_scaling;
+  json out = {{"rope_theta", config.rope_theta}};
+  switch (s.kind) {
+    case RopeScalingKind::kNone:
+      out["rope_type"] = "default";
+      break;
+    case RopeScalingKind::kLinear:
+      out.update({{"rope_type", "linear"}, {"factor", s.factor}});
+      break;
+    case RopeScalingKind::kLlama3:
+      out.update({{"rope_type", "llama3"},
+                  {"factor", s.factor},
+                  {"low_freq_factor", s.low_freq_factor},
+                  {"high_freq_factor", s.high_freq_factor},
+                  {"original_max_position_embeddings", s.original_positions}});
+      break;
+    case RopeScalingKind::kYarn:
+      out.update({{"rope_type", "yarn"},
+                  {"factor", s.factor},
+                  {"beta_fast", s.beta_fast},
+                  {"beta_slow", s.beta_slow},
+                  {"truncate", s.truncate},
+                  {"attention_factor", s.attention_factor},
+                  {"original_max_position_embeddings", s.original_positions}});
+      break;
+    case RopeScalingKind::kPerFrequency:
+      out.update({{"rope_type", "longrope"},
+                  {"short_factor", s.divisors},
+                  {"long_factor", s.divisors},
+                  {"attention_factor", s.attention_factor},
+                  {"original_max_position_embeddings", config.max_positions}});
+      break;
+  }
+  return out;
+}
+
+}  // namespace gfn
