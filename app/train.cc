@@ -21,6 +21,11 @@ namespace {
 // A new run; also in the place of one that made nothing worth keeping.
 StatusOr<RunFolder> StartRun(const RunConfig& config, const std::string& out) {
   if (!IsRunFolder(out)) return RunFolder::Create(out, WriteConfig(config));
+  if (!FileExists(RunPaths{out}.history())) {
+    return FailedPrecondition(out +
+                              ": has a resolved.yaml, but no history.jsonl, so it is no run that could start again; choose "
+                              "another folder");
+  }
   ASSIGN_OR_RETURN(RunFolder run, RunFolder::Open(out));  // refused while another process is at work in it
   if (run.HoldsWork()) {
     return FailedPrecondition(out + ": there is a run in this folder; go on with it by --resume, or choose another folder");

@@ -85,8 +85,9 @@ StatusOr<RunFolder> RunFolder::Create(const std::string& path, const std::string
 
 Status RunFolder::Begin() {
   RETURN_IF_ERROR(MakeFolders(paths_.checkpoints()));
-  RETURN_IF_ERROR(WriteFileAtomic(paths_.config(), config_text_));
-  return RecordEvent("created", nlohmann::json::object());
+  // The history before the configuration, which makes it a run: a folder with a configuration alone was not made here.
+  RETURN_IF_ERROR(RecordEvent("created", nlohmann::json::object()));
+  return WriteFileAtomic(paths_.config(), config_text_);
 }
 
 bool RunFolder::HoldsWork() const { return HasCheckpoints(paths_.checkpoints()) || FileSize(paths_.given()).value_or(0) > 0; }

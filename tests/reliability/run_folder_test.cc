@@ -52,6 +52,11 @@ TEST_F(RunFolderUse, AForeignFolderIsLeftAsItWas) {
   std::filesystem::create_symlink(tiny_ / "away", tiny_ / "dangling");
   EXPECT_THAT(Train("thesis").err, HasSubstr("but this one has: lock"));
   EXPECT_EQ(tiny_.Read("thesis/lock"), "combination: 4711\n");
+  ASSERT_TRUE(MakeFolders(tiny_ / "copied").ok());
+  tiny_.Write("copied/resolved.yaml", tiny_.Read("tiny.yaml"));
+  tiny_.Write("copied/metrics.jsonl", "mine");
+  EXPECT_THAT(Train("copied").err, HasSubstr("has a resolved.yaml, but no history.jsonl"));
+  EXPECT_THAT(Names("copied"), ElementsAre("metrics.jsonl", "resolved.yaml"));
   tiny_.Write("thesis/chapter.tex", "x");
   EXPECT_THAT(Train("link").err, HasSubstr("but this one has: chapter.tex, lock"));
   EXPECT_THAT(Names("thesis"), ElementsAre("chapter.tex", "lock"));
