@@ -11,7 +11,7 @@ namespace gfn {
 
 std::string EditedSettings(const RunPaths& paths) {
   const auto latest = LatestValidCheckpoint(paths.checkpoints());
-  if (!latest.ok()) return "";
+  if (!latest.ok() || !FileExists(paths.config())) return "";  // a checkpoint may have been copied without its run
   const auto text = ReadFile(paths.config());
   if (!text.ok()) return Message(text.status());
   const auto there = ReadRunConfigText(*text, paths.config());

@@ -199,7 +199,7 @@ Status Train(const TrainCommand& command) {
   const SignalGuard signals;
   const StopNotice notice("stopping once the run is set up, with nothing lost");
   ASSIGN_OR_RETURN(RunFolder run, command.resume ? ResumeRun(config, out) : StartRun(config, out));
-  const Status status = CatchExceptions("gfn train", [&] { return TrainIn(command, config, run, signals); });
+  const Status status = CatchExceptions("training", [&] { return TrainIn(command, config, run, signals); });
   const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
   if (status.ok() || command.resume || has_failures || run.HoldsWork()) return status;
   // A run that failed before its first checkpoint is no run: the mended configuration may start in the same place.

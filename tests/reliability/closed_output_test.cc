@@ -29,8 +29,8 @@ class ClosedOutput : public testing::Test {
   }
   // The same with a reader of standard output that is gone before the command begins.
   int WithoutReader(const std::string& command) const {
-    return Shell("mkfifo pipe; { exec 5<pipe; exec 5<&-; : >gone; } & { exec >pipe; while [ ! -e gone ]; do sleep 0.01; done; " +
-                 command + "; echo $? >rc; }; wait; rm -f pipe gone");
+    return Shell("mkfifo pipe; { exec 5<pipe; exec 5<&-; : >gone; } & ( exec >pipe; while [ ! -e gone ]; do sleep 0.01; done; " +
+                 command + "; echo $? >rc ); wait; rm -f pipe gone");
   }
   const TinyRun tiny_;
 };
