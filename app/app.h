@@ -40,13 +40,18 @@ enum class WhichCheckpoint { kBest, kLast };
 // `path`: a run folder, or one of its checkpoints (then `which` plays no part).
 StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which);
 
+// What resolved.yaml of a run says otherwise than the newest checkpoint, whose settings count ("seed: 3 -> 4, ..."); "" for
+// nothing.
+std::string EditedSettings(const RunPaths& paths);
+
 // Writes report.html of a run; returns its path.
 StatusOr<std::string> WriteRunReport(const RunPaths& paths);
 
-// An error if something printed did not arrive on standard output (a full disk).
+// An error if something printed did not arrive on standard output (a full disk); Cancelled if nobody reads it any more (head).
 Status CheckOutput();
 
-// 0, 1 or 2 for a status; its message goes to standard error.
+// 0, 1 or 2 for a status; its message goes to standard error. Cancelled is 141, as of a command that a closed pipe ended, in
+// silence.
 int ExitCode(const Status& status);
 
 }  // namespace gfn

@@ -102,6 +102,8 @@ Status DescribeRun(const std::string& path) {
     PrintField("configuration", "damaged: " + Message(parsed.status()) + " (a copy stands in every checkpoint's manifest.json)");
     return OkStatus();
   }
+  if (const std::string edited = EditedSettings(paths); !edited.empty())
+    PrintField("edited", "these keys are not what the newest checkpoint was made with, which is what counts: " + edited);
   std::cout << "every key\n" << config;
   return OkStatus();
 }

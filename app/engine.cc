@@ -1,3 +1,7 @@
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <exception>
 #include <iostream>
 
@@ -29,11 +33,16 @@ Status Run(const Command& command) {
 void Log(std::string_view line) { std::cerr << line << std::endl; }
 
 Status CheckOutput() {
-  return std::cout.flush().good() ? OkStatus() : ResourceExhausted("standard output: cannot write all of it; is the disk full?");
+  if (std::cout.flush().good()) return OkStatus();
+  pollfd place = {STDOUT_FILENO, POLLOUT, 0};
+  const bool is_closed = poll(&place, 1, 0) == 1 && (place.revents & (POLLERR | POLLHUP)) != 0;
+  if (is_closed) return Cancelled("standard output: nobody reads it any more");
+  return ResourceExhausted("standard output: cannot write all of it; is the disk full?");
 }
 
 int ExitCode(const Status& status) {
   if (status.ok()) return 0;
+  if (status.code() == absl::StatusCode::kCancelled) return 128 + SIGPIPE;
   Log("gfn: " + Message(status));
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
 }
@@ -41,9 +50,16 @@ int ExitCode(const Status& status) {
 }  // namespace gfn
 
 extern "C" int gfn_engine_run(const void* command) {
+  // A pipe that nobody reads any more is no reason to lose a run: lines that cannot be written are dropped, and commands whose
+  // lines are all they make end where they look at CheckOutput.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
-    const gfn::Status status = gfn::Run(*static_cast<const gfn::Command*>(command));
-    return gfn::ExitCode(status.ok() ? gfn::CheckOutput() : status);
+    const auto& chosen = *static_cast<const gfn::Command*>(command);
+    gfn::Status status = gfn::Run(chosen);
+    if (status.ok()) status = gfn::CheckOutput();
+    // What a training run has made lies in its folder, whether or not anybody waits for the line that names it.
+    if (std::holds_alternative<gfn::TrainCommand>(chosen) && status.code() == absl::StatusCode::kCancelled) return 0;
+    return gfn::ExitCode(status);
   } catch (const std::bad_alloc&) {
     gfn::Log("gfn: out of memory");
   } catch (const std::exception& e) {

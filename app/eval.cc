@@ -23,9 +23,11 @@ Status Eval(const EvalCommand& command) {
   request.step = run.step;
   Log("evaluating step " + std::to_string(run.step));
   ASSIGN_OR_RETURN(const EvalResult result, run.task->Evaluate(request));
+  // The files first: whoever reads the table may stop reading it.
+  const Status written = command.json.empty() ? OkStatus() : WriteJsonFile(command.json, result.numbers);
+  const Status recorded = WriteEvalRecord(run.paths, result);
   std::cout << report::FormatTable(result.table) << result.text;
-  if (!command.json.empty()) RETURN_IF_ERROR(WriteJsonFile(command.json, result.numbers));
-  return WriteEvalRecord(run.paths, result);
+  return written.ok() ? recorded : written;
 }
 
 }  // namespace gfn

@@ -9,6 +9,7 @@
 #include "gflownet/base/phase.h"
 #include "gflownet/base/progress.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/tensor/exceptions.h"
 #include "gflownet/train/drive.h"
 #include "gflownet/train/environment.h"
 #include "gflownet/train/signals.h"
@@ -17,47 +18,68 @@
 namespace gfn {
 namespace {
 
-// Whether a run has anything that took time: checkpoints or simulated stories.
-bool HoldsWork(const RunPaths& paths) {
-  const auto checkpoints = ListFolder(paths.checkpoints());
-  return !checkpoints.ok() || !checkpoints->empty() || FileSize(JoinPath(paths.root, "simulated.jsonl")).value_or(0) > 0;
+// A new run; also in the place of one that made nothing worth keeping.
+StatusOr<RunFolder> StartRun(const RunConfig& config, const std::string& out) {
+  if (!IsRunFolder(out)) return RunFolder::Create(out, WriteConfig(config));
+  if (!FileExists(RunPaths{out}.history())) {
+    return FailedPrecondition(out +
+                              ": has a resolved.yaml, but no history.jsonl, so it is no run that could start again; choose "
+                              "another folder");
+  }
+  ASSIGN_OR_RETURN(RunFolder run, RunFolder::Open(out));  // refused while another process is at work in it
+  if (run.HoldsWork()) {
+    return FailedPrecondition(out + ": there is a run in this folder; go on with it by --resume, or choose another folder");
+  }
+  Log(out + ": the run in this folder ended before its first checkpoint, so it starts again");
+  RETURN_IF_ERROR(run.StartAgain(WriteConfig(config)));
+  return run;
 }
 
-StatusOr<RunFolder> OpenRun(const TrainCommand& command, const RunConfig& config, const std::string& out) {
-  if (!command.resume) {
-    // A run that failed before its first checkpoint left nothing worth keeping: the mended configuration may start there again.
-    if (IsRunFolder(out)) {
-      bool is_empty = false;
-      {
-        ASSIGN_OR_RETURN(const RunFolder held, RunFolder::Open(out));  // refused while another process is at work in it
-        is_empty = !HoldsWork(held.paths());
-      }
-      if (is_empty) RETURN_IF_ERROR(RemoveAll(out));
-    }
-    return RunFolder::Create(out, WriteConfig(config));
-  }
+// A run that goes on. What it was made with is what its newest checkpoint says; resolved.yaml is a copy for people.
+StatusOr<RunFolder> ResumeRun(const RunConfig& config, const std::string& out) {
   ASSIGN_OR_RETURN(RunFolder run, RunFolder::Open(out));
-  ASSIGN_OR_RETURN(const RunConfig before, ReadRunConfigText(run.config_text(), run.paths().config()));
-  std::vector<ConfigDifference> allowed;
-  std::vector<std::string> refused;
+  ASSIGN_OR_RETURN(const RunConfig written, ReadRunConfigText(run.config_text(), run.paths().config()));
+  RunConfig before = written;
+  if (const auto latest = LatestValidCheckpoint(run.paths().checkpoints()); latest.ok()) {
+    ASSIGN_OR_RETURN(before, ReadRunConfigText(latest->manifest.config, latest->path + " (its configuration)"));
+  }
+  std::vector<std::string> refused, edited, changed;
   for (const ConfigDifference& difference : DiffConfigs(before, config)) {
-    // What only says how long, how often and with what resources may change; all else would make it another run.
-    static const std::vector<std::string> kMayChange = {
-        "name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit", "validation.", "checkpoint."};
-    const bool may_change = std::any_of(kMayChange.begin(), kMayChange.end(),
-                                        [&](const std::string& key) { return difference.path.starts_with(key); });
-    if (may_change) {
-      allowed.push_back(difference);
-    } else {
-      refused.push_back(difference.path + ": " + difference.old_value + " -> " + difference.new_value);
-    }
+    if (!difference.may_change) refused.push_back(FormatDifference(difference));
   }
   if (!refused.empty()) {
     return InvalidArgument(out + " was started with another configuration; these keys cannot change in a run:\n  " +
                            Join(refused, "\n  "));
   }
-  if (!allowed.empty()) RETURN_IF_ERROR(run.ChangeConfig(WriteConfig(config), allowed));
+  for (const ConfigDifference& difference : DiffConfigs(before, written)) {
+    if (!difference.may_change) edited.push_back(FormatDifference(difference));
+  }
+  if (!edited.empty()) {
+    Log(run.paths().config() +
+        " is not what the run was made with, which is what counts; it is written again: " + Join(edited, ", "));
+  }
+  const std::vector<ConfigDifference> differences = DiffConfigs(written, config);
+  for (const ConfigDifference& difference : differences) {
+    if (difference.may_change) changed.push_back(FormatDifference(difference));
+  }
+  if (!changed.empty()) Log("from here on with " + Join(changed, ", "));
+  if (!differences.empty()) RETURN_IF_ERROR(run.ChangeConfig(WriteConfig(config), differences));
   return run;
+}
+
+// As a shell reads it back.
+std::string Quoted(const std::string& word) {
+  constexpr char kPlain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string HowToGoOn(const TrainCommand& command, const std::string& out) {
+  std::string line = " To go on:\n  gfn train " + Quoted(command.config);
+  for (const std::string& text : command.overrides) line += " --set " + Quoted(text);
+  return line + " --out " + Quoted(out) + " --resume";
 }
 
 // Of the conditions and given objects that a run is trained on: an edited data file shows.
@@ -111,10 +133,9 @@ class Display {
 };
 
 // Trains in a run folder, to the end or to where it was stopped.
-Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFolder& run) {
+Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFolder& run, const SignalGuard& signals) {
   const std::string& out = run.paths().root;
-  const std::string how_to_go_on = " To go on:\n  gfn train " + command.config + " --out " + out + " --resume";
-  const SignalGuard signals;
+  const std::string how_to_go_on = HowToGoOn(command, out);
 
   // 1. The task and its training.
   ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, BuildTask(config, Log));
@@ -148,6 +169,8 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   display.Finish();
   RETURN_IF_ERROR(result.status());
 
+  const StopNotice notice("the training is done and saved; what it gives others is written, then the run ends");
+
   // 3. The best checkpoint (the last one without validation) as what others read, the report, and how to go on.
   if (result->reason == StopReason::kSignal) {
     Log("stopped by a signal after step " + std::to_string(result->num_steps) + "; everything is saved." + how_to_go_on);
@@ -155,6 +178,8 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
   if (!best.ok()) Log("the best checkpoint cannot be used, so the last step is exported: " + Message(best.status()));
+  if (!result->best.has_value() && config.validation.every_steps > 0)
+    Log("no evaluation has chosen a best checkpoint, so the last step is exported");
   if (best.ok()) RETURN_IF_ERROR(LoadTrained(best->path, *task));
   ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
@@ -171,15 +196,14 @@ Status Train(const TrainCommand& command) {
   const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
   if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok())
     RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
-  Status status;
-  {
-    ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));
-    status = TrainIn(command, config, run);
-    const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
-    if (status.ok() || command.resume || has_failures || HoldsWork(run.paths())) return status;
-  }
-  // A run that failed before its first step is no run: the mended configuration may start in the same place.
-  const Status removed = RemoveAll(out);
+  const SignalGuard signals;
+  const StopNotice notice("stopping once the run is set up, with nothing lost");
+  ASSIGN_OR_RETURN(RunFolder run, command.resume ? ResumeRun(config, out) : StartRun(config, out));
+  const Status status = CatchExceptions("training", [&] { return TrainIn(command, config, run, signals); });
+  const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
+  if (status.ok() || command.resume || has_failures || run.HoldsWork()) return status;
+  // A run that failed before its first checkpoint is no run: the mended configuration may start in the same place.
+  const Status removed = run.Discard();
   return removed.ok() ? status : Annotate(status, Message(removed));
 }
 

@@ -30,6 +30,10 @@ void RunConfig::Validate(ConfigErrors& errors) const {
   if (train.trainer.warm_start_steps > 0 && std::get<0>(warm_start).importance && train.trainer.rollouts < 2) {
     errors.Add("train.rollouts", "importance weights need at least 2 rollouts of a condition");
   }
+  if (const auto* infill = std::get_if<InfillConfig>(&task);
+      infill != nullptr && infill->data.validation.empty() && validation.patience > 0) {
+    errors.Add("validation.patience", "counts evaluations on task.data.validation, which is empty");
+  }
   if (UsesLanguageModel(task)) {
     if (!model) errors.Add("model", "is missing: task kind " + TaskKind(*this) + " needs a language model (model: {path: ...})");
   } else {
@@ -49,7 +53,12 @@ StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string
 }
 
 std::string ConfigReference() {
-  return "# Configuration\n\nEvery key of a run's YAML file. Made by `gfn describe --keys`; a test keeps it current.\n\n" +
+  return "# Configuration\n\nEvery key of a run's YAML file. Made by `gfn describe --keys`; a test keeps it current.\n"
+         "`--set a.b=c` gives one key another value; a map or a list (`--set 'a={b: c}'`) takes the place of all that the file "
+         "says "
+         "there,\nand what it leaves out has its default. Keys that \"may change at a resume\" may have another value when a run "
+         "goes "
+         "on, all others not.\n\n" +
          DocumentConfig<RunConfig>();
 }
 

@@ -29,10 +29,10 @@ struct RunConfig : RunSettings {
 
   template <class V>
   void Visit(V& v) {
-    v("name", name, "for people: titles of reports, the default run folder", NonEmpty{});
+    v("name", name, "for people: titles of reports, the default run folder", NonEmpty{}, MayChange{});
     v("seed", seed, "of every random draw", NonNegative());
     v("device", device, "cpu, cuda or cuda:N");
-    v("threads", threads, "CPU threads; 0: all cores", Between(0, 1024));
+    v("threads", threads, "CPU threads; 0: all cores", Between(0, 1024), MayChange{});
     v("model", model, "the language model: base of the policy, and the reward; null for tasks without one");
     v("task", task, "what is sampled given what");
     v("lora", lora, "the adapter of the language model that is trained; null: its defaults, or none for tasks without a model");
@@ -40,9 +40,9 @@ struct RunConfig : RunSettings {
     v("warm_start", warm_start, "the loss of the first train.warm_start_steps steps");
     v("train", train, "one optimiser step, and how many");
     v("optimizer", optimizer, "AdamW");
-    v("validation", validation, "evaluations on the validation split while training");
+    v("validation", validation, "evaluations on the validation split while training", MayChange{});
     v("evaluation", evaluation, "how a sampler is evaluated");
-    v("checkpoint", checkpoint, "when the run is saved");
+    v("checkpoint", checkpoint, "when the run is saved", MayChange{});
   }
   void Validate(ConfigErrors& errors) const;
 };

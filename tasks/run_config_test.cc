@@ -47,6 +47,28 @@ TEST(RunConfig, DefaultsThatDependOnTheTaskAreFilledIn) {
   EXPECT_EQ(TaskKind(*world), "subset");
 }
 
+TEST(RunConfig, WhatMayChangeAtAResume) {
+  const RunConfig before =
+      ReadRunConfigText("model: {path: m.gguf}\ntask: {kind: infill, data: {train: t.jsonl}}\n", "a").value();
+  std::vector<std::string> may;
+  for (const ConfigEntry& entry : FlattenConfig(before)) {
+    if (entry.may_change) may.push_back(entry.path);
+  }
+  EXPECT_EQ(may, (std::vector<std::string>{"name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit",
+                                           "validation.every_steps", "validation.patience", "validation.min_gain",
+                                           "checkpoint.every_steps", "checkpoint.every_minutes", "checkpoint.keep"}));
+}
+
+TEST(RunConfig, PatienceNeedsSomethingToCountBy) {
+  const std::string text = "model: {path: m.gguf}\nvalidation: {patience: 3}\ntask: {kind: infill, data: {train: t.jsonl";
+  const Status refused = ReadRunConfigText(text + "}}\n", "a.yaml").status();
+  EXPECT_NE(
+      Message(refused).find("a.yaml:2:24: [validation.patience] counts evaluations on task.data.validation, which is empty"),
+      std::string::npos)
+      << refused;
+  EXPECT_TRUE(ReadRunConfigText(text + ", validation: v.jsonl}}\n", "a.yaml").ok());
+}
+
 TEST(RunConfig, TheReferenceIsCurrent) {
   const auto text = ReadFile(JoinPath(GFN_SOURCE_DIR, "docs/config.md"));
   ASSERT_TRUE(text.ok()) << text.status();

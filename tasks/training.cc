@@ -5,11 +5,6 @@
 #include "gflownet/tensor/tolerances.h"
 
 namespace gfn {
-namespace {
-
-constexpr char kParametersFile[] = "parameters.safetensors";  // as Trainer::Save names it
-
-}  // namespace
 
 StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, const TrainingData& data,
                                      const std::string& failure_folder) {
@@ -57,7 +52,7 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
 
 Status LoadTrained(const std::string& checkpoint, Task& task) {
   ParameterSet& parameters = *task.sampler().parameters;
-  const std::string path = JoinPath(checkpoint, kParametersFile);
+  const std::string path = JoinPath(checkpoint, Trainer::kParametersFile);
   ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
   at::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters) {

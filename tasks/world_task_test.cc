@@ -205,6 +205,11 @@ TEST(WorldTask, SpinsOfAFileAndWhatDoesNotGoWithAnEnergy) {
   const std::string file = folder / "spins.jsonl", from_file = "task: {kind: ising_energy, side: 2, data: " + file + "}\n";
   ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+-+-\"}\n").ok());
   EXPECT_EQ(Refusal(from_file), "accepted");
+  const auto identity = [&] { return (*BuildTask(Config(from_file), {}))->sampler().identity; };
+  const auto before = identity();
+  EXPECT_EQ(before, identity());
+  ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+--+\"}\n").ok());
+  EXPECT_NE(before.at("task.data"), identity().at("task.data")) << "an energy of other data is another one";
   ASSERT_TRUE(WriteFileAtomic(file, "{\"text\": \"++--\"}\n{\"text\": \"+0+-\"}\n").ok());
   EXPECT_THAT(Refusal(from_file), AllOf(HasSubstr("spins.jsonl:2"), HasSubstr("4 signs")));
   EXPECT_THAT(Refusal("task: {kind: ising_energy, side: 8}\n"), HasSubstr("task.data"));
@@ -276,6 +281,8 @@ TEST(WorldTask, LearnsGivenObjectsOfAFile) {
   const auto data = (*task)->LoadTraining(RunPaths{folder.path()}, {});
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->given.size(), 64);
+  EXPECT_TRUE((*task)->sampler().identity.contains("task.given")) << "of a run that trains on it";
+  EXPECT_FALSE((*BuildTask(config, {}))->sampler().identity.contains("task.given")) << "sampling needs no file";
   const auto training = MakeTraining(config, **task, *data, "");
   ASSERT_TRUE(training.ok()) << training.status();
   for (int step = 0; step < 150; ++step) ASSERT_TRUE(training->trainer->Step().ok());

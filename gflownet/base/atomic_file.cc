@@ -15,6 +15,8 @@
 namespace gfn {
 namespace {
 
+constexpr std::string_view kWriting = ".writing.";
+
 Status SystemError(const std::string& path, std::string_view what, int error) {
   const std::string message = path + ": cannot " + std::string(what) + ": " + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR) return NotFound(message);
@@ -23,6 +25,10 @@ Status SystemError(const std::string& path, std::string_view what, int error) {
 }
 
 }  // namespace
+
+bool IsUnfinishedFile(std::string_view name, std::string_view of) {
+  return name.starts_with(of) && name.substr(of.size()).starts_with(kWriting);
+}
 
 Status SyncPath(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -61,7 +67,7 @@ StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (FolderExists(path)) return InvalidArgument(path + ": expected a file, found a folder");
   // The process id keeps two processes apart, the counter two writers of one process.
   static std::atomic<int64_t> counter = 0;
-  const std::string temporary = path + ".writing." + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  const std::string temporary = path + std::string(kWriting) + std::to_string(::getpid()) + "." + std::to_string(counter++);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return SystemError(temporary, "create", errno);
   return AtomicFile(path, temporary, fd);

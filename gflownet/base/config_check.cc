@@ -43,8 +43,9 @@ void ConfigLoader::CheckStruct(const StructSlot& slot, const std::string& path, 
   for (const ConfigField& field : slot.fields()) {
     const std::string child = JoinConfigPath(path, field.name);
     if (with_required && field.rules.required && !errors_.WasGiven(child)) {
-      errors_.AddAt(errors_.OriginOf(path), child,
-                    "missing required key '" + std::string(field.name) + "': " + std::string(field.help));
+      const ConfigOrigin origin = errors_.OriginOf(path);
+      errors_.AddAt(origin, child,
+                    "missing required key '" + std::string(field.name) + "': " + std::string(field.help) + ReplacedHint(origin));
     } else {
       CheckSlot(field.slot, field.rules, child, with_required);
     }
@@ -57,10 +58,11 @@ void ConfigLoader::CheckStruct(const StructSlot& slot, const std::string& path, 
 
 Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name,
                   const std::vector<std::string>& overrides) {
-  ASSIGN_OR_RETURN(const YamlNode document, ParseYaml(text, name));
+  ASSIGN_OR_RETURN(YamlNode document, ParseYaml(text, name));
+  const std::vector<std::string> left = RemoveReplaced(overrides, document);
   ConfigLoader loader(root, name);
   loader.ReadDocument(document);
-  for (const std::string& override_text : overrides) loader.Override(override_text);
+  for (const std::string& override_text : left) loader.Override(override_text);
   loader.Check(/*with_required=*/true);
   return loader.status();
 }

@@ -97,7 +97,10 @@ void ConfigLoader::Read(const ConfigSlot& slot, const YamlNode& node, const std:
                      return expected("a map of keys, 'kind' among them (one of " + Join(s.kinds, ", ") + ")");
                    const YamlNode* kind = nullptr;
                    for (const auto& [key, value] : node.entries) kind = key.text == "kind" && kind == nullptr ? &value : kind;
-                   if (kind == nullptr) return Mistake(node, path, "missing key 'kind'; choices: " + Join(s.kinds, ", "));
+                   if (kind == nullptr) {
+                     return Mistake(node, path,
+                                    "missing key 'kind'; choices: " + Join(s.kinds, ", ") + ReplacedHint(OriginOf(node)));
+                   }
                    if (SelectKind(s, *kind, path)) ReadKeys(std::get<StructSlot>(s.get().value), node, path, /*has_kind=*/true);
                  },
              },

@@ -11,6 +11,15 @@
 
 namespace gfn {
 
+// How the origin of a value begins that an override gave.
+inline constexpr std::string_view kOverridePrefix = "--set ";
+
+// A map that an override gives takes the place of what the file and the overrides before it say there: that is taken out of both.
+// Returns the overrides that are left.
+std::vector<std::string> RemoveReplaced(const std::vector<std::string>& overrides, YamlNode& document);
+// What a message about a key that is missing in such a map adds; "" for another origin.
+std::string ReplacedHint(const ConfigOrigin& origin);
+
 class ConfigLoader {
  public:
   // `name` stands for the file in messages.

@@ -116,6 +116,7 @@ ConfigSlot MakeSlot(T& value) {
     return {internal::IsVariant<T>::Make(value)};
   } else if constexpr (internal::IsVector<T>::value) {
     return {ListSlot{[&value] { return value.size(); }, [&value](size_t n) { value.resize(n); },
+                     [&value](size_t i) { value[i] = typename T::value_type(); },
                      [&value](size_t i) { return MakeSlot(value[i]); }}};
   } else if constexpr (internal::IsOptional<T>::value) {
     return {OptionalSlot{[&value] { return value.has_value(); }, [&value] { value.emplace(); }, [&value] { value.reset(); },

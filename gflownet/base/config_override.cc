@@ -15,10 +15,53 @@ YamlNode TextNode(std::string_view text) {
   return node;
 }
 
+bool IsMap(const std::string& value) {
+  const StatusOr<YamlNode> node = ParseYaml(value, "value");
+  return node.ok() && node->kind == YamlNode::Kind::kMap;
+}
+
+// Takes what stands at the path out of the tree. Items of lists stay: ListSlot.clear makes room in them.
+void Remove(YamlNode& node, std::string_view path) {
+  const size_t dot = path.find('.');
+  const std::string_view key = path.substr(0, dot);
+  if (dot == std::string_view::npos) {
+    std::erase_if(node.entries, [&](const YamlEntry& entry) { return entry.key.text == key; });
+    return;
+  }
+  for (YamlEntry& entry : node.entries) {
+    if (entry.key.text == key) Remove(entry.value, path.substr(dot + 1));
+  }
+  if (const auto index = ParseInt(key); index && *index >= 0 && *index < static_cast<int64_t>(node.items.size()))
+    Remove(node.items[static_cast<size_t>(*index)], path.substr(dot + 1));
+}
+
 }  // namespace
 
+std::vector<std::string> RemoveReplaced(const std::vector<std::string>& overrides, YamlNode& document) {
+  std::vector<std::string> left;
+  for (const std::string& text : overrides) {
+    if (const size_t equals = text.find('='); equals != std::string::npos && IsMap(text.substr(equals + 1))) {
+      const std::string path = text.substr(0, equals);
+      Remove(document, path);
+      std::erase_if(
+          left, [&](const std::string& earlier) { return earlier.starts_with(path + "=") || earlier.starts_with(path + "."); });
+    }
+    left.push_back(text);
+  }
+  return left;
+}
+
+std::string ReplacedHint(const ConfigOrigin& origin) {
+  const size_t equals = origin.name.find('=');
+  if (!origin.name.starts_with(kOverridePrefix) || equals == std::string::npos || !IsMap(origin.name.substr(equals + 1)))
+    return "";
+  const std::string path = origin.name.substr(kOverridePrefix.size(), equals - kOverridePrefix.size());
+  return "; a map takes the place of all of '" + path + "': to change one key and leave the others write --set " + path +
+         ".KEY=VALUE";
+}
+
 void ConfigLoader::Override(const std::string& text) {
-  override_ = "--set " + text;
+  override_ = std::string(kOverridePrefix) + text;
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
     Mistake({}, "", "expected KEY=VALUE, as in train.lr=1e-3");
@@ -80,6 +123,10 @@ void ConfigLoader::AssignBelow(const ConfigSlot& slot, const std::string& path, 
                  [&](const ListSlot& s) {
                    const auto index = ParseInt(key);
                    if (index && *index >= 0 && *index < static_cast<int64_t>(s.size())) {
+                     if (deeper.empty() && IsMap(value)) {
+                       errors_.ForgetBelow(child);
+                       s.clear(static_cast<size_t>(*index));
+                     }
                      Assign(s.at(static_cast<size_t>(*index)), child, deeper, value);
                    } else {
                      Mistake(

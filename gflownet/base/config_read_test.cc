@@ -7,6 +7,7 @@
 namespace gfn::config_test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -235,8 +236,39 @@ TEST(ConfigOverrideTest, AnotherKindStartsFromItsDefaults) {
             "run.yaml:2:12: [objective.init] missing required key 'init': first value of log Z");
 }
 
-TEST(ConfigOverrideTest, AMapAddsToWhatIsThere) {
-  EXPECT_EQ(Good("data: d\nlengths: {min_len: 3}", {"lengths={max_len: 20}"}).lengths, (Lengths{3, 20}));
+TEST(ConfigOverrideTest, AMapTakesThePlaceOfWhatIsThere) {
+  const char* text =
+      "data: d\nlengths: {min_len: 3}\neval_lengths: {min_len: 4}\nobjective: {kind: tb, init: x, lr_log_z: 5}\n"
+      "stages: [{name: a, steps: 7}, {name: b, steps: 8}]";
+  EXPECT_EQ(Good(text, {"lengths={max_len: 20}"}).lengths, (Lengths{1, 20}));
+  EXPECT_EQ(Good(text, {"lengths={}"}).lengths, Lengths());
+  EXPECT_EQ(Good(text, {"lengths=max_len: 20"}).lengths, (Lengths{1, 20})) << "in any form";
+  EXPECT_EQ(Good(text, {"lengths={max_len: 20}"}).eval_lengths, (Lengths{4, 10})) << "others stay";
+  EXPECT_EQ(Good(text, {"eval_lengths={max_len: 20}"}).eval_lengths, (Lengths{1, 20}));
+  EXPECT_EQ(std::get<Tb>(Good(text, {"objective={kind: tb, init: y}"}).objective), (Tb{0.1, "y"}));
+  EXPECT_THAT(Good(text, {"stages.1={name: c}"}).stages, ElementsAre(Stage{"a", 7}, Stage{"c", 1}));
+  // In their order: what was said before is replaced, what is said after counts.
+  EXPECT_EQ(Good(text, {"lengths.min_len=7", "lengths={max_len: 20}"}).lengths, (Lengths{1, 20}));
+  EXPECT_EQ(Good(text, {"lengths={max_len: 20}", "lengths.min_len=7"}).lengths, (Lengths{7, 20}));
+  EXPECT_EQ(Good(text, {"lengths={min_len: 2}", "lengths={max_len: 20}"}).lengths, (Lengths{1, 20}));
+  EXPECT_EQ(Good(text, {"data={X} {Y}"}).data, "{X} {Y}") << "a text is no map";
+  // Whoever means to add to it is told how.
+  EXPECT_EQ(
+      Message(Read(text, {"objective={kind: tb, lr_log_z: 1}"}).status()),
+      "--set objective={kind: tb, lr_log_z: 1}: [objective.init] missing required key 'init': first value of log Z; a map takes "
+      "the place of all of 'objective': to change one key and leave the others write --set objective.KEY=VALUE");
+  EXPECT_THAT(Message(Read(text, {"objective={lr_log_z: 1}"}).status()),
+              AllOf(HasSubstr("missing key 'kind'"), HasSubstr("write --set objective.KEY=VALUE")));
+  EXPECT_THAT(Message(Read(text, {"stages.1={steps: 3}"}).status()), HasSubstr("write --set stages.1.KEY=VALUE"));
+  EXPECT_THAT(Message(Read(text, {"lengths={maxlen: 3}"}).status()),
+              HasSubstr("--set lengths={maxlen: 3}: [lengths.maxlen] unknown key 'maxlen'; did you mean 'max_len'?"));
+}
+
+TEST(ConfigOverrideTest, EscapesAreReadAsInAFile) {
+  EXPECT_EQ(Good("", {R"(data="a\_b")"}).data, "a\u00A0b");
+  EXPECT_EQ(Good("", {R"(data=a\_b)"}).data, R"(a\_b)") << "without quotes a text is taken as it stands";
+  EXPECT_THAT(SetError(R"(data="a\0b")"), HasSubstr("[data] not YAML: value:1:1: this text holds the character NUL"));
+  EXPECT_THAT(SetError(R"(targets=["a\x00"])"), HasSubstr("holds the character NUL"));
 }
 
 TEST(ConfigOverrideTest, MistakesNameTheOverride) {

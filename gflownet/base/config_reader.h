@@ -40,13 +40,18 @@
 namespace gfn {
 
 struct ConfigEntry {
-  std::string path;   // "train.objective.lambda", "stages.0.lr"
-  std::string value;  // as YAML
+  std::string path;         // "train.objective.lambda", "stages.0.lr"
+  std::string value;        // as YAML
+  bool may_change = false;  // MayChange of the key or of one around it
 };
 
 struct ConfigDifference {
   std::string path, old_value, new_value;  // "" for a path that one side does not have
+  bool may_change = false;
 };
+
+// "a.b: 1 -> 2", with (none) for the side that does not have it.
+std::string FormatDifference(const ConfigDifference& difference);
 
 // The same on slots, in config_load.cc, config_write.cc and config_docs.cc.
 Status LoadConfig(const ConfigSlot& root, std::string_view text, const std::string& name,
@@ -57,8 +62,9 @@ std::vector<ConfigEntry> FlattenConfigSlot(const ConfigSlot& root);
 std::string DocumentConfigSlot(const ConfigSlot& root);
 std::vector<ConfigDifference> DiffEntries(const std::vector<ConfigEntry>& before, const std::vector<ConfigEntry>& after);
 
-// YAML text over the defaults of T, then overrides "a.b=c" (as --set gives them, values in YAML; a text needs no quotes), then
-// all rules. InvalidArgument with every mistake, one a line, each with its place: "name:line:col: [path] ..." or
+// YAML text over the defaults of T, then overrides "a.b=c" (as --set gives them, values in YAML; a text needs no quotes; a map or
+// a list takes the place of all that was there), then all rules. InvalidArgument with every mistake, one a line, each with its
+// place: "name:line:col: [path] ..." or
 // "--set a.b=c: [path] ...".
 template <ConfigStruct T>
 StatusOr<T> ReadConfigText(std::string_view text, const std::string& name, const std::vector<std::string>& overrides = {}) {

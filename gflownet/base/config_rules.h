@@ -13,6 +13,7 @@ struct ConfigRules {
   bool max_open = false;
   bool required = false;
   bool non_empty = false;
+  bool may_change = false;
 
   bool Contains(double value) const { return (min_open ? value > min : value >= min) && (max_open ? value < max : value <= max); }
   // "> 0", ">= 0", "in [0, 1)"; "" without limits.
@@ -47,6 +48,12 @@ struct Required {
 // A text or list with something in it; of a list of texts also every text.
 struct NonEmpty {
   void ApplyTo(ConfigRules& rules) const { rules.non_empty = true; }
+};
+
+// A run that is resumed may have another value than it was started with: how long, how often, with what resources. For keys, also
+// for all of theirs.
+struct MayChange {
+  void ApplyTo(ConfigRules& rules) const { rules.may_change = true; }
 };
 
 }  // namespace gfn

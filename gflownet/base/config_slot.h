@@ -47,6 +47,7 @@ struct StructSlot {
 struct ListSlot {
   std::function<size_t()> size;
   std::function<void(size_t)> resize;
+  std::function<void(size_t)> clear;  // gives one item its defaults
   std::function<ConfigSlot(size_t)> at;
 };
 struct OptionalSlot {

@@ -61,16 +61,17 @@ void WriteKeys(const ConfigSlot& slot, int indent, std::string* out) {
   }
 }
 
-void Flatten(const ConfigSlot& field, const std::string& path, std::vector<ConfigEntry>* entries) {
+void Flatten(const ConfigSlot& field, const std::string& path, bool may_change, std::vector<ConfigEntry>* entries) {
   const ConfigSlot slot = WithoutOptional(field);
   if (!HasKeys(slot)) {
-    entries->push_back({path, ScalarText(slot)});
+    entries->push_back({path, ScalarText(slot), may_change});
   } else if (const auto* list = std::get_if<ListSlot>(&slot.value)) {
-    for (size_t i = 0; i < list->size(); ++i) Flatten(list->at(i), JoinConfigPath(path, std::to_string(i)), entries);
+    for (size_t i = 0; i < list->size(); ++i) Flatten(list->at(i), JoinConfigPath(path, std::to_string(i)), may_change, entries);
   } else {
     const Keys keys = KeysOf(slot);
-    if (!keys.kind.empty()) entries->push_back({JoinConfigPath(path, "kind"), keys.kind});
-    for (const ConfigField& field : keys.fields) Flatten(field.slot, JoinConfigPath(path, field.name), entries);
+    if (!keys.kind.empty()) entries->push_back({JoinConfigPath(path, "kind"), keys.kind, may_change});
+    for (const ConfigField& field : keys.fields)
+      Flatten(field.slot, JoinConfigPath(path, field.name), may_change || field.rules.may_change, entries);
   }
 }
 
@@ -84,8 +85,13 @@ std::string WriteConfigSlot(const ConfigSlot& root) {
 
 std::vector<ConfigEntry> FlattenConfigSlot(const ConfigSlot& root) {
   std::vector<ConfigEntry> entries;
-  Flatten(root, "", &entries);
+  Flatten(root, "", /*may_change=*/false, &entries);
   return entries;
+}
+
+std::string FormatDifference(const ConfigDifference& difference) {
+  const auto shown = [](const std::string& value) { return value.empty() ? std::string("(none)") : value; };
+  return difference.path + ": " + shown(difference.old_value) + " -> " + shown(difference.new_value);
 }
 
 std::vector<ConfigDifference> DiffEntries(const std::vector<ConfigEntry>& before, const std::vector<ConfigEntry>& after) {
@@ -96,11 +102,11 @@ std::vector<ConfigDifference> DiffEntries(const std::vector<ConfigEntry>& before
   for (const ConfigEntry& entry : before) {
     const auto it = new_values.find(entry.path);
     if (it == new_values.end() || it->second != entry.value) {
-      differences.push_back({entry.path, entry.value, it == new_values.end() ? "" : it->second});
+      differences.push_back({entry.path, entry.value, it == new_values.end() ? "" : it->second, entry.may_change});
     }
   }
   for (const ConfigEntry& entry : after) {
-    if (!old_values.contains(entry.path)) differences.push_back({entry.path, "", entry.value});
+    if (!old_values.contains(entry.path)) differences.push_back({entry.path, "", entry.value, entry.may_change});
   }
   return differences;
 }

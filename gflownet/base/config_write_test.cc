@@ -2,8 +2,10 @@
 
 #include "gflownet/base/config_reader.h"
 #include "gflownet/base/config_test_structs.h"
+#include "gflownet/base/json_util.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace gfn::config_test {
 namespace {
@@ -126,6 +128,53 @@ TEST(ConfigDiffTest, NamesWhatChanged) {
             "objective.lr_log_z: 0.5 -> \n"
             "objective.init: \"1e3\" -> \n"
             "objective.lambda:  -> 0.5\n");
+}
+
+struct Resumable {
+  std::string name = "a";
+  double lr = 1;
+  Lengths lengths;
+  std::variant<SubTb, Tb> objective;
+  template <class V>
+  void Visit(V& v) {
+    v("name", name, "for people", NonEmpty{}, MayChange{});
+    v("lr", lr, "learning rate");
+    v("lengths", lengths, "limits", MayChange{});
+    v("objective", objective, "what is minimised", MayChange{});
+  }
+};
+
+TEST(ConfigDiffTest, SaysWhatMayChangeAtAResume) {
+  Resumable changed;
+  changed.name = "b";
+  changed.lr = 2;
+  changed.lengths.max_len = 11;
+  changed.objective = Tb{2, "x"};
+  std::string text;
+  for (const ConfigDifference& d : DiffConfigs(Resumable(), changed))
+    text += FormatDifference(d) + (d.may_change ? " (may)\n" : "\n");
+  EXPECT_EQ(text,
+            "name: a -> b (may)\n"
+            "lr: 1 -> 2\n"
+            "lengths.max_len: 10 -> 11 (may)\n"
+            "objective.kind: subtb -> tb (may)\n"
+            "objective.lambda: 0.9 -> (none) (may)\n"
+            "objective.lr_log_z: (none) -> 2 (may)\n"
+            "objective.init: (none) -> x (may)\n");
+  EXPECT_THAT(DocumentConfig<Resumable>(),
+              HasSubstr("| `name` | text | `a` | not empty, may change at a resume | for people |\n"));
+}
+
+// Whatever a text may hold can be stored: in YAML that reads back, and in a checkpoint's JSON.
+TEST(ConfigWriteTest, EveryTextThatLoadsCanBeSaved) {
+  for (const char* escaped : {"\\_", "\\N", "x\\_y\\N", "\\L\\P", "\\x01\\x7f\\x80\\x9f\\xa0\\xff", "\\a\\b\\e\\f\\n\\r\\t\\v",
+                              "\\uFEFF\\uFFFE\\uFFFF", "\\U0010FFFF", "\u00e9\\_"}) {
+    const auto read = ReadConfigText<Recipe>(std::string("data: \"") + escaped + "\"\ntargets: [\"" + escaped + "\"]\n", "f");
+    ASSERT_TRUE(read.ok()) << escaped << ": " << read.status();
+    const std::string written = WriteConfig(*read);
+    EXPECT_EQ(ReadConfigText<Recipe>(written, "again").value(), *read) << escaped;
+    EXPECT_TRUE(JsonToText({{"config", written}, {"data", read->data}}).ok()) << escaped;
+  }
 }
 
 TEST(ConfigDocumentTest, TablesOfEverything) {

@@ -91,6 +91,14 @@ Status TruncateFile(const std::string& path, int64_t size) {
 
 Status MakeFolders(const std::string& path) {
   std::error_code error;
+  for (fs::path part = fs::path(path).lexically_normal(); !part.empty() && part != part.parent_path();
+       part = part.parent_path()) {
+    const fs::path link = part.has_filename() ? part : part.parent_path();
+    if (fs::is_symlink(link, error) && !fs::exists(link, error)) {
+      return NotFound(link.string() + ": is a symbolic link to " + fs::read_symlink(link, error).string() +
+                      ", which does not exist; make that folder or remove the link");
+    }
+  }
   fs::create_directories(path, error);
   return error ? FileError(path, "make the folder", error) : OkStatus();
 }
@@ -109,6 +117,21 @@ StatusOr<std::vector<std::string>> ListFolder(const std::string& path) {
 Status RemoveAll(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
+  return error ? FileError(path, "remove", error) : OkStatus();
+}
+
+Status RemoveFile(const std::string& path) {
+  std::error_code error;
+  if (fs::symlink_status(path, error).type() != fs::file_type::regular) return OkStatus();
+  fs::remove(path, error);
+  return error ? FileError(path, "remove", error) : OkStatus();
+}
+
+Status RemoveEmptyFolder(const std::string& path) {
+  std::error_code error;
+  if (fs::symlink_status(path, error).type() != fs::file_type::directory || !fs::is_empty(path, error)) return OkStatus();
+  fs::remove(path, error);
+  if (error == std::errc::directory_not_empty) return OkStatus();  // somebody was faster
   return error ? FileError(path, "remove", error) : OkStatus();
 }
 

@@ -32,12 +32,16 @@ Status WriteFileAtomic(const std::string& path, std::string_view content);
 // Shortens a file; DataLoss if it is already shorter.
 Status TruncateFile(const std::string& path, int64_t size);
 
-// Makes a folder and its parents; fine if it exists.
+// Makes a folder and its parents; fine if it exists. NotFound for a symbolic link that leads nowhere.
 Status MakeFolders(const std::string& path);
 // Names in the folder, sorted, without "." and "..".
 StatusOr<std::vector<std::string>> ListFolder(const std::string& path);
 // Removes a file or folder with everything in it; fine if there is none.
 Status RemoveAll(const std::string& path);
+// Removes a regular file; anything else stays (a link, a folder), and none is fine.
+Status RemoveFile(const std::string& path);
+// Removes a folder if there is nothing in it; otherwise, and where there is none, it does nothing. Links to folders stay.
+Status RemoveEmptyFolder(const std::string& path);
 
 // fsync of one file or folder.
 Status SyncPath(const std::string& path);
@@ -46,6 +50,9 @@ Status SyncFolderTree(const std::string& path);
 // Renames a file or folder, then syncs the parent. The content must be synced already. A file replaces a file; a folder may
 // replace only an empty one.
 Status RenameIntoPlace(const std::string& from, const std::string& to);
+
+// Whether `name` is what a process that was killed has left of the writing of a file `of`.
+bool IsUnfinishedFile(std::string_view name, std::string_view of);
 
 // A file being written beside its place. Destroyed without Commit, it leaves nothing behind.
 class AtomicFile {

@@ -1,5 +1,7 @@
 #include "gflownet/base/file_util.h"
 
+#include <filesystem>
+
 #include "gflownet/base/digest.h"
 #include "gflownet/base/test_folder.h"
 #include "gmock/gmock.h"
@@ -22,6 +24,42 @@ TEST(PathTest, Parts) {
   EXPECT_EQ(ParentFolder("/a"), "/");
   EXPECT_EQ(BaseName("a/b.txt"), "b.txt");
   EXPECT_EQ(BaseName("a/b/"), "b");
+}
+
+TEST(FileUtilTest, ALinkThatLeadsNowhereIsNamed) {
+  const TestFolder folder;
+  std::filesystem::create_symlink(folder / "away", folder / "link");
+  for (const char* name : {"link", "link/", "link/inner"}) {
+    const Status status = MakeFolders(folder / name);
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << name;
+    EXPECT_THAT(Message(status), HasSubstr("link: is a symbolic link to " + folder.path() + "/away, which does not exist"))
+        << name;
+  }
+  ASSERT_TRUE(MakeFolders(folder / "away").ok());
+  EXPECT_TRUE(MakeFolders(folder / "link").ok());
+  EXPECT_TRUE(MakeFolders(folder / "link/inner").ok());
+}
+
+TEST(FileUtilTest, RemovesFilesAndEmptyFoldersAndNothingElse) {
+  const TestFolder folder;
+  ASSERT_TRUE(MakeFolders(folder / "full").ok() && MakeFolders(folder / "empty").ok());
+  ASSERT_TRUE(WriteFileAtomic(folder / "full/f", "x").ok());
+  std::filesystem::create_symlink(folder / "full/f", folder / "link");
+  std::filesystem::create_symlink(folder / "empty", folder / "folder_link");
+  for (const char* name : {"link", "folder_link", "full", "none"}) EXPECT_TRUE(RemoveFile(folder / name).ok()) << name;
+  for (const char* name : {"link", "folder_link", "full", "full/f", "none"})
+    EXPECT_TRUE(RemoveEmptyFolder(folder / name).ok()) << name;
+  EXPECT_THAT(ListFolder(folder.path()).value(), ElementsAre("empty", "folder_link", "full", "link"));
+  EXPECT_TRUE(RemoveFile(folder / "full/f").ok());
+  for (const char* name : {"empty", "full"}) EXPECT_TRUE(RemoveEmptyFolder(folder / name).ok()) << name;
+  EXPECT_THAT(ListFolder(folder.path()).value(), ElementsAre("folder_link", "link"));
+}
+
+TEST(FileUtilTest, WhatAKilledWriterLeavesIsKnownByItsName) {
+  EXPECT_TRUE(IsUnfinishedFile("a.yaml.writing.12.0", "a.yaml"));
+  EXPECT_FALSE(IsUnfinishedFile("a.yaml", "a.yaml"));
+  EXPECT_FALSE(IsUnfinishedFile("b.yaml.writing.12.0", "a.yaml"));
+  EXPECT_FALSE(IsUnfinishedFile("a.yaml.old", "a.yaml"));
 }
 
 TEST(FileUtilTest, WritesAndReads) {

@@ -30,6 +30,19 @@ bool IsClosed(std::string_view text, size_t start) {
   return false;
 }
 
+// The parser writes the escapes \_ (U+00A0) and \N (U+0085) as the single bytes A0 and 85 (jbeder/yaml-cpp 803). What it read was
+// UTF-8 and it makes whole characters of every other escape, so a byte that belongs to no character is one of these two.
+std::string WithWholeCharacters(std::string_view text) {
+  std::string whole;
+  while (const auto bad = FindInvalidUtf8(text)) {
+    whole += text.substr(0, *bad);
+    if (text[*bad] == '\xA0' || text[*bad] == '\x85') whole += '\xC2';
+    whole += text[*bad];
+    text.remove_prefix(*bad + 1);
+  }
+  return whole += text;
+}
+
 // Builds the tree from the parser's events.
 class TreeBuilder : public YAML::EventHandler {
  public:
@@ -47,7 +60,10 @@ class TreeBuilder : public YAML::EventHandler {
     // The parser gives "?" to a plain scalar and "!" to one in quotes or a block.
     YamlNode node = Make(YamlNode::Kind::kScalar, mark, tag, anchor);
     node.quoted = tag == "!";
-    node.text = value;
+    node.text = WithWholeCharacters(value);
+    // What is read here is stored in checkpoints and handed to the system as the names of files: it has to be text.
+    if (FindInvalidUtf8(node.text)) throw YAML::ParserException(mark, "this text is not valid UTF-8 once its escapes are read");
+    if (node.text.find('\0') != std::string::npos) throw YAML::ParserException(mark, "this text holds the character NUL");
     const size_t start = static_cast<size_t>(mark.pos);
     if (node.quoted && start < text_.size() && (text_[start] == '"' || text_[start] == '\'') && !IsClosed(text_, start)) {
       throw YAML::ParserException(mark, "this quote is never closed");

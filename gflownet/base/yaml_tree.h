@@ -1,5 +1,5 @@
 // YAML text as a tree in which every node knows its place. Stricter than YAML: one document of UTF-8; no anchors, aliases or
-// tags; keys are plain texts.
+// tags; keys are plain texts. What escapes stand for is checked as the file is: texts are UTF-8 without NUL.
 #pragma once
 
 #include <string>

@@ -93,6 +93,40 @@ TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
   EXPECT_THAT(TreeError(very_deep), StartsWith("f.yaml:"));
 }
 
+// What a double-quoted text stands for once its escapes are read (YAML 1.2, 5.7), in UTF-8 like the rest.
+TEST(YamlTreeTest, EscapesAreWholeCharacters) {
+  EXPECT_EQ(Parse(R"("a\_b")").text, "a\u00A0b");
+  EXPECT_EQ(Parse(R"("\N\_\_\N")").text, "\u0085\u00A0\u00A0\u0085");
+  EXPECT_EQ(Parse("\"\u00e9\\_\u00e9\\N\u20ac\\_\"").text, "\u00e9\u00A0\u00e9\u0085\u20ac\u00A0") << "behind other characters";
+  EXPECT_EQ(Parse(R"("\L\P\xA0\x85\xFF\u20AC\U0001F600")").text, "\u2028\u2029\u00A0\u0085\u00FF\u20AC\U0001F600");
+  EXPECT_EQ(Parse(R"({"k\_": ["v\N"]})").entries[0].key.text, "k\u00A0");
+  EXPECT_EQ(Parse(R"({"k\_": ["v\N"]})").entries[0].value.items[0].text, "v\u0085");
+  EXPECT_EQ(Parse(R"('a\_b')").text, R"(a\_b)") << "single quotes know no escapes";
+  EXPECT_THAT(TreeError("a: 1\nb: \"\\uD800\"\n"), StartsWith("f.yaml:2:"));
+  EXPECT_THAT(TreeError("a: \"\\UFFFFFFFF\"\n"), StartsWith("f.yaml:1:"));
+}
+
+TEST(YamlTreeTest, NulIsRefusedHoweverItIsWritten) {
+  for (const char* escape : {"\\0", "\\x00", "\\u0000", "\\U00000000"}) {
+    EXPECT_EQ(TreeError(std::string("a: 1\nb: \"x") + escape + "y\"\n"), "f.yaml:2:4: this text holds the character NUL")
+        << escape;
+    EXPECT_THAT(TreeError(std::string("\"x") + escape + "\": 1\n"), HasSubstr("f.yaml:1:1: ")) << escape;
+  }
+  EXPECT_THAT(TreeError(std::string("a: x\0y\n", 8)), HasSubstr("f.yaml:1:5: a control character"));
+}
+
+// Other ends of lines, a byte order mark and characters that look like white space change no value.
+TEST(YamlTreeTest, UnusualWhiteSpace) {
+  for (const char* line : {"\n", "\r\n"}) {
+    const YamlNode root = Parse(std::string("\uFEFFa: \u00A0x\u0085y\u2028z\u2029") + line + "b: \"\t\u0085\u2028\uFEFF\"" +
+                                line + "c:\t1\t# end" + line);
+    ASSERT_EQ(root.entries.size(), 3u);
+    EXPECT_EQ(root.entries[0].value.text, "\u00A0x\u0085y\u2028z\u2029");
+    EXPECT_EQ(root.entries[1].value.text, "\t\u0085\u2028\uFEFF");
+    EXPECT_EQ(root.entries[2].value.text, "1");
+  }
+}
+
 TEST(YamlTreeTest, DescribesWhatWasFound) {
   EXPECT_EQ(Parse("").Describe(), "nothing (null)");
   EXPECT_EQ(Parse("[1]").Describe(), "a list");

@@ -11,12 +11,12 @@
 #include "gflownet/core/rollout.h"
 #include "gflownet/core/step_summary.h"
 #include "gflownet/core/trajectory_io.h"
+#include "gflownet/train/run_folder.h"
 
 namespace gfn {
 namespace {
 
 constexpr char kState[] = "trainer.json";
-constexpr char kParameters[] = "parameters.safetensors";
 constexpr char kOptimizer[] = "optimizer.safetensors";
 constexpr char kReplay[] = "replay.safetensors";
 
@@ -131,14 +131,14 @@ Status Trainer::SaveFailure(const Status& status, const TrajectoryBatch& batch) 
   TrajectoryBatch done = batch;
   done.log_reward_B = done.log_reward_along_BT = at::Tensor();
   done.reward_terms.clear();
-  const std::string path = JoinPath(parts_.failure_folder, "failed_step_" + std::to_string(step_) + ".safetensors");
+  const std::string path = JoinPath(parts_.failure_folder, std::string(kFailedStep) + std::to_string(step_) + ".safetensors");
   const Status written = WriteTrajectories(path, done, {{"message", Message(status)}});
   return Annotate(status, where + (written.ok() ? " (its trajectories are in " + path + ")" : " (" + Message(written) + ")"));
 }
 
 Status Trainer::Save(const std::string& folder) const {
   RETURN_IF_ERROR(WriteJsonFile(JoinPath(folder, kState), {{"step", step_}}));
-  RETURN_IF_ERROR(parts_.parameters->Save(JoinPath(folder, kParameters)));
+  RETURN_IF_ERROR(parts_.parameters->Save(JoinPath(folder, kParametersFile)));
   RETURN_IF_ERROR(parts_.optimizer->Save(JoinPath(folder, kOptimizer)));
   return replay_.Save(JoinPath(folder, kReplay));
 }
@@ -149,7 +149,7 @@ Status Trainer::Load(const std::string& folder) {
   if (!state.is_object() || !state.contains("step") || !state["step"].is_number_integer() || state["step"].get<int64_t>() < 0) {
     return DataLoss(state_path + ": expected {\"step\": a number >= 0}");
   }
-  RETURN_IF_ERROR(parts_.parameters->Load(JoinPath(folder, kParameters)));
+  RETURN_IF_ERROR(parts_.parameters->Load(JoinPath(folder, kParametersFile)));
   RETURN_IF_ERROR(parts_.optimizer->Load(JoinPath(folder, kOptimizer)));
   const std::string replay_path = JoinPath(folder, kReplay);
   RETURN_IF_ERROR(replay_.Load(replay_path));

@@ -80,6 +80,8 @@ struct TrainerParts {
 
 class Trainer : public TrainingLoop {
  public:
+  static constexpr char kParametersFile[] = "parameters.safetensors";  // of a saved trainer: the sampler's parameters
+
   // Checks that the parts fit: what the objective needs against what policy, reward and world offer, sizes, probabilities. All
   // mistakes are found here and none at step 1000.
   static StatusOr<std::unique_ptr<Trainer>> Create(const TrainerConfig& config, const TrainerParts& parts);

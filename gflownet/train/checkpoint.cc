@@ -107,6 +107,17 @@ Status CheckFile(const std::string& checkpoint, const CheckpointFile& file) {
   return DataLoss(path + ": its content has checksum " + DigestToHex(digest) + ", the manifest says " + DigestToHex(file.digest));
 }
 
+// Whether there are files in it that its manifest does not know.
+bool HoldsOtherFiles(const std::string& checkpoint) {
+  const StatusOr<CheckpointManifest> manifest = ReadManifest(checkpoint);
+  if (!manifest.ok()) return false;
+  std::set<std::string> known = {kManifestName};
+  for (const CheckpointFile& file : manifest->files) known.insert(file.name);
+  std::vector<std::string> names;
+  if (!ListFiles(checkpoint, "", &names).ok()) return true;
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return !known.contains(name); });
+}
+
 }  // namespace
 
 std::string CheckpointName(int64_t step) {
@@ -197,6 +208,15 @@ StatusOr<std::vector<CheckpointHealth>> ListCheckpoints(const std::string& check
   return list;
 }
 
+bool HasCheckpoints(const std::string& checkpoints) {
+  const auto names = ListFolder(checkpoints);
+  if (!names.ok()) return names.status().code() != absl::StatusCode::kNotFound;
+  return std::any_of(names->begin(), names->end(), [](std::string_view name) {
+    if (name.starts_with(kRejected)) name.remove_prefix(kRejected.size());
+    return StepOfName(name).has_value();
+  });
+}
+
 StatusOr<std::string> SetAside(const std::string& checkpoint) {
   const std::string place = JoinPath(ParentFolder(checkpoint), std::string(kRejected) + BaseName(checkpoint));
   RETURN_IF_ERROR(RemoveAll(place));
@@ -215,7 +235,7 @@ Status PruneCheckpoints(const std::string& checkpoints, int64_t keep) {
     if (manifest.ok() && manifest->best.has_value()) kept_steps.insert(manifest->best->step);
   }
   for (const Found& found : all) {
-    if (!kept_steps.contains(found.step)) RETURN_IF_ERROR(RemoveAll(found.path));
+    if (!kept_steps.contains(found.step) && !HoldsOtherFiles(found.path)) RETURN_IF_ERROR(RemoveAll(found.path));
   }
   return OkStatus();
 }

@@ -84,9 +84,12 @@ struct CheckpointHealth {
 // Every checkpoint, verified, oldest first, for `gfn describe`.
 StatusOr<std::vector<CheckpointHealth>> ListCheckpoints(const std::string& checkpoints);
 
+// Whether anything was ever saved here: a checkpoint, healthy, damaged or set aside. True where that cannot be seen.
+bool HasCheckpoints(const std::string& checkpoints);
 // Renames a damaged checkpoint to rejected_step_000123, so that it neither counts nor is in the way; the new path.
 StatusOr<std::string> SetAside(const std::string& checkpoint);
-// Removes all but the newest `keep` and those that one of them names as the best.
+// Removes all but the newest `keep`, those that one of them names as the best, and those in which somebody has put files of his
+// own.
 Status PruneCheckpoints(const std::string& checkpoints, int64_t keep);
 // Removes what processes that died while writing have left.
 Status RemoveUnfinishedCheckpoints(const std::string& checkpoints);

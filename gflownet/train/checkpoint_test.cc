@@ -207,6 +207,14 @@ TEST(CheckpointTest, PruneKeepsTheNewestAndTheirBest) {
   EXPECT_THAT(Message(BestCheckpoint(folder).status()), HasSubstr("a.txt: is missing"));
 }
 
+TEST(CheckpointTest, PruneLeavesACheckpointThatSomebodyHasPutAFileInto) {
+  const std::string folder = MakeCheckpoints({1, 2, 3, 4});
+  ASSERT_TRUE(WriteFileAtomic(folder + "/step_000002/notes.txt", "the good one").ok());
+  ASSERT_TRUE(PruneCheckpoints(folder, 1).ok());
+  EXPECT_THAT(Names(folder), ElementsAre("step_000002", "step_000004"));
+  EXPECT_TRUE(VerifyCheckpoint(folder + "/step_000002").ok());
+}
+
 TEST(CheckpointTest, WithoutAnEvaluationTheLatestIsTheBest) {
   EXPECT_EQ(BestCheckpoint(MakeCheckpoints({3, 4}))->manifest.step, 4);
 }

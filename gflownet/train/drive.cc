@@ -10,6 +10,7 @@
 #include "gflownet/tensor/exceptions.h"
 #include "gflownet/train/environment.h"
 #include "gflownet/train/metrics.h"
+#include "gflownet/train/signals.h"
 
 namespace gfn {
 namespace {
@@ -115,7 +116,9 @@ Status Driver::Resume(const FoundCheckpoint& found) {
   }
   const std::vector<std::string> differences = EnvironmentDifferences(found.manifest.environment, options_.environment);
   if (!differences.empty()) {
-    Log("resuming under other conditions, so the run may differ in the last bits: " + Join(differences, ", "));
+    Log("resuming under other conditions, so the steps that follow are not those that an undisturbed run would take, bit by "
+        "bit: " +
+        Join(differences, ", "));
     RETURN_IF_ERROR(run_.RecordEvent("environment_changed", {{"differences", differences}}));
   }
   RETURN_IF_ERROR(Annotate(CatchExceptions("loading the checkpoint", [&] { return loop_.Load(found.path); }), found.path));
@@ -146,6 +149,7 @@ StatusOr<StopReason> Driver::Loop() {
 }
 
 Status Driver::Step() {
+  const StopNotice notice("finishing the step in progress, then saving");
   PhaseTimes phases;
   const double before = Now();
   const int64_t step = loop_.num_steps() + 1;
@@ -174,6 +178,7 @@ bool Driver::EvaluationIsDue() const {
 }
 
 Status Driver::Evaluate() {
+  const StopNotice notice("saving as soon as the evaluation in progress can be left");
   PhaseTimes phases;
   const double before = Now();
   const int64_t step = loop_.num_steps();
@@ -184,16 +189,23 @@ Status Driver::Evaluate() {
     evaluation = CatchExceptions(what, [&] { return options_.evaluate(step); });
     if (evaluation.status().code() == absl::StatusCode::kCancelled && StopRequested()) return OkStatus();
     RETURN_IF_ERROR(evaluation.status());
-    if (!std::isfinite(evaluation->score)) return Internal(what + ": the score is " + FormatReal(evaluation->score));
+    if (evaluation->score.has_value() && !std::isfinite(*evaluation->score))
+      return Internal(what + ": the score is " + FormatReal(*evaluation->score));
+    if (!evaluation->score.has_value() && options_.validation.patience > 0)
+      return InvalidArgument(what + ": there is no score that validation.patience could count by");
   }
   last_evaluation_ = step;
-  gained_ = !best_.has_value() || evaluation->score > best_->score + options_.validation.min_gain;
-  evaluations_without_gain_ = gained_ ? 0 : evaluations_without_gain_ + 1;
-  // What was there before the first step is never the best: a run that a limit ends before its next evaluation would hand out the
-  // untrained sampler.
-  if (gained_ && step > 0) best_ = BestScore{step, evaluation->score};
-
-  StepMetrics line = {{"score", evaluation->score}};
+  StepMetrics line;
+  if (evaluation->score.has_value()) {
+    gained_ = !best_.has_value() || *evaluation->score > best_->score + options_.validation.min_gain;
+    evaluations_without_gain_ = gained_ ? 0 : evaluations_without_gain_ + 1;
+    // What was there before the first step is never the best: a run that a limit ends before its next evaluation would hand out
+    // the untrained sampler.
+    if (gained_ && step > 0) best_ = BestScore{step, *evaluation->score};
+    line.Set("score", *evaluation->score);
+  } else {
+    best_.reset();  // of an earlier version of this program
+  }
   line.Merge(evaluation->metrics);
   RETURN_IF_ERROR(metrics_->Append(step, "eval", line));
   RETURN_IF_ERROR(metrics_->AppendTiming(step, "eval", Now() - before, phases));
@@ -224,6 +236,7 @@ bool Driver::SaveIsDue() const {
 }
 
 Status Driver::Save() {
+  const StopNotice notice("finishing the checkpoint that is being written");
   const int64_t step = loop_.num_steps();
   if (step == last_saved_ && metrics_->metrics_bytes() == saved_metrics_bytes_) return OkStatus();
   RETURN_IF_ERROR(metrics_->Sync());

@@ -25,8 +25,9 @@ struct LimitsConfig {
 
   template <class V>
   void Visit(V& v) {
-    v("max_steps", max_steps, "optimiser steps of the run", NonNegative());
-    v("max_minutes", max_minutes, "stop, with a checkpoint, after this long in this process; 0: no limit", NonNegative());
+    v("max_steps", max_steps, "optimiser steps of the run", NonNegative(), MayChange());
+    v("max_minutes", max_minutes, "stop, with a checkpoint, after this long in this process; 0: no limit", NonNegative(),
+      MayChange());
   }
 };
 
@@ -58,7 +59,9 @@ struct ValidationConfig {
 };
 
 struct Evaluation {
-  double score = 0;  // higher is better; finite
+  // What the best checkpoint is chosen by; higher is better; finite. Absent where nothing can choose (no unseen data): then there
+  // is no best one.
+  std::optional<double> score;
   StepMetrics metrics;
 };
 

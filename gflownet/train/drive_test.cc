@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 DriveOptions Steps(int64_t max_steps) {
   DriveOptions options;
@@ -216,6 +217,23 @@ TEST(DriveTest, AnEvaluationMustGiveANumber) {
   nothing.validation.every_steps = 1;
   ToyLoop other;
   EXPECT_EQ(Drive(other, run, nothing).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(DriveTest, WithoutAScoreThereIsNoBestCheckpoint) {
+  const RunFolder run = NewRun("run");
+  ToyLoop loop;
+  DriveOptions options = Steps(6);
+  options.validation.every_steps = 2;
+  options.evaluate = [](int64_t step) -> StatusOr<Evaluation> { return Evaluation{{}, {{"elbo", -static_cast<double>(step)}}}; };
+  const auto result = Drive(loop, run, options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->best.has_value());
+  EXPECT_EQ(BestCheckpoint(run.paths().checkpoints())->manifest.step, 6) << "the last one";
+  EXPECT_THAT(ReadFile(run.paths().metrics()).value(), Not(HasSubstr("score")));
+  options.validation.patience = 1;
+  options.limits.max_steps = 8;
+  ToyLoop again;
+  EXPECT_THAT(Message(Drive(again, run, options).status()), HasSubstr("no score that validation.patience could count by"));
 }
 
 TEST(DriveTest, ARunOnAnotherModelIsRefused) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -65,6 +66,12 @@ Status WriteHolder(int fd, const std::string& path, const LockHolder& holder) {
   return ResourceExhausted(path + ": cannot write: " + std::strerror(errno));
 }
 
+bool IsFileOf(int fd, const std::string& path) {
+  struct stat open_file, named;
+  return fstat(fd, &open_file) == 0 && lstat(path.c_str(), &named) == 0 && open_file.st_dev == named.st_dev &&
+         open_file.st_ino == named.st_ino;
+}
+
 Status Refused(const std::string& path, const std::optional<LockHolder>& holder) {
   const std::string folder = ParentFolder(path);
   if (!holder.has_value()) return FailedPrecondition(folder + ": another process is starting in this run folder");
@@ -90,10 +97,22 @@ std::optional<LockHolder> PeekLock(const std::string& path) {
   return holder;
 }
 
+bool CanBeLock(const std::string& path) {
+  struct stat info;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return false;
+  const bool can = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && (info.st_size == 0 || ReadHolder(fd).has_value());
+  close(fd);
+  return can;
+}
+
 StatusOr<RunLock> RunLock::Acquire(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  int fd = open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0666);
+  const bool is_new = fd >= 0;
+  if (!is_new && errno == EEXIST) fd = open(path.c_str(), kFlags | O_CREAT, 0666);
   if (fd < 0) return FailedPrecondition(path + ": cannot open for locking: " + std::strerror(errno));
-  RunLock lock(fd, std::nullopt);  // closes the file on every way out
+  RunLock lock(fd, path, is_new);  // closes the file on every way out
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     const std::optional<LockHolder> holder = ReadHolder(fd);
@@ -105,23 +124,41 @@ StatusOr<RunLock> RunLock::Acquire(const std::string& path) {
       return Internal(path + ": cannot lock: " + std::strerror(error));
     }
   }
+  // A process that gave its run up may have removed the file between the two calls: then this lock is of no file.
+  if (!IsFileOf(fd, path)) {
+    lock.fd_ = -1;
+    close(fd);
+    return Refused(path, std::nullopt);
+  }
   lock.taken_over_ = ReadHolder(fd);
   RETURN_IF_ERROR(WriteHolder(fd, path, ThisProcess()));
   return lock;
 }
 
-RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)), taken_over_(std::move(other.taken_over_)) {}
+RunLock::RunLock(RunLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      is_new_(other.is_new_),
+      taken_over_(std::move(other.taken_over_)) {}
 
 RunLock& RunLock::operator=(RunLock&& other) noexcept {
   if (this != &other) {
     Release();
     fd_ = std::exchange(other.fd_, -1);
+    path_ = std::move(other.path_);
+    is_new_ = other.is_new_;
     taken_over_ = std::move(other.taken_over_);
   }
   return *this;
 }
 
 RunLock::~RunLock() { Release(); }
+
+void RunLock::Remove() {
+  // Before the release: whoever opens it meanwhile sees that its file is gone.
+  if (fd_ >= 0) unlink(path_.c_str());
+  Release();
+}
 
 void RunLock::Release() {
   if (fd_ < 0) return;

@@ -29,23 +29,33 @@ bool IsAlive(const LockHolder& holder);
 // Who the lock file names, without taking the lock; nullopt if nobody (it was released in order, or there is no file).
 std::optional<LockHolder> PeekLock(const std::string& path);
 
+// Whether the file can be a lock: empty, or naming a holder. Anything else of this name is somebody's own.
+bool CanBeLock(const std::string& path);
+
 class RunLock {
  public:
-  // FailedPrecondition naming the holder if another process has it. Makes the file if there is none.
+  // FailedPrecondition naming the holder if another process has it. Makes the file if there is none; a link is refused.
   static StatusOr<RunLock> Acquire(const std::string& path);
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&& other) noexcept;
   // Releases it; the file stays, empty.
   ~RunLock();
 
+  // Releases it and takes the file away.
+  void Remove();
+
+  // Whether the file was not there before.
+  bool is_new() const { return is_new_; }
   // Who had left the lock behind without releasing it (killed), if anybody.
   const std::optional<LockHolder>& taken_over() const { return taken_over_; }
 
  private:
-  RunLock(int fd, std::optional<LockHolder> taken_over) : fd_(fd), taken_over_(std::move(taken_over)) {}
+  RunLock(int fd, std::string path, bool is_new) : fd_(fd), path_(std::move(path)), is_new_(is_new) {}
   void Release();
 
   int fd_ = -1;
+  std::string path_;
+  bool is_new_ = false;
   std::optional<LockHolder> taken_over_;
 };
 

@@ -108,5 +108,40 @@ TEST(LockTest, AFolderThatIsNotThereIsAnError) {
   EXPECT_THAT(Message(RunLock::Acquire(LockPath() + "/no/lock").status()), HasSubstr("cannot open for locking"));
 }
 
+TEST(LockTest, ALinkIsNotFollowed) {
+  const std::string path = LockPath(), precious = ParentFolder(path) + "/precious";
+  ASSERT_TRUE(WriteFileAtomic(precious, "thesis").ok());
+  ASSERT_EQ(symlink(precious.c_str(), path.c_str()), 0);
+  EXPECT_THAT(Message(RunLock::Acquire(path).status()), HasSubstr("cannot open for locking"));
+  EXPECT_EQ(ReadFile(precious).value(), "thesis");
+  EXPECT_FALSE(CanBeLock(path));
+}
+
+TEST(LockTest, OnlyAnEmptyFileOrOneThatNamesAHolderCanBeALock) {
+  const std::string path = LockPath();
+  EXPECT_FALSE(CanBeLock(path)) << "there is none";
+  ASSERT_TRUE(WriteFileAtomic(path, "").ok());
+  EXPECT_TRUE(CanBeLock(path));
+  ASSERT_TRUE(WriteFileAtomic(path, "combination: 4711\n").ok());
+  EXPECT_FALSE(CanBeLock(path));
+  ASSERT_TRUE(WriteFileAtomic(path, R"({"host":"h","pid":1,"since":"2025-01-31T12:00:00Z","start_ticks":4})").ok());
+  EXPECT_TRUE(CanBeLock(path));
+  EXPECT_FALSE(CanBeLock(ParentFolder(path)));
+}
+
+TEST(LockTest, RemoveTakesTheFileAway) {
+  const std::string path = LockPath();
+  {
+    auto lock = RunLock::Acquire(path);
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    EXPECT_TRUE(lock->is_new());
+    lock->Remove();
+    EXPECT_FALSE(FileExists(path));
+  }
+  ASSERT_TRUE(WriteFileAtomic(path, "").ok());
+  EXPECT_FALSE(RunLock::Acquire(path)->is_new());
+  EXPECT_TRUE(FileExists(path)) << "released, not removed";
+}
+
 }  // namespace
 }  // namespace gfn

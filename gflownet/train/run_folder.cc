@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "gflownet/base/check.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/text_util.h"
@@ -18,6 +19,33 @@ nlohmann::json TakeoverDetails(const RunLock& lock) {
   return {{"took_over_from", {{"pid", lock.taken_over()->pid}, {"host", lock.taken_over()->host}}}};
 }
 
+// Why a run cannot be started in a folder that has other things in it; OK if it has none.
+Status CheckFree(const RunPaths& paths) {
+  if (IsRunFolder(paths.root)) {
+    return FailedPrecondition(paths.root +
+                              ": there is a run in this folder; go on with it by --resume, or choose another folder");
+  }
+  if (!FolderExists(paths.root)) return OkStatus();
+  ASSIGN_OR_RETURN(std::vector<std::string> names, ListFolder(paths.root));
+  if (CanBeLock(paths.lock())) std::erase(names, BaseName(paths.lock()));
+  if (names.empty()) return OkStatus();
+  return FailedPrecondition(paths.root + ": a run needs a folder of its own, but this one has: " + Join(names, ", "));
+}
+
+// The folder and those around it that are not there yet, the deepest first.
+std::vector<std::string> MissingFolders(std::string path) {
+  std::vector<std::string> missing;
+  for (; !path.empty() && !FolderExists(path); path = ParentFolder(path)) missing.push_back(path);
+  return missing;
+}
+
+Status RemoveEmptyFolders(const std::vector<std::string>& folders) {
+  for (const std::string& folder : folders) RETURN_IF_ERROR(RemoveEmptyFolder(folder));
+  return OkStatus();
+}
+
+Status And(const Status& status, const Status& cleaned) { return cleaned.ok() ? status : Annotate(status, Message(cleaned)); }
+
 }  // namespace
 
 std::string RunPaths::config() const { return JoinPath(root, "resolved.yaml"); }
@@ -28,6 +56,7 @@ std::string RunPaths::checkpoints() const { return JoinPath(root, "checkpoints")
 std::string RunPaths::adapter() const { return JoinPath(root, "adapter"); }
 std::string RunPaths::report() const { return JoinPath(root, "report.html"); }
 std::string RunPaths::failures() const { return JoinPath(root, "failures"); }
+std::string RunPaths::given() const { return JoinPath(root, "simulated.jsonl"); }
 std::string RunPaths::lock() const { return JoinPath(root, "lock"); }
 
 bool IsRunFolder(const std::string& path) { return FileExists(RunPaths{path}.config()); }
@@ -37,22 +66,64 @@ RunFolder::RunFolder(RunPaths paths, std::string config_text, RunLock lock)
 
 StatusOr<RunFolder> RunFolder::Create(const std::string& path, const std::string& config_text) {
   const RunPaths paths{path};
-  RETURN_IF_ERROR(MakeFolders(path));
-  ASSIGN_OR_RETURN(RunLock lock, RunLock::Acquire(paths.lock()));
-  // Looked at under the lock: of two processes that start together one finds the other's run.
-  if (IsRunFolder(path)) {
-    return FailedPrecondition(path + ": there is a run in this folder; go on with it by --resume, or choose another folder");
+  RETURN_IF_ERROR(CheckFree(paths));
+  std::vector<std::string> made = MissingFolders(path);
+  if (const Status status = MakeFolders(path); !status.ok()) return And(status, RemoveEmptyFolders(made));
+  StatusOr<RunLock> lock = RunLock::Acquire(paths.lock());
+  if (!lock.ok()) return And(lock.status(), RemoveEmptyFolders(made));
+  // Looked at again under the lock: of two processes that start together one finds the other's run.
+  if (const Status status = CheckFree(paths); !status.ok()) {
+    if (lock->is_new()) lock->Remove();
+    return And(status, RemoveEmptyFolders(made));
   }
-  ASSIGN_OR_RETURN(std::vector<std::string> names, ListFolder(path));
-  std::erase(names, BaseName(paths.lock()));
-  if (!names.empty()) {
-    return FailedPrecondition(path + ": a run needs a folder of its own, but this one has: " + Join(names, ", "));
-  }
-  RETURN_IF_ERROR(MakeFolders(paths.checkpoints()));
-  RETURN_IF_ERROR(WriteFileAtomic(paths.config(), config_text));
-  RunFolder run(paths, config_text, std::move(lock));
-  RETURN_IF_ERROR(run.RecordEvent("created", nlohmann::json::object()));
+  RunFolder run(paths, config_text, *std::move(lock));
+  run.is_new_ = true;
+  run.made_folders_ = std::move(made);
+  if (const Status status = run.Begin(); !status.ok()) return And(status, run.Discard());
   return run;
+}
+
+Status RunFolder::Begin() {
+  RETURN_IF_ERROR(MakeFolders(paths_.checkpoints()));
+  // The history before the configuration, which makes it a run: a folder with a configuration alone was not made here.
+  RETURN_IF_ERROR(RecordEvent("created", nlohmann::json::object()));
+  return WriteFileAtomic(paths_.config(), config_text_);
+}
+
+bool RunFolder::HoldsWork() const { return HasCheckpoints(paths_.checkpoints()) || FileSize(paths_.given()).value_or(0) > 0; }
+
+Status RunFolder::RemoveOwnFiles() const {
+  const std::vector<std::string> own = {paths_.config(), paths_.metrics(), paths_.timing(), paths_.history(), paths_.given()};
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(paths_.root));
+  for (const std::string& path : own) {
+    RETURN_IF_ERROR(RemoveFile(path));
+    for (const std::string& name : names) {
+      if (IsUnfinishedFile(name, BaseName(path))) RETURN_IF_ERROR(RemoveFile(JoinPath(paths_.root, name)));
+    }
+  }
+  if (FolderExists(paths_.failures())) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> failures, ListFolder(paths_.failures()));
+    for (const std::string& name : failures) {
+      if (name.starts_with(kFailedStep)) RETURN_IF_ERROR(RemoveFile(JoinPath(paths_.failures(), name)));
+    }
+  }
+  if (FolderExists(paths_.checkpoints())) RETURN_IF_ERROR(RemoveUnfinishedCheckpoints(paths_.checkpoints()));
+  return RemoveEmptyFolders({paths_.failures(), paths_.checkpoints()});
+}
+
+Status RunFolder::StartAgain(const std::string& config_text) {
+  GFN_CHECK(!HoldsWork()) << paths_.root;
+  RETURN_IF_ERROR(RemoveOwnFiles());
+  config_text_ = config_text;
+  return Begin();
+}
+
+Status RunFolder::Discard() {
+  GFN_CHECK(!HoldsWork()) << paths_.root;
+  const Status removed = RemoveOwnFiles();
+  // An empty file of this name was there before a run of this process: it is not known to be the run's.
+  if (!is_new_ || lock_.is_new()) lock_.Remove();
+  return removed.ok() ? RemoveEmptyFolders(made_folders_) : removed;
 }
 
 StatusOr<RunFolder> RunFolder::Open(const std::string& path) {

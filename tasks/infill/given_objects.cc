@@ -76,6 +76,7 @@ StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillParts& parts, c
   if (log)
     log("simulating " + std::to_string(total) + " stories with the frozen model" +
         (stored.last > 0 ? ", " + std::to_string(stored.last) + " are there already" : ""));
+  const StopNotice notice("keeping the stories that are simulated by now, then stopping");
   for (int64_t first = stored.last; first < total; first += kSimulationChunk) {
     if (StopRequested()) {
       return Cancelled("stopped by a signal while stories were simulated; " + std::to_string(first) + " of " +

@@ -20,7 +20,7 @@ struct InfillFields {
 
   template <class V>
   void Visit(V& v) {
-    v("id", id, "path of the example's name; lines without it are named by their number");
+    v("id", id, "path of the example's name, a text or a number; lines without it are named by their number");
     v("x", x, "paths of what comes before the hidden text", NonEmpty{});
     v("y", y, "paths of what comes after it; an empty list: nothing does (a continuation)");
     v("z", z, "paths of the hidden text itself, used as a reference only; may be absent in the data");
@@ -37,7 +37,9 @@ struct InfillData {
   template <class V>
   void Visit(V& v) {
     v("train", train, "JSON lines to train on", Required{}, NonEmpty{});
-    v("validation", validation, "JSON lines for evaluations while training; empty: none");
+    v("validation", validation,
+      "JSON lines for evaluations while training, which choose the best checkpoint; empty: none, and the last "
+      "checkpoint counts");
     v("test", test, "JSON lines for `gfn eval --split test`; empty: none");
     v("train_limit", train_limit, "train on the first so many lines only, each of them more often; 0: all", NonNegative());
     v("fields", fields, "where the texts stand in a line");

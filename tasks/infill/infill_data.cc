@@ -1,6 +1,7 @@
 #include "tasks/infill/infill_data.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/text_util.h"
@@ -45,6 +46,23 @@ StatusOr<std::string> TextOf(const json& line, const std::vector<std::string>& p
   return text;
 }
 
+// The name of the example: a text, or a number as it stands; `number` where the line has none.
+StatusOr<std::string> IdOf(const json& line, const std::string& path, const std::string& where, const std::string& number) {
+  const json* id = path.empty() ? nullptr : Find(line, path);
+  if (id == nullptr || id->is_null()) return number;
+  if (id->is_string()) return id->get<std::string>();
+  if (!id->is_number()) {
+    return InvalidArgument(where + ": expected a text or a number at '" + path + "', found " + id->type_name());
+  }
+  // Beyond 64 bits an integer is read as the float next to it, and several ids become one.
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (id->is_number_float() && std::abs(id->get<double>()) >= kExact) {
+    return InvalidArgument(where + ": the number at '" + path + "' has more digits than are kept (" + id->dump() +
+                           "); write it as a text, in quotes");
+  }
+  return id->dump();
+}
+
 // Token ids of a text that goes on from another one.
 std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
   if (text.empty()) return {};
@@ -77,8 +95,7 @@ StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path,
     if (!more) break;
     const std::string where = reader.Where();
     InfillExample example;
-    const json* id = Find(line, fields.id);
-    example.id = id != nullptr && id->is_string() ? id->get<std::string>() : where.substr(where.rfind(':') + 1);
+    ASSIGN_OR_RETURN(example.id, IdOf(line, fields.id, where, where.substr(where.rfind(':') + 1)));
     ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
     ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
     if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;

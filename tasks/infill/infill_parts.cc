@@ -1,5 +1,7 @@
 #include "tasks/infill/infill_parts.h"
 
+#include <map>
+
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
@@ -89,6 +91,11 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
       std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts->source->weight_hash());
   parts->identity = {{"weights", DigestToHex(weight_hash)}, {"tokenizer", DigestToHex(parts->tokenizer->digest())}};
+  if (task.support.last_from_data) {
+    Digest digest;
+    for (const bool illegal : parts->environment->support().illegal_last) digest.Bool(illegal);
+    parts->identity["task.support.last_from_data of task.data.train"] = DigestToHex(digest.value());
+  }
   const std::string reward_digest =
       "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
   LikelihoodRewardOptions reward_options;
@@ -124,6 +131,25 @@ StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path, int
     split.baseline_conditions.push_back(baseline);
   }
   return split;
+}
+
+std::vector<ConditionId> DistinctConditions(const InfillSplit& split, const LogFunction& log) {
+  std::vector<ConditionId> distinct;
+  std::map<ConditionId, size_t> first;
+  std::string again;
+  for (size_t i = 0; i < split.conditions.size(); ++i) {
+    const auto [place, is_new] = first.emplace(split.conditions[i], i);
+    if (is_new) {
+      distinct.push_back(split.conditions[i]);
+    } else if (again.empty()) {
+      again = split.examples[i].where + " has x and y of " + split.examples[place->second].where;
+    }
+  }
+  if (log && !again.empty()) {
+    log(again + "; " + std::to_string(split.conditions.size()) + " lines are " + std::to_string(distinct.size()) +
+        " conditions, each of which is trained on once");
+  }
+  return distinct;
 }
 
 }  // namespace gfn

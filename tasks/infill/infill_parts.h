@@ -32,7 +32,7 @@ inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}
 struct InfillParts {
   InfillConfig task;
   RunSettings settings;                         // with model and lora
-  std::map<std::string, std::string> identity;  // hashes of base weights and tokenizer
+  std::map<std::string, std::string> identity;  // hashes of base weights, tokenizer and what the support takes from the data
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<WeightSource> source;
   std::unique_ptr<LanguageModel> model;
@@ -53,6 +53,10 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
 // `limit`: the first so many only; 0: all.
 StatusOr<InfillSplit> LoadSplit(InfillParts& parts, const std::string& path, int64_t limit = 0);
 StatusOr<ConditionId> AddCondition(InfillParts& parts, const std::string& prompt_template, const InfillExample& example);
+
+// The conditions of a split, each once: several lines may have the same x and y (rationales of one question). `log` hears of
+// them.
+std::vector<ConditionId> DistinctConditions(const InfillSplit& split, const LogFunction& log);
 
 // Stories simulated by the frozen model as given objects, for a warm start; empty without any. They are kept in the file `cache`,
 // part by part, so that a resumed run takes up the same ones without computing them again. Cancelled if a signal came in between.

@@ -54,14 +54,17 @@ class InfillTask : public Task {
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {
     const InfillData& data = parts_->task.data;
     ASSIGN_OR_RETURN(const InfillSplit train, LoadSplit(*parts_, data.train, data.train_limit));
-    train_ = train.conditions;
+    train_ = DistinctConditions(train, log);
+    if (log && data.validation.empty() && parts_->settings.validation.every_steps > 0) {
+      log("task.data.validation is empty: evaluations measure conditions that are trained on, and choose no best checkpoint");
+    }
     if (!data.validation.empty()) {
       ASSIGN_OR_RETURN(const InfillSplit validation, LoadSplit(*parts_, data.validation));
       validation_ = validation.conditions;
     }
     TrainingData training;
-    training.conditions = train.conditions;
-    ASSIGN_OR_RETURN(training.given, MakeGivenObjects(*parts_, train, JoinPath(paths.root, "simulated.jsonl"), log));
+    training.conditions = train_;
+    ASSIGN_OR_RETURN(training.given, MakeGivenObjects(*parts_, train, paths.given(), log));
     return training;
   }
 
@@ -70,9 +73,10 @@ class InfillTask : public Task {
     const int64_t max = parts_->settings.evaluation.max_conditions;
     const auto train_part = First(train_, max), unseen_part = First(validation_, max);
     if (!unseen_part.empty()) RETURN_IF_ERROR(Measure(*parts_, unseen_part, "validation.", evaluation.metrics));
-    RETURN_IF_ERROR(Measure(*parts_, First(train_part, std::max<int64_t>(1, static_cast<int64_t>(unseen_part.size()))), "train.",
-                            evaluation.metrics));
-    evaluation.score = *evaluation.metrics.Find(unseen_part.empty() ? "train.elbo" : "validation.elbo");
+    // As many of each; 0 unseen ones are no limit.
+    RETURN_IF_ERROR(Measure(*parts_, First(train_part, static_cast<int64_t>(unseen_part.size())), "train.", evaluation.metrics));
+    // What is trained on says nothing of other texts: without unseen ones no checkpoint is better than the last.
+    if (!unseen_part.empty()) evaluation.score = *evaluation.metrics.Find("validation.elbo");
     return evaluation;
   }
 

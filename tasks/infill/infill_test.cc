@@ -68,6 +68,25 @@ TEST_F(InfillFile, ReferenceAndEndingMayBeAbsent) {
   EXPECT_EQ((*without_y)[0].y, "");
 }
 
+TEST_F(InfillFile, IdsAreTextsOrNumbers) {
+  const auto line = [](const std::string& id) { return "{" + id + R"("x": "a", "y": "b"})" + "\n"; };
+  const auto examples = Read(line(R"("id": 1017, )") + line(R"("id": -3, )") + line(R"("id": 1.5, )") + line(R"("id": "a b", )") +
+                             line(R"("id": 18446744073709551615, )") + line(R"("id": null, )") + line(""));
+  ASSERT_TRUE(examples.ok()) << examples.status();
+  std::vector<std::string> ids;
+  for (const InfillExample& example : *examples) ids.push_back(example.id);
+  EXPECT_THAT(ids, ElementsAre("1017", "-3", "1.5", "a b", "18446744073709551615", "6", "7"));
+  // Nothing that would be another id, or the same for several lines.
+  for (const char* wrong : {"true", "[1]", "{}"})
+    EXPECT_THAT(MessageOf(Read(line("\"id\": 1, ") + line(std::string("\"id\": ") + wrong + ", "))),
+                HasSubstr("data.jsonl:2: expected a text or a number at 'id', found"));
+  EXPECT_THAT(MessageOf(Read(line(R"("id": 36893488147419103233, )"))),
+              AllOf(HasSubstr("data.jsonl:1: the number at 'id' has more digits"), HasSubstr("in quotes")));
+  InfillFields none;
+  none.id = "";
+  EXPECT_EQ(Read(line(R"("id": 9, )"), none)->front().id, "1") << "no path: the line's number";
+}
+
 TEST_F(InfillFile, ErrorsNameFileAndLine) {
   const std::string good = R"({"x": "A.", "y": "B."})"
                            "\n";

@@ -48,7 +48,7 @@ struct TrainConfig {
     v("memory_limit", memory_limit,
       "GiB that this process may take: an allocation beyond ends the run with its phase and size; 0: what the "
       "machine and its cgroup allow",
-      NonNegative());
+      NonNegative(), MayChange());
     v("max_drift", max_drift,
       "largest |log q sampled - log q scored| / max(1, |log q|) of a trajectory that still counts as rounding; beyond it "
       "sampler and scorer are not the same and the run ends. 0: what rounding explains, 1e-4 on the CPU in fp32 and bf16",

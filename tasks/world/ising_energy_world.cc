@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "gflownet/base/digest.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/env/state_graph.h"
 #include "tasks/world/world.h"
@@ -87,6 +89,8 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const IsingEnergyWorld& config) {
     ASSIGN_OR_RETURN(model->data_NV, Simulate(config.simulation, rules, *model));
   } else {
     ASSIGN_OR_RETURN(model->data_NV, ReadSpins(config.data, rules.num_sites()));
+    ASSIGN_OR_RETURN(const uint64_t digest, FileDigest(config.data));
+    world->identity["task.data"] = DigestToHex(digest);
   }
   world->reward = std::make_unique<FactorGraphReward>(rules, model->graph, &Ising::Spins);
   if (const Status listable = CheckListable(rules); listable.ok()) {

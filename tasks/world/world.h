@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ struct World {
   std::vector<Point> true_front{};
   // Objects as the cells of a picture, row-major; {}: they are shown as bars.
   std::vector<int64_t> picture_shape{};
+  // What the trained parameters belong to besides the configuration: digests of files that make the target.
+  std::map<std::string, std::string> identity{};
   // (name, value) for `gfn describe` and the report.
   std::vector<std::pair<std::string, std::string>> facts{};
 };

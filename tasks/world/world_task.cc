@@ -1,5 +1,6 @@
 #include "tasks/world/world_task.h"
 
+#include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
@@ -31,7 +32,8 @@ class WorldTask : public Task {
   }
 
   TaskSampler sampler() override {
-    return {world_->environment.get(), &policy_.trained(), world_->reward.get(), &world_->conditions, &parameters_, at::kCPU};
+    return {world_->environment.get(), &policy_.trained(), world_->reward.get(), &world_->conditions, &parameters_, at::kCPU,
+            world_->identity};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override {
@@ -39,6 +41,9 @@ class WorldTask : public Task {
     if (!config_.given.empty()) {
       ASSIGN_OR_RETURN(data.given,
                        ReadGivenObjects(*world_, policy_.sampler(), config_.given, static_cast<uint64_t>(settings_.seed)));
+      // Of a run that trains: what it has learned is sampled and measured without the file.
+      ASSIGN_OR_RETURN(const uint64_t digest, FileDigest(config_.given));
+      world_->identity["task.given"] = DigestToHex(digest);
     }
     return data;
   }

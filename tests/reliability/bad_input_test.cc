@@ -69,6 +69,16 @@ TEST_F(BadInput, APromptWithoutTheEnding) {
   EXPECT_THAT(Refused({"task.prompt='Go on: {X}'"}, 2), AllOf(HasSubstr("task.prompt"), HasSubstr("{Y}")));
 }
 
+TEST_F(BadInput, WhatEscapesStandForIsCheckedBeforeAnythingIsDone) {
+  Edit("prompt: \"{Y} {X}\"", "prompt: \"{Y}\\0{X}\"");
+  EXPECT_THAT(Refused({}, 2), AllOf(HasSubstr("tiny.yaml:9:11: "), HasSubstr("NUL")));
+  Edit("\\0", "\\_");  // yaml-cpp makes one byte of it, which is no UTF-8
+  EXPECT_THAT(Refused({R"(name="a\0b")"}, 2), HasSubstr("NUL"));
+  const GfnResult trained = RunGfn(tiny_.folder(), TinyRun::Train("run", {"train.max_steps=1"}));
+  EXPECT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(tiny_.Read("run/resolved.yaml"), HasSubstr("prompt: \"{Y}\u00A0{X}\""));
+}
+
 TEST_F(BadInput, RankZero) { EXPECT_THAT(Refused({"lora.rank=0"}, 2), HasSubstr("[lora.rank]")); }
 
 TEST_F(BadInput, ANameThatIsAPath) {

@@ -1,4 +1,4 @@
-// Ctrl-C and a scheduler's SIGTERM: noticed in whatever phase the run is in, and nothing is lost.
+// Ctrl-C, a scheduler's SIGTERM and a terminal that goes away: noticed in whatever phase the run is in, and nothing is lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -43,8 +43,36 @@ TEST_P(SignalTest, FinishesTheStepAndSaves) {
   ExpectNothingLost(tiny, "run", found->manifest.step + 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, SignalTest, testing::Values(SIGINT, SIGTERM),
-                         [](const auto& info) { return info.param == SIGINT ? "Interrupt" : "Terminate"; });
+INSTANTIATE_TEST_SUITE_P(All, SignalTest, testing::Values(SIGINT, SIGTERM, SIGHUP), [](const auto& info) {
+  return info.param == SIGINT ? "Interrupt" : info.param == SIGTERM ? "Terminate" : "HangUp";
+});
+
+TEST(Signal, TheFirstIsAnsweredAtOnceAndTheSecondCtrlCSaysWhatItLeaves) {
+  const TinyRun tiny;
+  // A step that takes hours: each update of it is a part.
+  GfnProcess process(tiny.folder(),
+                     TinyRun::Train("run", {kEndless, "train.updates_per_batch=1000000000", "task.simulation.attempts=0",
+                                            "train.warm_start_steps=0", "validation.every_steps=0"}));
+  ASSERT_TRUE(process.WaitFor([&] { return tiny.Read("run/history.jsonl").find("\"started\"") != std::string::npos; }))
+      << process.Err();
+  const auto has_said = [&](const std::string& text) { return process.Err().find(text) != std::string::npos; };
+  process.Signal(SIGINT);
+  ASSERT_TRUE(process.WaitFor([&] { return has_said("gfn: Ctrl-C: "); })) << process.Err();
+  EXPECT_TRUE(process.WaitFor([&] { return has_said("; Ctrl-C again leaves at once, without saving\n"); })) << process.Err();
+  process.Signal(SIGINT);
+  EXPECT_EQ(process.Wait(), 130);
+  EXPECT_THAT(process.Err(), testing::EndsWith("what was done since the last checkpoint is not saved\n"));
+}
+
+TEST(Signal, HowToGoOnNamesEverySetting) {
+  const TinyRun tiny;
+  GfnProcess process(tiny.folder(), TinyRun::Train("run", {kEndless, "task.prompt={Y} it's {X}"}));
+  ASSERT_TRUE(process.WaitFor([&] { return FolderExists(tiny.checkpoints("run") + "/step_000003"); })) << process.Err();
+  process.Signal(SIGTERM);
+  ASSERT_EQ(process.Wait(), 0) << process.Err();
+  EXPECT_THAT(process.Err(), HasSubstr("gfn train tiny.yaml --set train.max_steps=1000000 --set "
+                                       R"('task.prompt={Y} it'\''s {X}' --out run --resume)"));
+}
 
 TEST(Signal, IsNoticedWhileStoriesAreSimulatedAndWhatWasSimulatedIsKept) {
   const TinyRun tiny;

@@ -1,6 +1,7 @@
 // The thin executable: reads the command line, then loads the engine library beside it. It links no LibTorch, so that --help
 // and usage errors answer at once.
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +20,15 @@ CLI::Validator AtLeast(int64_t least) {
                                                             : "must be at least " + std::to_string(least) + ", found " + text;
   };
   return {check, ""};
+}
+
+// Of the three standard streams those that the caller has closed lead to /dev/null. Otherwise the next file that is opened takes
+// the number, and what is printed lands in it: a line of progress in metrics.jsonl.
+void OpenStandardStreams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) != -1) continue;
+    if (open("/dev/null", O_RDWR) != fd) std::_Exit(1);  // the lowest number that is free, so this one
+  }
 }
 
 // libgfn_engine.so stands beside the executable.
@@ -41,6 +51,7 @@ int RunEngine(const gfn::Command& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  OpenStandardStreams();
   CLI::App app("gfn turns language models into samplers of posteriors: it fine-tunes a LoRA adapter as a GFlowNet.", "gfn");
   app.require_subcommand(0, 1);
   app.failure_message(CLI::FailureMessage::help);
@@ -51,7 +62,9 @@ int main(int argc, char** argv) {
   gfn::TrainCommand train;
   CLI::App* sub = app.add_subcommand("train", "Train a sampler from a YAML file; prints the run folder");
   sub->add_option("config", train.config, "YAML file, e.g. configs/infill/quickstart.yaml")->required();
-  sub->add_option("--set", train.overrides, "Override one key: --set a.b=c (may be repeated)")->allow_extra_args(false);
+  sub->add_option("--set", train.overrides,
+                  "Override one key: --set a.b=c (may be repeated); a map, --set 'a={b: c}', takes the place of all of a")
+      ->allow_extra_args(false);
   sub->add_option("--out", train.out, "Run folder (default: runs/<name>)");
   sub->add_flag("--resume", train.resume, "Go on with the run in the folder");
   sub->callback([&] { chosen = train; });
