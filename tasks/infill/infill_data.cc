@@ -44,12 +44,6 @@ StatusOr<std::string> TextOf(const json& line, const std::vector<std::string>& p
   return text;
 }
 
-// Token ids of a text that goes on from another one.
-std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
-  if (text.empty()) return {};
-  return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
-}
-
 std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text, const EncodeOptions& options = {}) {
   std::vector<int32_t> ids;
   if (tokenizer.prepends_bos() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
@@ -60,6 +54,23 @@ std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& 
 
 }  // namespace
 
+std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
+  if (text.empty()) return {};
+  return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
+}
+
+StatusOr<InfillExample> ParseInfillExample(const json& line, const InfillFields& fields, const std::string& where) {
+  InfillExample example;
+  const json* id = Find(line, fields.id);
+  example.id = id != nullptr && id->is_string() ? id->get<std::string>() : where.substr(where.rfind(':') + 1);
+  ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
+  ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
+  if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
+  if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
+  example.where = where;
+  return example;
+}
+
 StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields) {
   ASSIGN_OR_RETURN(JsonlReader reader, JsonlReader::Open(path));
   std::vector<InfillExample> examples;
@@ -67,15 +78,7 @@ StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path,
   while (true) {
     ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
     if (!more) break;
-    const std::string where = reader.Where();
-    InfillExample example;
-    const json* id = Find(line, fields.id);
-    example.id = id != nullptr && id->is_string() ? id->get<std::string>() : where.substr(where.rfind(':') + 1);
-    ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
-    ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
-    if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
-    if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
-    example.where = where;
+    ASSIGN_OR_RETURN(InfillExample example, ParseInfillExample(line, fields, reader.Where()));
     examples.push_back(std::move(example));
   }
   if (examples.empty()) return InvalidArgument(path + ": no examples");
@@ -169,12 +172,19 @@ std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceS
   return tokens;
 }
 
+std::string DecodeAsItStands(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens) {
+  return tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
+}
+
+std::string ReplaceInvalidUtf8(std::string text) {
+  while (const auto at = FindInvalidUtf8(text)) text.replace(*at, 1, "\uFFFD");
+  return text;
+}
+
 std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop) {
   std::vector<int32_t> tokens = inner;
   tokens.push_back(static_cast<int32_t>(stop));
-  std::string text = tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
-  // Tokens of single bytes need not make characters; JSON and people get U+FFFD in their place.
-  while (const auto at = FindInvalidUtf8(text)) text.replace(*at, 1, "\uFFFD");
+  const std::string text = ReplaceInvalidUtf8(DecodeAsItStands(tokenizer, tokens));
   return text.starts_with(' ') ? text.substr(1) : text;
 }
 
