@@ -17,8 +17,11 @@ struct TrainCommand {
 };
 
 struct SampleCommand {
-  std::string run;    // a run folder or a checkpoint in one
-  std::string input;  // JSON lines, "-": standard input
+  std::string target;                  // a run folder or a checkpoint in one; a model or a YAML file: a sampler without a run
+  std::string adapter;                 // a PEFT folder, for a sampler without a run
+  std::vector<std::string> overrides;  // "a.b=c", for a sampler without a run
+  std::string input;                   // JSON lines, "-": standard input
+  std::string score;                   // JSON lines of objects whose numbers are asked for; empty: samples are drawn
   int64_t num = 8;
   double temperature = 1;
   int64_t top_k = 0;

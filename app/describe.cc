@@ -17,6 +17,7 @@ Status DescribeModel(const std::string& path) {
   ASSIGN_OR_RETURN(const auto source, OpenModel(path));
   std::cout << "model " << path << " (" << source->format() << ", " << source->stored_type() << ")\n";
   for (const auto& [key, value] : DescribeModelConfig(source->config())) PrintField(key, value);
+  if (source->adapter() != nullptr) PrintField("its own adapter", DescribePeft(*source->adapter()));
   ASSIGN_OR_RETURN(const uint64_t hash, source->weight_hash());
   PrintField("weight hash", DigestToHex(hash));
   return OkStatus();

@@ -2,10 +2,33 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/text_util.h"
 
 namespace gfn {
+namespace {
+
+// One line on standard output, handed on at once: a pipe sees it when it is there.
+Status Print(const nlohmann::json& object) {
+  ASSIGN_OR_RETURN(const std::string line, JsonToText(object));
+  std::cout << line << std::endl;
+  return CheckOutput();
+}
+
+// The sampler of a run, or one that is put together from a model or a YAML file.
+StatusOr<std::unique_ptr<Task>> OpenSampler(const SampleCommand& command) {
+  const bool is_run = IsRunFolder(command.target) || FileExists(JoinPath(command.target, "manifest.json"));
+  if (!is_run) return BuildSampler({command.target, command.adapter, command.overrides}, Log);
+  if (!command.adapter.empty() || !command.overrides.empty()) {
+    return InvalidArgument(command.target + std::string(command.adapter.empty() ? ": --set" : ": --adapter") +
+                           " is for a model or a YAML file; a run has settings and an adapter of its own");
+  }
+  ASSIGN_OR_RETURN(LoadedRun run, LoadRun(command.target, WhichCheckpoint::kBest));
+  return std::move(run.task);
+}
+
+}  // namespace
 
 Status Sample(const SampleCommand& command) {
   if (command.num < 1) return InvalidArgument("--num must be at least 1, found " + std::to_string(command.num));
@@ -16,7 +39,10 @@ Status Sample(const SampleCommand& command) {
   if (command.seed < 0) return InvalidArgument("--seed must be at least 0, found " + std::to_string(command.seed));
   if (!(command.top_p > 0 && command.top_p <= 1))
     return InvalidArgument("--top-p must be in (0, 1], found " + FormatReal(command.top_p));
-  ASSIGN_OR_RETURN(const LoadedRun run, LoadRun(command.run, WhichCheckpoint::kBest));
+  if (command.score == "-" && command.input == "-") return InvalidArgument("--score and --input cannot both be standard input");
+  ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, OpenSampler(command));
+  if (!command.score.empty())
+    return task->Score({.file = command.score, .input = command.input, .seed = static_cast<uint64_t>(command.seed)}, Print);
   SampleRequest request;
   request.input = command.input;
   request.num = command.num;
@@ -24,11 +50,7 @@ Status Sample(const SampleCommand& command) {
   request.exploration.top_k = command.top_k;
   request.exploration.top_p = command.top_p;
   request.seed = static_cast<uint64_t>(command.seed);
-  return run.task->Sample(request, [](const nlohmann::json& object) -> Status {
-    ASSIGN_OR_RETURN(const std::string line, JsonToText(object));
-    std::cout << line << std::endl;
-    return CheckOutput();
-  });
+  return task->Sample(request, Print);
 }
 
 }  // namespace gfn

@@ -157,6 +157,7 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   options.environment["micro_batch_conditions"] = std::to_string(config.train.trainer.micro_batch_conditions);
   options.environment["data"] = DataDigest(*data);
   options.identity = task->sampler().identity;
+  options.identity.merge(task->sampler().start);
   options.log = Log;
   options.stop_requested = [&signals] { return signals.stop_requested(); };
   options.on_step = [&](const StepReport& report) { display.OnStep(report); };

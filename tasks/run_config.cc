@@ -13,6 +13,7 @@ bool UsesLanguageModel(const TaskConfig& task) {
 // Fills in the defaults that depend on the task.
 RunConfig Completed(RunConfig config) {
   if (UsesLanguageModel(config.task) && !config.lora) config.lora.emplace();
+  if (config.lora) config.lora = config.lora->Completed();
   return config;
 }
 
@@ -47,8 +48,9 @@ StatusOr<RunConfig> ReadRunConfig(const std::string& path, const std::vector<std
   return Completed(std::move(config));
 }
 
-StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name) {
-  ASSIGN_OR_RETURN(RunConfig config, ReadConfigText<RunConfig>(text, name));
+StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name,
+                                      const std::vector<std::string>& overrides) {
+  ASSIGN_OR_RETURN(RunConfig config, ReadConfigText<RunConfig>(text, name, overrides));
   return Completed(std::move(config));
 }
 

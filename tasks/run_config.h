@@ -52,7 +52,8 @@ std::string TaskKind(const RunConfig& config);
 
 // YAML files with overrides "a.b=c", and text as it stands in a run folder. Defaults that depend on the task are filled in.
 StatusOr<RunConfig> ReadRunConfig(const std::string& path, const std::vector<std::string>& overrides = {});
-StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name);
+StatusOr<RunConfig> ReadRunConfigText(const std::string& text, const std::string& name,
+                                      const std::vector<std::string>& overrides = {});
 
 // docs/config.md: every key with its default, limits and meaning.
 std::string ConfigReference();

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -11,6 +12,7 @@
 #include "gflownet/base/test_folder.h"
 #include "gflownet/tensor/tolerances.h"
 #include "tasks/infill/infill_parts.h"
+#include "tasks/infill/sampler_file.h"
 
 namespace gfn {
 namespace {
@@ -19,18 +21,26 @@ using testing::HasSubstr;
 
 const std::string kStories = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/";
 
-// A sampler whose adapter does something; the seed decides its values.
-std::unique_ptr<InfillParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed) {
+InfillConfig SmallTask() {
+  InfillConfig task;
+  task.support.min_len = 2;
+  return task;
+}
+
+RunSettings SettingsOf(const std::string& path, const std::string& tokenizer, int64_t seed, const LoraConfig& lora) {
   RunSettings settings;
   settings.seed = seed;
   settings.threads = 1;
   ModelSourceConfig& model = settings.model.emplace();
   model.path = path;
   model.tokenizer = tokenizer;
-  settings.lora.emplace().rank = 2;
-  InfillConfig task;
-  task.support.min_len = 2;
-  auto parts = BuildInfill(task, settings, {});
+  settings.lora = lora;
+  return settings;
+}
+
+// A sampler whose adapter does something; the seed decides its values.
+std::unique_ptr<InfillParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed) {
+  auto parts = BuildInfill(SmallTask(), SettingsOf(path, tokenizer, seed, {.rank = 2, .targets = {}}), {});
   EXPECT_TRUE(parts.ok()) << parts.status();
   const at::NoGradGuard no_grad;
   for (const Parameter& parameter : (*parts)->parameters) at::Tensor(parameter.value).add_(0.01 * static_cast<double>(seed));
@@ -42,6 +52,9 @@ class OnStories : public testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(kStories)) GTEST_SKIP() << "needs " << kStories;
+  }
+  static RunSettings Settings(int64_t seed, const LoraConfig& lora) {
+    return SettingsOf(kStories + "stories260K.bin", kStories + "tok512.bin", seed, lora);
   }
   static std::unique_ptr<InfillParts> MakeParts(int64_t seed) {
     return MakeSampler(kStories + "stories260K.bin", kStories + "tok512.bin", seed);
@@ -57,14 +70,35 @@ class OnStories : public testing::Test {
 
 TEST_F(OnStories, AdapterGoesOutAndComesIn) {
   const TestFolder folder;
-  const auto original = MakeParts(1), other = MakeParts(2);
+  const auto original = MakeParts(1);
   const double log_q = LogQ(*original);
-  ASSERT_NE(LogQ(*other), log_q);
+  ASSERT_NE(LogQ(*MakeParts(2)), log_q);
   const Status exported = ExportAdapter(*original, folder.path());
   ASSERT_TRUE(exported.ok()) << exported;
-  const Status imported = ImportAdapter(*other, folder.path());
-  ASSERT_TRUE(imported.ok()) << imported;
-  EXPECT_EQ(LogQ(*other), log_q);
+  // As the start of a run.
+  const auto other = BuildInfill(SmallTask(), Settings(2, {.targets = {}, .path = folder.path()}), {});
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(LogQ(**other), log_q);
+  EXPECT_EQ((*other)->identity, original->identity);
+  EXPECT_TRUE((*other)->start.contains("start adapter"));
+  EXPECT_TRUE(original->start.empty());
+  // As part of the frozen model: of the policy's base and of the reward.
+  RunSettings settings = Settings(3, {.rank = 2, .targets = {}});
+  settings.model->adapter = folder.path();
+  const auto on_top = BuildInfill(SmallTask(), settings, {});
+  ASSERT_TRUE(on_top.ok()) << on_top.status();
+  EXPECT_NEAR(LogQ(**on_top), log_q, 1e-4) << "a fresh adapter changes nothing";
+  EXPECT_NE((*on_top)->identity.at("weights"), original->identity.at("weights"));
+  EXPECT_NE((*on_top)->reward->Digest(), original->reward->Digest());
+  const InfillExample example{
+      .id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
+  const auto reward = [&](InfillParts& parts) {
+    const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
+    const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);
+    return ScoreTexts(*parts.environment, *parts.policy, *parts.reward, {id}, {tokens}).value()[0].log_reward;
+  };
+  EXPECT_EQ(reward(**other), reward(*original)) << "the start of the policy is no part of the reward";
+  EXPECT_GT(std::abs(reward(**on_top) - reward(*original)), 0.01);
 }
 
 // What `merge` wrote is the model with its adapter, and brings a tokenizer that cuts texts as the base's does.
@@ -141,21 +175,54 @@ TEST(Merge, FolderKeepsWhatBelongsToTheBase) {
 
 TEST_F(OnStories, AdapterOfAnotherBaseIsRefused) {
   const TestFolder folder;
-  const auto parts = MakeParts(1);
-  ASSERT_TRUE(ExportAdapter(*parts, folder.path()).ok());
-  const double log_q = LogQ(*parts);
+  ASSERT_TRUE(ExportAdapter(*MakeParts(1), folder.path()).ok());
+  const auto start = [&] { return BuildInfill(SmallTask(), Settings(1, {.targets = {}, .path = folder.path()}), {}).status(); };
+  ASSERT_TRUE(start().ok());
   for (const char* key : {"base_weight_hash", "tokenizer_digest"}) {
     nlohmann::json sampler = *ReadJsonFile(folder / "gfn_sampler.json");
     const std::string right = sampler[key].get<std::string>();
     sampler[key] = "0123456789abcdef";
     ASSERT_TRUE(WriteJsonFile(folder / "gfn_sampler.json", sampler).ok());
-    const Status refused = ImportAdapter(*parts, folder.path());
+    const Status refused = start();
     EXPECT_FALSE(refused.ok());
     EXPECT_THAT(std::string(Message(refused)), testing::AllOf(HasSubstr("another base"), HasSubstr(key), HasSubstr(right)));
     sampler[key] = right;
     ASSERT_TRUE(WriteJsonFile(folder / "gfn_sampler.json", sampler).ok());
   }
-  EXPECT_EQ(LogQ(*parts), log_q) << "a refused adapter changes nothing";
+}
+
+TEST_F(OnStories, SamplerFileIsReadBack) {
+  const TestFolder folder;
+  const auto parts = MakeParts(1);
+  ASSERT_TRUE(ExportAdapter(*parts, folder.path()).ok());
+  const auto file = ReadSamplerFile(folder.path());
+  ASSERT_TRUE(file.ok() && file->has_value()) << file.status();
+  const SequenceSupport& support = parts->environment->support();
+  const SequenceSupport again = SupportFor(**file, support.vocab_size).value();
+  EXPECT_EQ(again.legal, support.legal);
+  EXPECT_EQ(again.stop_ids, support.stop_ids);
+  EXPECT_EQ(again.min_len, support.min_len);
+  EXPECT_EQ(again.max_len, support.max_len);
+  EXPECT_EQ((*file)->prompt, parts->task.prompt);
+  EXPECT_EQ((*file)->fields->x, parts->task.data.fields.x);
+  EXPECT_THAT(std::string(Message(SupportFor(**file, 100).status())), HasSubstr("the model has 100"));
+  EXPECT_FALSE(ReadSamplerFile(folder / "nothing")->has_value());
+  const nlohmann::json right = *ReadJsonFile(folder / "gfn_sampler.json");
+  for (const auto& [key, value] : std::vector<std::pair<std::string, nlohmann::json>>{{"legal_id_ranges", {{5, 3}}},
+                                                                                      {"legal_id_ranges", {{0, 1 << 30}}},
+                                                                                      {"stop_ids", {-1}},
+                                                                                      {"prompt", 3},
+                                                                                      {"base_dtype", "int3"},
+                                                                                      {"format", 2},
+                                                                                      {"fields", {{"x", "a"}}}}) {
+    nlohmann::json wrong = right;
+    wrong[key] = value;
+    ASSERT_TRUE(WriteJsonFile(folder / "gfn_sampler.json", wrong).ok());
+    const auto read = ReadSamplerFile(folder.path());
+    ASSERT_FALSE(read.ok()) << key;
+    EXPECT_THAT(std::string(Message(read.status())),
+                testing::AllOf(HasSubstr("gfn_sampler.json"), HasSubstr(key == "fields" ? "id" : key)));
+  }
 }
 
 TEST_F(OnStories, ExamplesTooLongForTheModelAreRefusedByName) {

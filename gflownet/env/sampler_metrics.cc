@@ -49,12 +49,24 @@ CalibrationError MeasureCalibration(const at::Tensor& log_q_X, const at::Tensor&
 
 at::Tensor ScoredSamples::LogWeights(double temperature) const { return batch.log_reward_B / temperature + log_pb_B - log_pf_B; }
 
+StatusOr<ScoredSamples> ScoreSamples(const Environment& environment, const Policy& policy, const Reward& reward,
+                                     TrajectoryBatch batch) {
+  const at::NoGradGuard no_grad;
+  const bool is_tree = environment.Spec().is_tree;
+  RETURN_IF_ERROR(EvaluateReward(reward, batch));
+  const Needs needs = is_tree ? Needs(Need::kLogPf) : Need::kLogPf | Need::kLogPb;
+  const TrajectoryScores scores =
+      policy.Score(batch, {.needs = needs, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
+  const at::Tensor log_pf_B = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1);
+  const at::Tensor log_pb_B = is_tree ? at::zeros_like(log_pf_B) : scores.log_pb_BT.to(at::kCPU, at::kDouble).sum(1);
+  return ScoredSamples{std::move(batch), log_pf_B, log_pb_B};
+}
+
 StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
                                     ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration,
                                     int64_t rows_at_a_time) {
   GFN_CHECK(num >= 1 && rows_at_a_time >= 1);
   const at::NoGradGuard no_grad;
-  const bool is_tree = environment.Spec().is_tree;
   std::vector<TrajectoryBatch> batches;
   std::vector<at::Tensor> log_pf, log_pb;
   for (int64_t first = 0; first < num; first += rows_at_a_time) {
@@ -62,13 +74,10 @@ StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy
     ASSIGN_OR_RETURN(
         TrajectoryBatch batch,
         Rollout(environment, policy, RolloutRows({condition}, rows, exploration, static_cast<uint64_t>(first)), key));
-    RETURN_IF_ERROR(EvaluateReward(reward, batch));
-    const Needs needs = is_tree ? Needs(Need::kLogPf) : Need::kLogPf | Need::kLogPb;
-    const TrajectoryScores scores =
-        policy.Score(batch, {.needs = needs, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
-    log_pf.push_back(scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1));
-    log_pb.push_back(is_tree ? at::zeros_like(log_pf.back()) : scores.log_pb_BT.to(at::kCPU, at::kDouble).sum(1));
-    batches.push_back(std::move(batch));
+    ASSIGN_OR_RETURN(ScoredSamples part, ScoreSamples(environment, policy, reward, std::move(batch)));
+    log_pf.push_back(part.log_pf_B);
+    log_pb.push_back(part.log_pb_B);
+    batches.push_back(std::move(part.batch));
   }
   return ScoredSamples{Concatenate(batches), at::cat(log_pf), at::cat(log_pb)};
 }

@@ -34,6 +34,9 @@ struct ScoredSamples {
   // a = log R / T + log P_B - log P_F: the sample's estimate of log Z. [B]
   at::Tensor LogWeights(double temperature = 1) const;
 };
+// Rewards and scores of complete trajectories.
+StatusOr<ScoredSamples> ScoreSamples(const Environment& environment, const Policy& policy, const Reward& reward,
+                                     TrajectoryBatch batch);
 // Sample n is drawn on stream n, `rows_at_a_time` together, which changes nothing.
 StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
                                     ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration = {},

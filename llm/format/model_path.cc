@@ -12,7 +12,10 @@ StatusOr<ModelFormat> DetectModelFormat(const std::string& path) {
   if (FolderExists(path)) {
     if (FileExists(JoinPath(path, "config.json"))) return ModelFormat::kHuggingFace;
     if (FileExists(JoinPath(path, "adapter_config.json"))) {
-      return InvalidArgument(path + ": this is a PEFT adapter; give the folder or file of its base model");
+      return InvalidArgument(path +
+                             ": this is a PEFT adapter, not a model; give the folder or file of its base model as the model, and "
+                             "this folder as lora.path "
+                             "(to train it further), model.adapter (as part of the frozen model), or to gfn sample --adapter");
     }
     return InvalidArgument(path + ": a folder without config.json, expected a Hugging Face model folder");
   }

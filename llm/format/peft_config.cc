@@ -1,9 +1,13 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "llm/format/peft_config.h"
+
+#include <pcre2.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "gflownet/base/json_util.h"
 #include "llm/format/json_fields.h"
@@ -14,15 +18,18 @@ namespace {
 
 using nlohmann::json;
 
-// Keys that ReadKnown reads, and keys that say nothing about the function that a stored adapter computes: who made it, how the
-// matrices were first filled, how a run is to be organised.
-constexpr std::array<std::string_view, 21> kReadOrHarmless = {"peft_type",
+// Keys that ReadKnown reads, and keys that say nothing about the function that a stored adapter computes: who made it, which
+// modules were chosen (the tensors say it), how the matrices were first filled, how a run is to be organised.
+constexpr std::array<std::string_view, 25> kReadOrHarmless = {"peft_type",
                                                               "task_type",
                                                               "r",
                                                               "lora_alpha",
                                                               "lora_dropout",
                                                               "use_rslora",
                                                               "target_modules",
+                                                              "exclude_modules",
+                                                              "layers_to_transform",
+                                                              "layers_pattern",
                                                               "bias",
                                                               "fan_in_fan_out",
                                                               "rank_pattern",
@@ -36,7 +43,20 @@ constexpr std::array<std::string_view, 21> kReadOrHarmless = {"peft_type",
                                                               "runtime_config",
                                                               "megatron_core",
                                                               "qalora_group_size",
-                                                              "eva_config"};
+                                                              "eva_config",
+                                                              "ensure_weight_tying"};
+
+// What people set, and why another function comes of it.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kRefused = {{
+    {"use_dora", "DoRA rescales the base weights; only plain LoRA is read. merge_and_unload makes a model of base and adapter"},
+    {"modules_to_save",
+     "whole modules trained beside the adapter are not read. merge_and_unload makes a model of base and adapter"},
+    {"trainable_token_indices",
+     "trained embeddings of single tokens are not read. merge_and_unload makes a model of base and adapter"},
+    {"lora_bias", "biases of the factors are not read"},
+    {"layer_replication", "the adapter is of a base with layers repeated"},
+    {"target_parameters", "adapters of bare parameters are not read, only of linear modules"},
+}};
 
 bool IsUnset(const json& value) {
   return value.is_null() || value == false || ((value.is_array() || value.is_object() || value.is_string()) && value.empty());
@@ -54,32 +74,30 @@ Status CheckInit(const JsonFields& fields) {
   return fields.Unsupported("init_lora_weights", "the adapter belongs to base weights that this initialisation has changed");
 }
 
-// PEFT matches pattern keys as regular expressions; supported are those that are plain module paths.
-Status CheckPatternKey(const JsonFields& fields, const char* pattern, const std::string& key) {
-  const bool plain =
-      !key.empty() && std::ranges::all_of(key, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
-  return plain ? OkStatus() : fields.Unsupported(pattern, "regular expressions as keys ('" + key + "')");
-}
-
 template <class T, class IsValid>
-Status ReadPattern(const JsonFields& fields, const char* key, IsValid is_valid, std::map<std::string, T>& out) {
-  const json* pattern = fields.Find(key);
-  if (pattern == nullptr) return OkStatus();
-  if (!pattern->is_object()) return fields.Wrong(key, "an object");
-  for (const auto& [module, value] : pattern->items()) {
-    RETURN_IF_ERROR(CheckPatternKey(fields, key, module));
+Status ReadPattern(const JsonFields& fields, const nlohmann::ordered_json& ordered, const char* key, IsValid is_valid,
+                   std::vector<std::pair<std::string, T>>& out) {
+  if (!fields.Has(key)) return OkStatus();
+  if (!fields.Find(key)->is_object()) return fields.Wrong(key, "an object");
+  for (const auto& [module, value] : ordered[key].items()) {
     if (!is_valid(value)) return fields.Wrong(key, "positive numbers as values");
-    out[module] = value.template get<T>();
+    if (const Status usable = PatternMatches(module, "").status(); !usable.ok())
+      return Annotate(usable, fields.where() + ": key '" + key + "'");
+    out.emplace_back(module, value.template get<T>());
   }
   return OkStatus();
 }
 
-bool IsRank(const json& value) {
+template <class Json>
+bool IsRank(const Json& value) {
   constexpr int64_t kMaxRank = 1 << 20;
   return value.is_number_integer() && value > 0 && value <= kMaxRank;
 }
 
-bool IsAlpha(const json& value) { return value.is_number() && value > 0 && std::isfinite(value.get<double>()); }
+template <class Json>
+bool IsAlpha(const Json& value) {
+  return value.is_number() && value > 0 && std::isfinite(value.template get<double>());
+}
 
 // A list of names; a string ("all-linear" or a regular expression) leaves the list empty: the tensors say what was matched.
 Status ReadTargets(const JsonFields& fields, std::vector<std::string>& out) {
@@ -94,16 +112,46 @@ Status ReadTargets(const JsonFields& fields, std::vector<std::string>& out) {
   return OkStatus();
 }
 
-// PEFT takes the first match in the file's order, and it writes its keys sorted, as the map is.
+// The first match in the file's order. Keys were tried when they were read, so that an error here is a module that is not
+// matched.
 template <class T>
-T ByPattern(const std::map<std::string, T>& pattern, std::string_view module, T otherwise) {
+T ByPattern(const std::vector<std::pair<std::string, T>>& pattern, std::string_view module, T otherwise) {
   for (const auto& [key, value] : pattern) {
-    if (module == key || module.ends_with("." + key)) return value;
+    if (PatternMatches(key, module).value_or(false)) return value;
   }
   return otherwise;
 }
 
+struct FreeCode {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+};
+struct FreeMatch {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+struct FreeContext {
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+};
+
 }  // namespace
+
+StatusOr<bool> PatternMatches(const std::string& key, std::string_view module) {
+  const std::string pattern = "(.*\\.)?(" + key + ")$";
+  const auto bytes = [](std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); };
+  int error = 0;
+  PCRE2_SIZE where = 0;
+  const std::unique_ptr<pcre2_code, FreeCode> code(
+      pcre2_compile(bytes(pattern), pattern.size(), PCRE2_ANCHORED | PCRE2_DOLLAR_ENDONLY, &error, &where, nullptr));
+  if (code == nullptr) return InvalidArgument("'" + key + "' is no regular expression");
+  const std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create_from_pattern(code.get(), nullptr));
+  const std::unique_ptr<pcre2_match_context, FreeContext> context(pcre2_match_context_create(nullptr));
+  if (data == nullptr || context == nullptr) return ResourceExhausted("no memory to match '" + key + "'");
+  // Names of modules are short: what takes longer is a pattern made to take long.
+  pcre2_set_match_limit(context.get(), 100'000);
+  const int found = pcre2_match(code.get(), bytes(module), module.size(), 0, 0, data.get(), context.get());
+  if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+    return InvalidArgument("'" + key + "' takes too long to match '" + std::string(module) + "'");
+  return found >= 0;
+}
 
 int64_t PeftConfig::RankOf(std::string_view module) const { return ByPattern(rank_pattern, module, rank); }
 double PeftConfig::AlphaOf(std::string_view module) const { return ByPattern(alpha_pattern, module, alpha); }
@@ -121,6 +169,9 @@ StatusOr<PeftConfig> PeftConfigFromJson(std::string_view text, const std::string
   RETURN_IF_ERROR(fields.Only("task_type", "CAUSAL_LM"));
   RETURN_IF_ERROR(fields.Only("bias", "none"));
   RETURN_IF_ERROR(CheckInit(fields));
+  for (const auto& [key, why] : kRefused) {
+    if (const json* value = fields.Find(key); value != nullptr && !IsUnset(*value)) return fields.Unsupported(key, why);
+  }
   for (const auto& [key, value] : parsed.items()) {
     if (std::ranges::find(kReadOrHarmless, key) == kReadOrHarmless.end() && !IsUnset(value)) {
       return fields.Unsupported(key, "only adapters without it are");
@@ -139,26 +190,33 @@ StatusOr<PeftConfig> PeftConfigFromJson(std::string_view text, const std::string
   ASSIGN_OR_RETURN(config.fan_in_fan_out, fields.BoolOr("fan_in_fan_out", false));
   ASSIGN_OR_RETURN(config.base_model_name_or_path, fields.StringOr("base_model_name_or_path", ""));
   RETURN_IF_ERROR(ReadTargets(fields, config.target_modules));
-  RETURN_IF_ERROR(ReadPattern(fields, "rank_pattern", IsRank, config.rank_pattern));
-  RETURN_IF_ERROR(ReadPattern(fields, "alpha_pattern", IsAlpha, config.alpha_pattern));
+  // A second time with its keys in the order of the file, which the first kind of object sorts.
+  const auto ordered = nlohmann::ordered_json::parse(text);
+  const auto is_rank = [](const auto& value) { return IsRank(value); };
+  const auto is_alpha = [](const auto& value) { return IsAlpha(value); };
+  RETURN_IF_ERROR(ReadPattern(fields, ordered, "rank_pattern", is_rank, config.rank_pattern));
+  RETURN_IF_ERROR(ReadPattern(fields, ordered, "alpha_pattern", is_alpha, config.alpha_pattern));
   return config;
 }
 
 std::string PeftConfigToJson(const PeftConfig& config) {
-  json out;
+  nlohmann::ordered_json out;
   out["peft_type"] = "LORA";
   out["task_type"] = "CAUSAL_LM";
   out["base_model_name_or_path"] = config.base_model_name_or_path;
   out["r"] = config.rank;
   // PEFT declares an integer; a whole number is written as one.
   const bool whole = config.alpha == std::floor(config.alpha) && config.alpha < 1e15;
-  out["lora_alpha"] = whole ? json(static_cast<int64_t>(config.alpha)) : json(config.alpha);
+  out["lora_alpha"] = config.alpha;
+  if (whole) out["lora_alpha"] = static_cast<int64_t>(config.alpha);
   out["lora_dropout"] = config.dropout;
   out["use_rslora"] = config.use_rslora;
   out["target_modules"] = config.target_modules;
   out["fan_in_fan_out"] = config.fan_in_fan_out;
-  out["rank_pattern"] = json(config.rank_pattern);
-  out["alpha_pattern"] = json(config.alpha_pattern);
+  out["rank_pattern"] = nlohmann::ordered_json::object();
+  for (const auto& [key, rank] : config.rank_pattern) out["rank_pattern"][key] = rank;
+  out["alpha_pattern"] = nlohmann::ordered_json::object();
+  for (const auto& [key, alpha] : config.alpha_pattern) out["alpha_pattern"][key] = alpha;
   out["bias"] = "none";
   out["modules_to_save"] = nullptr;
   out["use_dora"] = false;

@@ -13,4 +13,8 @@ namespace gfn {
 StatusOr<PeftConfig> PeftConfigFromJson(std::string_view text, const std::string& where);
 std::string PeftConfigToJson(const PeftConfig& config);
 
+// Whether a key of rank_pattern or alpha_pattern names this module, by PEFT's rule: re.match("(.*\\.)?(key)$", module).
+// InvalidArgument for a key that is no regular expression, or that takes too long to match.
+StatusOr<bool> PatternMatches(const std::string& key, std::string_view module);
+
 }  // namespace gfn

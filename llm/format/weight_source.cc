@@ -4,11 +4,13 @@
 
 #include <atomic>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/digest.h"
+#include "gflownet/base/file_util.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/tensor/exceptions.h"
 #include "llm/format/gguf_dequantize.h"
@@ -170,10 +172,23 @@ StatusOr<uint64_t> WeightSource::weight_hash() const {
   for (const StoredTensor& tensor : tensors_) {
     digest.String(tensor.expected.name).Ints(tensor.expected.shape).String(EnumName(tensor.type)).Bytes(tensor.bytes);
   }
+  if (adapter_) digest.Int(static_cast<int64_t>(PeftDigest(*adapter_)));
   return digest.value();
 }
 
-StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path) {
+void WeightSource::SetAdapter(PeftAdapter adapter, std::string path) {
+  adapter_ = std::move(adapter);
+  adapter_path_ = std::move(path);
+}
+
+namespace {
+
+bool IsSameFolder(const std::string& a, const std::string& b) {
+  std::error_code unknown;
+  return std::filesystem::equivalent(a, b, unknown);
+}
+
+StatusOr<std::unique_ptr<WeightSource>> OpenBase(const std::string& path) {
   ASSIGN_OR_RETURN(const ModelFormat format, DetectModelFormat(path));
   switch (format) {
     case ModelFormat::kGguf:
@@ -184,6 +199,26 @@ StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path) {
       return OpenLlama2cModel(path);
   }
   return Internal(path + ": unknown model format");
+}
+
+}  // namespace
+
+StatusOr<std::string> OwnAdapterFolder(const std::string& path, const std::string& adapter) {
+  const bool has_own = FolderExists(path) && HoldsPeftFiles(path);
+  if (has_own && !adapter.empty() && !IsSameFolder(path, adapter)) {
+    return InvalidArgument(path + ": holds an adapter of its own (adapter_config.json), which belongs to the model as " +
+                           adapter + " would; move the one that is not meant out of the folder, or leave the other out");
+  }
+  return has_own ? path : adapter;
+}
+
+StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path, const std::string& adapter) {
+  ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, OpenBase(path));
+  ASSIGN_OR_RETURN(const std::string folder, OwnAdapterFolder(path, adapter));
+  if (folder.empty()) return source;
+  ASSIGN_OR_RETURN(PeftAdapter own, ReadPeft(folder));
+  source->SetAdapter(std::move(own), folder);
+  return source;
 }
 
 }  // namespace gfn

@@ -8,6 +8,9 @@
 // that exports carry along, such as rotary frequencies or attention masks, are ignored by name). Where a config ties the head to
 // the embedding and the file holds a head, what the file holds counts, as in transformers: a copy is a tied head, a head that
 // differs is used (config().tie_embeddings is false then), and one without an embedding is both.
+//
+// A PEFT adapter can belong to the model: one that lies in its folder (AutoModelForCausalLM.from_pretrained uses it, and so does
+// this), or one that is named. The model is then base and adapter together, and its hash is that of both.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,6 +29,7 @@
 #include "llm/format/expected_tensors.h"
 #include "llm/format/gguf_file.h"
 #include "llm/format/model_config.h"
+#include "llm/format/peft_file.h"
 
 namespace gfn {
 
@@ -70,12 +74,17 @@ class WeightSource {
   // The same tensor as Q4_0, Q4_1 or Q8_0 blocks, read where they lie in the mapped file; nullopt where it is stored otherwise or
   // not as rows of whole blocks. Errors as Read's.
   StatusOr<std::optional<BlockRows>> ReadBlocks(std::string_view name) const;
+  // The model's own adapter and the folder that it is from; Read gives the bare base. nullptr: none.
+  const PeftAdapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
+  const std::string& adapter_path() const { return adapter_path_; }
+  void SetAdapter(PeftAdapter adapter, std::string path);
   void set_check_finite(bool check) { check_finite_ = check; }
 
   // The type that holds most of the bytes: "Q4_1", "F32", "BF16".
   std::string stored_type() const;
   // Identifies the base weights: a hash of every tensor's name, shape, type and stored bytes; it reads the file once. Shards,
-  // paths and the order in the file do not matter. The same model stored in another type or format hashes differently.
+  // paths and the order in the file do not matter. The same model stored in another type or format hashes differently, and so
+  // does one with an adapter of its own.
   StatusOr<uint64_t> weight_hash() const;
 
  private:
@@ -86,9 +95,15 @@ class WeightSource {
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<std::shared_ptr<const void>> files_;
   bool check_finite_ = true;
+  std::optional<PeftAdapter> adapter_;
+  std::string adapter_path_;
 };
 
-// path: a .gguf file, a Hugging Face folder, or a llama2.c .bin. The message says what was there instead.
-StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path);
+// path: a .gguf file, a Hugging Face folder, or a llama2.c .bin. The message says what was there instead. `adapter`: a PEFT
+// folder whose adapter belongs to the model; empty: the one that lies in the model's folder, if any. InvalidArgument where both
+// are there and are not the same folder.
+StatusOr<std::unique_ptr<WeightSource>> OpenModel(const std::string& path, const std::string& adapter = "");
+// The folder of the adapter that OpenModel makes part of the model; "": none.
+StatusOr<std::string> OwnAdapterFolder(const std::string& path, const std::string& adapter = "");
 
 }  // namespace gfn

@@ -84,7 +84,8 @@ StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironme
   for (size_t c = 0; c < conditions.size(); ++c) {
     out.push_back({conditions[c], {}});
     for (int64_t n = 0; n < options.num_samples; ++n) {
-      rows.push_back({conditions[c], (static_cast<uint64_t>(c) << 32) + static_cast<uint64_t>(n), options.exploration});
+      rows.push_back({conditions[c], (static_cast<uint64_t>(c) << 32) + static_cast<uint64_t>(options.first_sample + n),
+                      options.exploration});
       owner.push_back(c);
       if (static_cast<int64_t>(rows.size()) == options.batch_rows) RETURN_IF_ERROR(flush());
     }

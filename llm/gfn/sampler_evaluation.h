@@ -45,13 +45,15 @@ struct ConditionSamples {
 
 struct SamplerEvaluationOptions {
   int64_t num_samples = 16;  // of each condition
+  int64_t first_sample = 0;  // the number of the first: earlier ones were drawn before
   int64_t batch_rows = 64;   // rollouts at a time
   Exploration exploration;   // only for `sample` on request: bounds hold for the default alone
   RngKey key{0, RngPurpose::kEval, 0};
   std::function<bool()> stop_requested{};  // looked at between batches: true ends with Cancelled; empty: never
 };
 
-// Samples of condition i are drawn on streams i * 2^32 + n: adding conditions or samples changes no other draw.
+// Samples of condition i are drawn on streams i * 2^32 + n, n from first_sample on: adding conditions or samples changes no other
+// draw.
 StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy,
                                                          const Reward& reward, const std::vector<ConditionId>& conditions,
                                                          const SamplerEvaluationOptions& options);

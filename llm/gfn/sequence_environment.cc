@@ -6,11 +6,23 @@
 
 namespace gfn {
 
-bool SequenceSupport::Contains(std::span<const int32_t> inner) const {
+std::string SequenceSupport::WhyNot(std::span<const int32_t> inner, const std::function<std::string(int32_t)>& show) const {
   const int64_t length = static_cast<int64_t>(inner.size());
-  if (length < min_len || length > max_len) return false;
-  if (!std::all_of(inner.begin(), inner.end(), [&](int32_t id) { return legal[id]; })) return false;
-  return illegal_last.empty() || length < max_len || length == 0 || !illegal_last[inner.back()];
+  if (length < min_len || length > max_len) {
+    return "it has " + std::to_string(length) + " tokens before its stop, expected " + std::to_string(min_len) + " to " +
+           std::to_string(max_len);
+  }
+  const auto token = [&](size_t i) {
+    return "token " + std::to_string(inner[i]) + (show ? " (" + show(inner[i]) + ")" : "") + " at place " + std::to_string(i + 1);
+  };
+  for (size_t i = 0; i < inner.size(); ++i) {
+    const int32_t id = inner[i];
+    if (id < 0 || id >= vocab_size) return token(i) + " is outside the vocabulary of " + std::to_string(vocab_size);
+    if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) return token(i) + " is a stop, which ends the text";
+    if (!legal[id]) return token(i) + " is not allowed inside";
+  }
+  if (illegal_last.empty() || length < max_len || length == 0 || !illegal_last[inner.back()]) return "";
+  return token(inner.size() - 1) + " is not allowed as the last of " + std::to_string(max_len);
 }
 
 StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(

@@ -27,7 +27,9 @@ struct SequenceSupport {
   std::vector<bool> illegal_last = {};
 
   // Are these inner tokens an object, whatever stop follows?
-  bool Contains(std::span<const int32_t> inner) const;
+  bool Contains(std::span<const int32_t> inner) const { return WhyNot(inner).empty(); }
+  // Why they are none, for people; "" if they are one. `show` names a token; empty: by its number.
+  std::string WhyNot(std::span<const int32_t> inner, const std::function<std::string(int32_t)>& show = {}) const;
 };
 
 class SequenceEnvironment : public Environment {

@@ -206,13 +206,12 @@ void PackedMatrix::LowRankInputs(const LowRank& low_rank, float* t, const float*
 void PackedMatrix::AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y,
                               int64_t ld_y) {
   const KernelTable& kernels = Kernels();
-  for (size_t p = 0; p < low_rank.parts.size(); ++p) {
-    const LowRank::Part& part = low_rank.parts[p];
+  for (const LowRank::Part& part : low_rank.parts) {
     const int64_t base = part.out_begin / kPanelRows * kPanelRows;
     const int64_t from = std::max(col, base), to = std::min(end, base + CeilDiv(part.b.out_, kPanelRows) * kPanelRows);
     if (from >= to) continue;
-    kernels.apply({part.b.Panels(from - base), t + static_cast<int64_t>(p) * low_rank.rank, low_rank.a.out_, count,
-                   y + (from - col), ld_y, to - from, true, ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+    kernels.apply({part.b.Panels(from - base), t + part.t_begin, low_rank.a.out_, count, y + (from - col), ld_y, to - from, true,
+                   ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
   }
 }
 

@@ -52,7 +52,7 @@ class PackedMatrix {
   // num_threads 0 means OpenMP's default; inside a parallel region everything runs on the calling thread.
   // y [n, out] = x [n, in] W^T, or y += with accumulate.
   void Apply(const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y, bool accumulate, int num_threads = 0) const;
-  // y = x W^T plus a low-rank share, in one parallel region; t [n, parts * rank] = x A^T is written.
+  // y = x W^T plus a low-rank share, in one parallel region; t [n, sum of the ranks] = x A^T is written.
   void ApplyWith(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, float* y, int64_t ld_y,
                  bool accumulate, int num_threads = 0) const;
   // The same for rows [row_begin, row_end) of W: y is [n, row_end - row_begin]. row_begin is a multiple of kPanelRows.
@@ -85,15 +85,15 @@ class PackedMatrix {
   AlignedBuffer data_;  // [ceil(out / 48)][panel_words_]
 };
 
-// What an adapter adds to a product: y[:, out_begin ..] += t_p B_p^T with t = x A^T, t_p its columns [p rank, (p + 1) rank).
+// What an adapter adds to a product: y[:, out_begin ..] += t_p B_p^T with t = x A^T, t_p its columns [t_begin, t_begin + rank).
 struct LowRank {
   struct Part {
     int64_t out_begin = 0;
     PackedMatrix b;  // float32 [out_begin % 48 + outputs, rank], zeros in the first rows: its panels are panels of y
+    int64_t t_begin = 0;
   };
-  PackedMatrix a;  // float32 [parts * rank, in]
+  PackedMatrix a;  // float32 [sum of the ranks, in]
   std::vector<Part> parts;
-  int64_t rank = 0;
 };
 
 }  // namespace gfn

@@ -257,23 +257,23 @@ INSTANTIATE_TEST_SUITE_P(All, PackedBlocksTest,
 
 TEST_P(PackedMatrixTest, LowRankShareEqualsNaive) {
   for (const int64_t n : {1, 5, 16, 130}) {
-    const int64_t in = 70, out = 200, rank = 5;
-    const std::vector<float> w = Values(out * in, 1, 0.1), x = Values(n * in, 2), a = Values(2 * rank * in, 3, 0.1),
-                             b = Values(150 * rank, 4);
+    const int64_t in = 70, out = 200, ranks[] = {5, 3}, t_begins[] = {0, 5}, b_begins[] = {0, 70 * 5};
+    const std::vector<float> w = Values(out * in, 1, 0.1), x = Values(n * in, 2), a = Values(8 * in, 3, 0.1),
+                             b = Values(70 * 5 + 80 * 3, 4);
     const PackedMatrix packed = PackedMatrix::Pack(w.data(), out, in, std::get<1>(GetParam()));
     // Two adapted ranges of outputs, [20, 90) and [90, 170), that share a panel.
     LowRank low_rank;
-    low_rank.a = PackedMatrix::Pack(a.data(), 2 * rank, in, WeightType::kFloat32);
-    low_rank.rank = rank;
+    low_rank.a = PackedMatrix::Pack(a.data(), 8, in, WeightType::kFloat32);
     std::vector<LowRank::Part> parts(2);
     const int64_t begins[] = {20, 90}, counts[] = {70, 80};
     for (int p = 0; p < 2; ++p) {
       parts[p].out_begin = begins[p];
-      parts[p].b = PackedMatrix(begins[p] % 48 + counts[p], rank, WeightType::kFloat32);
-      parts[p].b.SetRows(begins[p] % 48, counts[p], b.data() + (p == 0 ? 0 : 70 * rank), rank);
+      parts[p].t_begin = t_begins[p];
+      parts[p].b = PackedMatrix(begins[p] % 48 + counts[p], ranks[p], WeightType::kFloat32);
+      parts[p].b.SetRows(begins[p] % 48, counts[p], b.data() + b_begins[p], ranks[p]);
     }
     low_rank.parts = std::move(parts);
-    std::vector<float> t(n * 2 * rank), y(n * out), plain(n * out);
+    std::vector<float> t(n * 8), y(n * out), plain(n * out);
     packed.ApplyWith(low_rank, t.data(), x.data(), n, in, y.data(), out, false, 2);
     packed.Apply(x.data(), n, in, plain.data(), out, false, 2);
     for (int64_t i = 0; i < n; ++i) {
@@ -281,10 +281,10 @@ TEST_P(PackedMatrixTest, LowRankShareEqualsNaive) {
         double want = plain[i * out + o];
         for (int p = 0; p < 2; ++p) {
           if (o < begins[p] || o >= begins[p] + counts[p]) continue;
-          for (int64_t r = 0; r < rank; ++r) {
+          for (int64_t r = 0; r < ranks[p]; ++r) {
             double sum = 0;
-            for (int64_t k = 0; k < in; ++k) sum += static_cast<double>(a[(p * rank + r) * in + k]) * x[i * in + k];
-            want += sum * b[((p == 0 ? 0 : 70) + o - begins[p]) * rank + r];
+            for (int64_t k = 0; k < in; ++k) sum += static_cast<double>(a[(t_begins[p] + r) * in + k]) * x[i * in + k];
+            want += sum * b[b_begins[p] + (o - begins[p]) * ranks[p] + r];
           }
         }
         ASSERT_NEAR(y[i * out + o], want, kTolerance * std::max(1.0, std::abs(want))) << "n " << n << " at " << i << ", " << o;

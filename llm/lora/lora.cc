@@ -1,11 +1,13 @@
 #include "llm/lora/lora.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/tensor/random.h"
+#include "llm/model/peft_modules.h"
 
 namespace gfn {
 namespace {
@@ -26,21 +28,67 @@ Status ForEachProduct(const LanguageModel& model, const F& fn) {
   return OkStatus();
 }
 
-// Registers the factors of one product; a [parts * r, in] and one b [out, r] a module.
-void Register(const LanguageModel& model, int64_t layer, Slot slot, const std::vector<ModulePart>& parts, const at::Tensor& a,
-              const std::vector<at::Tensor>& b, ParameterSet& parameters, Adapter& adapter) {
-  LoraGroup& group = adapter.layers[layer][static_cast<int>(slot)];
+// Registers the factors of one product as trained parameters.
+void Register(const LanguageModel& model, int64_t layer, Slot slot, LoraGroup group, ParameterSet& parameters, Adapter& adapter) {
   const auto place = [&](const at::Tensor& x) { return x.to(model.device(), model.activation_type()).contiguous(); };
-  group.a = parameters.Add(GroupName(layer, slot), kAdapterGroup, place(a));
-  for (size_t p = 0; p < parts.size(); ++p) {
-    group.parts.push_back({parts[p], parameters.Add(parts[p].path + ".lora_B", kAdapterGroup, place(b[p]))});
+  group.a = parameters.Add(GroupName(layer, slot), kAdapterGroup, place(group.a));
+  for (LoraPart& part : group.parts) part.b = parameters.Add(part.module.path + ".lora_B", kAdapterGroup, place(part.b));
+  adapter.layers[layer][static_cast<int>(slot)] = std::move(group);
+}
+
+// What a key of the configuration says beside a folder that says something else.
+Status Disagrees(const LoraConfig& config, const std::string& key, const std::string& said, const std::string& found) {
+  return InvalidArgument("lora." + key + " is " + said + ", but the adapter in " + config.path + " has " + found +
+                         ": with lora.path the folder decides; leave lora." + key + " out");
+}
+
+// The last parts of the adapted modules' names.
+std::set<std::string> LastParts(const PeftAdapter& peft) {
+  std::set<std::string> names;
+  for (const auto& [path, lora] : peft.modules) names.insert(LastPart(path));
+  return names;
+}
+
+Status CheckAgainstFolder(const LoraConfig& config, const PeftAdapter& peft) {
+  for (const auto& [path, lora] : peft.modules) {
+    const int64_t rank = peft.config.RankOf(path);
+    if (config.rank.value_or(rank) != rank)
+      return Disagrees(config, "rank", std::to_string(*config.rank), "rank " + std::to_string(rank) + " at " + path);
+    const double alpha = peft.config.AlphaOf(path);
+    if (config.alpha.value_or(alpha) != alpha)
+      return Disagrees(config, "alpha", FormatReal(*config.alpha), "alpha " + FormatReal(alpha) + " at " + path);
   }
+  if (config.rslora.value_or(peft.config.use_rslora) != peft.config.use_rslora) {
+    return Disagrees(config, "rslora", *config.rslora ? "true" : "false",
+                     std::string("use_rslora ") + (peft.config.use_rslora ? "true" : "false"));
+  }
+  const std::set<std::string> targets(config.targets.begin(), config.targets.end()), found = LastParts(peft);
+  if (!targets.empty() && targets != found) {
+    return Disagrees(config, "targets", "[" + Join(config.targets, ", ") + "]",
+                     "modules " + Join(std::vector<std::string>(found.begin(), found.end()), ", "));
+  }
+  return OkStatus();
+}
+
+StatusOr<PeftAdapter> ReadStart(const std::string& path) {
+  StatusOr<PeftAdapter> peft = ReadPeft(path);
+  return peft.ok() ? std::move(peft) : StatusOr<PeftAdapter>(Annotate(peft.status(), "lora.path"));
 }
 
 }  // namespace
 
 double LoraConfig::Scale() const {
-  return rslora ? alpha / std::sqrt(static_cast<double>(rank)) : alpha / static_cast<double>(rank);
+  const double r = static_cast<double>(Rank());
+  return Alpha() / (RsLora() ? std::sqrt(r) : r);
+}
+
+LoraConfig LoraConfig::Completed() const {
+  LoraConfig completed = *this;
+  if (!path.empty()) return completed;
+  completed.rank = Rank();
+  completed.alpha = Alpha();
+  completed.rslora = RsLora();
+  return completed;
 }
 
 StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& config, uint64_t seed, ParameterSet& parameters) {
@@ -56,87 +104,107 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
     }
   }
   const std::set<std::string> targets(config.targets.begin(), config.targets.end());
-  Adapter adapter{.rank = config.rank, .scale = config.Scale(), .dropout = config.dropout, .layers = {}};
+  Adapter adapter{.dropout = config.dropout, .layers = {}};
   adapter.layers.resize(model.config().num_layers);
   uint64_t stream = 0;
   RETURN_IF_ERROR(ForEachProduct(model, [&](int64_t l, Slot slot) {
-    std::vector<ModulePart> parts;
-    std::vector<at::Tensor> b;
+    LoraGroup group;
+    int64_t rows = 0;
     for (const ModulePart& part : model.Parts(l, slot)) {
       if (!targets.empty() && !targets.contains(LastPart(part.path))) continue;
-      parts.push_back(part);
-      b.push_back(at::zeros({part.out_count, config.rank}));
+      group.parts.push_back({part, at::zeros({part.out_count, config.Rank()}), rows, config.Scale()});
+      rows += config.Rank();
     }
-    if (parts.empty()) return OkStatus();
+    if (group.parts.empty()) return OkStatus();
     const int64_t in = model.Matrix(l, slot).num_inputs();
     const RngKey key{seed, RngPurpose::kInit, 0};
-    const at::Tensor a = KaimingUniformTensor(key, {static_cast<int64_t>(parts.size()) * config.rank, in}, 1 / std::sqrt(3.0),
-                                              at::kFloat, stream++);
-    Register(model, l, slot, parts, a, b, parameters, adapter);
+    group.a = KaimingUniformTensor(key, {rows, in}, 1 / std::sqrt(3.0), at::kFloat, stream++);
+    Register(model, l, slot, std::move(group), parameters, adapter);
     return OkStatus();
   }));
   return adapter;
 }
 
-PeftAdapter ToPeft(const LanguageModel& model, const Adapter& adapter, const LoraConfig& config, const std::string& base_model) {
+StatusOr<StartedAdapter> StartAdapter(const LanguageModel& model, const LoraConfig& config, uint64_t seed,
+                                      ParameterSet& parameters) {
+  StartedAdapter started;
+  if (config.path.empty()) {
+    ASSIGN_OR_RETURN(started.adapter, CreateAdapter(model, config, seed, parameters));
+    started.config = {.rank = config.Rank(),
+                      .alpha = config.Alpha(),
+                      .use_rslora = config.RsLora(),
+                      .dropout = config.dropout,
+                      .target_modules = config.targets,
+                      .base_model_name_or_path = {},
+                      .rank_pattern = {},
+                      .alpha_pattern = {}};
+    return started;
+  }
+  ASSIGN_OR_RETURN(const PeftAdapter peft, ReadStart(config.path));
+  RETURN_IF_ERROR(CheckAgainstFolder(config, peft));
+  StatusOr<Adapter> adapter = FromPeft(model, peft, parameters);
+  if (!adapter.ok()) return Annotate(adapter.status(), "lora.path " + config.path);
+  started.adapter = *std::move(adapter);
+  started.adapter.dropout = config.dropout;
+  started.config = peft.config;
+  started.config.dropout = config.dropout;
+  started.path_hash = PeftDigest(peft);
+  return started;
+}
+
+StatusOr<LoraConfig> ResolveLora(const LoraConfig& config) {
+  if (config.path.empty()) return config.Completed();
+  ASSIGN_OR_RETURN(const PeftAdapter peft, ReadStart(config.path));
+  RETURN_IF_ERROR(CheckAgainstFolder(config, peft));
+  LoraConfig resolved = config;
+  resolved.rank = 0;
+  for (const auto& [path, lora] : peft.modules) resolved.rank = std::max(*resolved.rank, peft.config.RankOf(path));
+  resolved.alpha = peft.config.alpha;
+  resolved.rslora = peft.config.use_rslora;
+  const std::set<std::string> targets = LastParts(peft);
+  resolved.targets.assign(targets.begin(), targets.end());
+  return resolved;
+}
+
+PeftAdapter ToPeft(const LanguageModel& model, const Adapter& adapter, const PeftConfig& config, const std::string& base_model) {
   at::NoGradGuard no_grad;
   PeftAdapter peft;
-  peft.config = {.rank = config.rank,
-                 .alpha = config.alpha,
-                 .use_rslora = config.rslora,
-                 .dropout = config.dropout,
-                 .target_modules = config.targets,
-                 .fan_in_fan_out = model.config().architecture == Architecture::kGpt2,
-                 .base_model_name_or_path = base_model,
-                 .rank_pattern = {},
-                 .alpha_pattern = {}};
+  peft.config = config;
+  peft.config.fan_in_fan_out = model.config().architecture == Architecture::kGpt2;
+  peft.config.base_model_name_or_path = base_model;
   for (const auto& layer : adapter.layers) {
     for (const LoraGroup& group : layer) {
-      for (size_t p = 0; p < group.parts.size(); ++p) {
-        const at::Tensor a = group.a.narrow(0, static_cast<int64_t>(p) * adapter.rank, adapter.rank);
-        peft.modules[group.parts[p].module.path] = {a.detach().to(at::kCPU, at::kFloat).clone(),
-                                                    group.parts[p].b.detach().to(at::kCPU, at::kFloat).clone()};
+      for (const LoraPart& part : group.parts) {
+        peft.modules[part.module.path] = {group.a.narrow(0, part.a_begin, part.rank()).detach().to(at::kCPU, at::kFloat).clone(),
+                                          part.b.detach().to(at::kCPU, at::kFloat).clone()};
       }
     }
+  }
+  // Last parts of names are enough unless a module of the same name has no adapter (layers or modules were left out).
+  const std::set<std::string> targets = LastParts(peft);
+  bool exact = true;
+  for (int64_t l = 0; l < model.config().num_layers; ++l) {
+    for (int s = 0; s < kNumSlots; ++s) {
+      for (const ModulePart& part : model.Parts(l, static_cast<Slot>(s)))
+        exact = exact && targets.contains(LastPart(part.path)) == peft.modules.contains(part.path);
+    }
+  }
+  if (!exact) {
+    peft.config.target_modules.clear();
+    for (const auto& [path, lora] : peft.modules) peft.config.target_modules.push_back(path);
   }
   return peft;
 }
 
 StatusOr<Adapter> FromPeft(const LanguageModel& model, const PeftAdapter& peft, ParameterSet& parameters) {
-  if (peft.modules.empty()) return InvalidArgument("the adapter has no modules");
-  const std::string& first = peft.modules.begin()->first;
-  Adapter adapter{
-      .rank = peft.config.RankOf(first), .scale = peft.config.ScaleOf(first), .dropout = peft.config.dropout, .layers = {}};
+  ASSIGN_OR_RETURN(const PlacedModules placed, PlaceModules(model, peft));
+  Adapter adapter{.dropout = peft.config.dropout, .layers = {}};
   adapter.layers.resize(model.config().num_layers);
-  size_t num_found = 0;
-  RETURN_IF_ERROR(ForEachProduct(model, [&](int64_t l, Slot slot) -> Status {
-    std::vector<ModulePart> parts;
-    std::vector<at::Tensor> a, b;
-    const int64_t in = model.Matrix(l, slot).num_inputs();
-    for (const ModulePart& part : model.Parts(l, slot)) {
-      const auto found = peft.modules.find(part.path);
-      if (found == peft.modules.end()) continue;
-      ++num_found;
-      if (peft.config.RankOf(part.path) != adapter.rank || peft.config.ScaleOf(part.path) != adapter.scale) {
-        return Unimplemented("adapters whose modules differ in rank or scale are not supported; " + part.path + " differs from " +
-                             first);
-      }
-      if (found->second.a.size(1) != in || found->second.b.size(0) != part.out_count) {
-        return InvalidArgument("the adapter is of another model: " + part.path + " is [" +
-                               std::to_string(found->second.b.size(0)) + ", " + std::to_string(found->second.a.size(1)) +
-                               "] there and [" + std::to_string(part.out_count) + ", " + std::to_string(in) + "] here");
-      }
-      parts.push_back(part);
-      a.push_back(found->second.a);
-      b.push_back(found->second.b);
-    }
-    if (!parts.empty()) Register(model, l, slot, parts, at::cat(a, 0), b, parameters, adapter);
+  RETURN_IF_ERROR(ForEachProduct(model, [&](int64_t l, Slot slot) {
+    const std::vector<PlacedModule>& modules = placed[l][static_cast<int>(slot)];
+    if (!modules.empty()) Register(model, l, slot, GroupOf(modules), parameters, adapter);
     return OkStatus();
   }));
-  if (num_found != peft.modules.size()) {
-    return InvalidArgument("the adapter is of another model: it has " + std::to_string(peft.modules.size()) + " modules, " +
-                           std::to_string(num_found) + " of them exist here");
-  }
   return adapter;
 }
 
@@ -146,10 +214,14 @@ std::function<StatusOr<at::Tensor>(const std::string& name)> MergedReader(const 
     constexpr std::string_view kSuffix = ".weight";
     if (!name.ends_with(kSuffix)) return weight;
     const std::string module = name.substr(0, name.size() - kSuffix.size());
-    const auto found = adapter.modules.find(module);
-    if (found == adapter.modules.end()) return weight;
-    const at::Tensor delta = at::mm(found->second.b, found->second.a).mul_(adapter.config.ScaleOf(module));
-    return weight.add_(IsConv1D(base.config(), name) ? delta.t() : delta);
+    for (const PeftAdapter* share : {base.adapter(), &adapter}) {
+      if (share == nullptr) continue;
+      const auto found = share->modules.find(module);
+      if (found == share->modules.end()) continue;
+      const at::Tensor delta = at::mm(found->second.b, found->second.a).mul_(share->config.ScaleOf(module));
+      weight.add_(IsConv1D(base.config(), name) ? delta.t() : delta);
+    }
+    return weight;
   };
 }
 

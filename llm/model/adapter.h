@@ -5,7 +5,8 @@
 //
 //   y[:, part] += scale * dropout(x) A_part^T B_part^T,    A_part [r, in] (rows of `a`), B_part [out_part, r]
 //
-// Hu et al. 2021 (LoRA); scale = alpha / r, or alpha / sqrt(r) (rank-stabilised LoRA, Kalajdzievski 2023).
+// Hu et al. 2021 (LoRA); scale = alpha / r, or alpha / sqrt(r) (rank-stabilised LoRA, Kalajdzievski 2023). Rank and scale are
+// those of each part: PEFT's patterns give modules others than their neighbours.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,17 +31,19 @@ struct ModulePart {
 
 struct LoraPart {
   ModulePart module;
-  at::Tensor b;  // [out_count, r]
+  at::Tensor b;         // [out_count, r]
+  int64_t a_begin = 0;  // its rows of a: [a_begin, a_begin + r)
+  double scale = 1.0;
+
+  int64_t rank() const { return b.size(1); }
 };
 
 struct LoraGroup {
-  at::Tensor a;                 // [parts * r, in]; undefined: no module of this product is adapted
+  at::Tensor a;                 // [sum of the ranks, in]; undefined: no module of this product is adapted
   std::vector<LoraPart> parts;  // in the order of their rows of a
 };
 
 struct Adapter {
-  int64_t rank = 0;
-  double scale = 1.0;
   double dropout = 0.0;  // of the adapter's input, only where a forward pass gives a dropout key
   std::vector<std::array<LoraGroup, kNumSlots>> layers;
 

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "llm/kernels/packed_matrix.h"
+#include "llm/model/adapter.h"
 
 namespace gfn {
 
@@ -25,6 +27,9 @@ class FrozenMatrix {
   // to I / 32 blocks each; dtype: fp32 or bf16.
   FrozenMatrix(WeightType type, std::span<const unsigned char* const> rows, int64_t num_inputs, const at::Tensor& bias_O,
                ModelDtype dtype);
+  // Makes an adapter part of the weight: from here on W stands for W + sum of scale * B A. The factors are kept beside it in the
+  // activations' dtype, since bf16 weights and blocks would round a small adapter away. Once; rows of `Rows` do not have it.
+  void SetOwnAdapter(LoraGroup group);
 
   // x [N, I] (rows may be strided) -> x W^T + bias, [N, O], in the activations' dtype. bf16 rounds x, and accumulates in fp32.
   at::Tensor Apply(const at::Tensor& x_NI) const { return Apply(x_NI, {}, {}); }
@@ -53,11 +58,16 @@ class FrozenMatrix {
 
  private:
   void Product(const at::Tensor& x_NI, const Share& share, at::Tensor& y_NO, bool accumulate) const;
+  void AddOwn(const at::Tensor& x_NI, at::Tensor& y_NO) const;
+  void AddOwnTransposed(const at::Tensor& dy_NO, at::Tensor& dx_NI) const;
 
   int64_t num_inputs_ = 0, num_outputs_ = 0;
   std::optional<PackedMatrix> packed_;
   at::Tensor weight_OI_;
   at::Tensor bias_O_;
+  LoraGroup own_;  // the own adapter; a is undefined without one
+  std::optional<PackedMatrix> own_a_;
+  std::vector<PackedMatrix> own_b_;  // with their scales
 };
 
 // Of the weights, and of activations beside them.

@@ -37,7 +37,8 @@ class LanguageModel {
     ModelDtype dtype = ModelDtype::kFloat32;
     at::Device device = at::kCPU;
   };
-  // Reads one tensor after the other: the peak is the packed model and one tensor.
+  // Reads one tensor after the other: the peak is the packed model and one tensor. The source's own adapter becomes part of the
+  // frozen products.
   static StatusOr<std::unique_ptr<LanguageModel>> Load(const WeightSource& source, Options options);
 
   // Hidden states behind the final norm at `rows` (positions of the forest, host order), [R, C]. The forest must fit the
@@ -87,6 +88,7 @@ class LanguageModel {
  private:
   LanguageModel(ModelConfig config, Options options) : config_(std::move(config)), options_(options) {}
   Status LoadWeights(const WeightSource& source);
+  Status SetOwnAdapter(const PeftAdapter& adapter);
 
   ModelConfig config_;
   Options options_;

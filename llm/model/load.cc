@@ -1,6 +1,7 @@
 // From the names of the three architectures to the four products of a layer.
 #include "gflownet/base/check.h"
 #include "llm/model/language_model.h"
+#include "llm/model/peft_modules.h"
 
 namespace gfn {
 namespace {
@@ -193,11 +194,25 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
   return OkStatus();
 }
 
+Status LanguageModel::SetOwnAdapter(const PeftAdapter& adapter) {
+  ASSIGN_OR_RETURN(const PlacedModules placed, PlaceModules(*this, adapter));
+  for (size_t l = 0; l < placed.size(); ++l) {
+    for (size_t s = 0; s < placed[l].size(); ++s) {
+      if (!placed[l][s].empty()) layers_[l].matrices[s].SetOwnAdapter(GroupOf(placed[l][s]));
+    }
+  }
+  return OkStatus();
+}
+
 StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Load(const WeightSource& source, Options options) {
   std::unique_ptr<LanguageModel> model(new LanguageModel(source.config(), options));
   at::NoGradGuard no_grad;
   try {
     RETURN_IF_ERROR(model->LoadWeights(source));
+    if (source.adapter() != nullptr) {
+      const Status placed = model->SetOwnAdapter(*source.adapter());
+      if (!placed.ok()) return Annotate(placed, source.adapter_path());
+    }
   } catch (const std::exception& e) {  // LibTorch's errors and bad_alloc
     return ResourceExhausted(std::string("while loading the model: ") + e.what());
   }

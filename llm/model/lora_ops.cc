@@ -13,29 +13,25 @@ at::Tensor DropoutMask(const Adapter& adapter, const std::optional<RngKey>& key,
   return mask_NI.to(x_NI.device(), x_NI.scalar_type());
 }
 
-at::Tensor AddLora(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI,
-                   at::Tensor& y_NO) {
+at::Tensor AddLora(const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI, at::Tensor& y_NO) {
   if (!group.a.defined()) return {};
   const at::Tensor t_NP = at::mm(mask_NI.defined() ? x_NI * mask_NI : x_NI, group.a.t());
-  for (size_t p = 0; p < group.parts.size(); ++p) {
-    const LoraPart& part = group.parts[p];
+  for (const LoraPart& part : group.parts) {
     at::Tensor y = y_NO.narrow(1, part.module.out_begin, part.module.out_count);
-    y.addmm_(t_NP.narrow(1, static_cast<int64_t>(p) * adapter.rank, adapter.rank), part.b.t(), 1.0, adapter.scale);
+    y.addmm_(t_NP.narrow(1, part.a_begin, part.rank()), part.b.t(), 1.0, part.scale);
   }
   return t_NP;
 }
 
-void LoraBackward(const Adapter& adapter, const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI,
-                  const at::Tensor& t_NP, const at::Tensor& dy_NO, at::Tensor* dx_NI, std::vector<at::Tensor>& gradients) {
+void LoraBackward(const LoraGroup& group, const at::Tensor& x_NI, const at::Tensor& mask_NI, const at::Tensor& t_NP,
+                  const at::Tensor& dy_NO, at::Tensor* dx_NI, std::vector<at::Tensor>& gradients) {
   if (!group.a.defined()) return;
   at::Tensor dt_NP = at::empty_like(t_NP);
   std::vector<at::Tensor> d_b;
-  for (size_t p = 0; p < group.parts.size(); ++p) {
-    const LoraPart& part = group.parts[p];
+  for (const LoraPart& part : group.parts) {
     const at::Tensor dy = dy_NO.narrow(1, part.module.out_begin, part.module.out_count);
-    const int64_t begin = static_cast<int64_t>(p) * adapter.rank;
-    dt_NP.narrow(1, begin, adapter.rank).copy_(at::mm(dy, part.b).mul_(adapter.scale));
-    d_b.push_back(at::mm(dy.t(), t_NP.narrow(1, begin, adapter.rank)).mul_(adapter.scale));
+    dt_NP.narrow(1, part.a_begin, part.rank()).copy_(at::mm(dy, part.b).mul_(part.scale));
+    d_b.push_back(at::mm(dy.t(), t_NP.narrow(1, part.a_begin, part.rank())).mul_(part.scale));
   }
   gradients.push_back(at::mm(dt_NP.t(), mask_NI.defined() ? x_NI * mask_NI : x_NI));
   gradients.insert(gradients.end(), d_b.begin(), d_b.end());

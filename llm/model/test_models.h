@@ -51,7 +51,7 @@ inline at::Tensor PlainLogits(const LanguageModel& model, std::span<const int32_
 
 // Every module adapted with random factors, as leaves; the same values whatever the dtype.
 inline Adapter RandomAdapter(const LanguageModel& model, int64_t rank, uint64_t seed) {
-  Adapter adapter{.rank = rank, .scale = 0.7, .dropout = 0, .layers = {}};
+  Adapter adapter{.dropout = 0, .layers = {}};
   adapter.layers.resize(model.config().num_layers);
   uint64_t stream = 0;
   const auto random = [&](int64_t rows, int64_t columns) {
@@ -64,7 +64,10 @@ inline Adapter RandomAdapter(const LanguageModel& model, int64_t rank, uint64_t 
       const std::vector<ModulePart> parts = model.Parts(l, slot);
       LoraGroup& group = adapter.layers[l][s];
       group.a = random(static_cast<int64_t>(parts.size()) * rank, model.Matrix(l, slot).num_inputs());
-      for (const ModulePart& part : parts) group.parts.push_back({part, random(part.out_count, rank)});
+      for (const ModulePart& part : parts) {
+        const int64_t a_begin = static_cast<int64_t>(group.parts.size()) * rank;
+        group.parts.push_back({part, random(part.out_count, rank), a_begin, /*scale=*/0.7});
+      }
     }
   }
   return adapter;

@@ -41,7 +41,7 @@ class LayerProducts {
     at::Tensor dx_NI;
     if (want_dx) dx_NI = model_.Matrix(layer_, slot).ApplyTransposed(dy_NO);
     const int s = static_cast<int>(slot);
-    LoraBackward(*adapter_, Group(slot), x_NI, DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI), tape.lora_NP[s], dy_NO,
+    LoraBackward(Group(slot), x_NI, DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI), tape.lora_NP[s], dy_NO,
                  want_dx ? &dx_NI : nullptr, gradients[s]);
     return dx_NI;
   }
@@ -58,7 +58,7 @@ class LayerProducts {
   void AddShare(Slot slot, const at::Tensor& x_NI, std::array<at::Tensor, kNumSlots>& lora_NP, at::Tensor& y_NO) const {
     if (adapter_ == nullptr || (packed_ != nullptr && !Drops())) return;
     const at::Tensor mask = DropoutMask(*adapter_, dropout_key_, layer_, slot, x_NI);
-    lora_NP[static_cast<int>(slot)] = AddLora(*adapter_, Group(slot), x_NI, mask, y_NO);
+    lora_NP[static_cast<int>(slot)] = AddLora(Group(slot), x_NI, mask, y_NO);
   }
 
   const LanguageModel& model_;

@@ -63,12 +63,6 @@ StatusOr<std::string> IdOf(const json& line, const std::string& path, const std:
   return id->dump();
 }
 
-// Token ids of a text that goes on from another one.
-std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
-  if (text.empty()) return {};
-  return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
-}
-
 // Token ids of a text that nothing stands before, with what the tokenizer puts there, unless the text brings it itself.
 std::vector<int32_t> EncodeStart(const Tokenizer& tokenizer, const std::string& text, const EncodeOptions& options = {}) {
   const std::span<const int32_t> leading = tokenizer.leading_ids();
@@ -86,6 +80,22 @@ std::string NamesOf(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
 
 }  // namespace
 
+std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text) {
+  if (text.empty()) return {};
+  return tokenizer.Encode(" " + text, {.parse_special = false, .continuation = true});
+}
+
+StatusOr<InfillExample> ParseInfillExample(const json& line, const InfillFields& fields, const std::string& where) {
+  InfillExample example;
+  ASSIGN_OR_RETURN(example.id, IdOf(line, fields.id, where, where.substr(where.rfind(':') + 1)));
+  ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
+  ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
+  if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
+  if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
+  example.where = where;
+  return example;
+}
+
 StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields) {
   ASSIGN_OR_RETURN(JsonlReader reader, JsonlReader::Open(path));
   std::vector<InfillExample> examples;
@@ -93,14 +103,7 @@ StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path,
   while (true) {
     ASSIGN_OR_RETURN(const bool more, reader.Next(&line));
     if (!more) break;
-    const std::string where = reader.Where();
-    InfillExample example;
-    ASSIGN_OR_RETURN(example.id, IdOf(line, fields.id, where, where.substr(where.rfind(':') + 1)));
-    ASSIGN_OR_RETURN(example.x, TextOf(line, fields.x, where));
-    ASSIGN_OR_RETURN(example.y, TextOf(line, fields.y, where));
-    if (const auto z = TextOf(line, fields.z, where); z.ok()) example.z = *z;
-    if (example.x.empty()) return InvalidArgument(where + ": the beginning is empty");
-    example.where = where;
+    ASSIGN_OR_RETURN(InfillExample example, ParseInfillExample(line, fields, reader.Where()));
     examples.push_back(std::move(example));
   }
   if (examples.empty()) return InvalidArgument(path + ": no examples");
@@ -233,12 +236,19 @@ std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceS
   return tokens;
 }
 
+std::string DecodeAsItStands(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens) {
+  return tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
+}
+
+std::string ReplaceInvalidUtf8(std::string text) {
+  while (const auto at = FindInvalidUtf8(text)) text.replace(*at, 1, "\uFFFD");
+  return text;
+}
+
 std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop) {
   std::vector<int32_t> tokens = inner;
   tokens.push_back(static_cast<int32_t>(stop));
-  std::string text = tokenizer.Decode(tokens, {.show_special = false, .continuation = true});
-  // Tokens of single bytes need not make characters; JSON and people get U+FFFD in their place.
-  while (const auto at = FindInvalidUtf8(text)) text.replace(*at, 1, "\uFFFD");
+  const std::string text = ReplaceInvalidUtf8(DecodeAsItStands(tokenizer, tokens));
   return text.starts_with(' ') ? text.substr(1) : text;
 }
 

@@ -12,6 +12,7 @@
 #include "llm/gfn/sequence_condition.h"
 #include "llm/gfn/sequence_environment.h"
 #include "llm/tokenizer/tokenizer.h"
+#include "nlohmann/json_fwd.hpp"
 #include "tasks/infill/infill_config.h"
 
 namespace gfn {
@@ -25,6 +26,9 @@ struct InfillExample {
 
 // InvalidArgument with file and line for a line that is no JSON object, or lacks a text.
 StatusOr<std::vector<InfillExample>> ReadInfillExamples(const std::string& path, const InfillFields& fields);
+
+// One line of such a file. `where` begins messages.
+StatusOr<InfillExample> ParseInfillExample(const nlohmann::json& line, const InfillFields& fields, const std::string& where);
 
 // The prompt template with {X} and {Y} replaced, and where their values stand.
 struct FilledTemplate {
@@ -59,10 +63,17 @@ StatusOr<SequenceSupport> MakeInfillSupport(const Tokenizer& tokenizer, const In
 // Leaves to the last of max_len places only tokens that stand before a stop somewhere in x and y of these examples.
 void RestrictLastPlace(const Tokenizer& tokenizer, const std::vector<InfillExample>& examples, SequenceSupport& support);
 
+// The tokens of a text that goes on from another one, which is written without the space between them; empty for an empty text.
+std::vector<int32_t> EncodeContinuation(const Tokenizer& tokenizer, const std::string& text);
+
 // The reference as tokens with its stop at the end, if it is in the support; otherwise empty.
 std::vector<int32_t> EncodeReference(const Tokenizer& tokenizer, const SequenceSupport& support, const std::string& z);
 
-// A hidden text with its stop, as people read it (without the space that it begins with).
+// The bytes of tokens that go on from another text, with the space that they begin with. Special tokens contribute nothing.
+std::string DecodeAsItStands(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens);
+// Bytes that are no UTF-8 (tokens of single bytes need not make characters) as U+FFFD, for what holds text only.
+std::string ReplaceInvalidUtf8(std::string text);
+// A hidden text with its stop, as people read it in tables: without the space that it begins with, as UTF-8.
 std::string DecodeObject(const Tokenizer& tokenizer, const std::vector<int32_t>& inner, int64_t stop);
 
 }  // namespace gfn

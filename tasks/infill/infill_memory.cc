@@ -26,7 +26,7 @@ int64_t AdapterParameters(const ModelConfig& model, const LoraConfig& lora) {
           add("fc_out", f, d);
       break;
   }
-  return model.num_layers * lora.rank * width;
+  return model.num_layers * lora.Rank() * width;
 }
 
 MemoryParts EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model) {
@@ -39,7 +39,7 @@ MemoryParts EstimateInfillMemory(const InfillConfig& task, const RunSettings& se
   const double prompt = 80, suffix = 16;  // typical texts; the data are not read here
   const double per_layer =
       static_cast<double>(3 * model.hidden_size + 2 * model.num_heads * model.head_dim + 2 * model.num_kv_heads * model.head_dim +
-                          (model.architecture == Architecture::kLlama ? 2 : 1) * model.intermediate_size + 4 * lora.rank);
+                          (model.architecture == Architecture::kLlama ? 2 : 1) * model.intermediate_size + 4 * lora.Rank());
   const double scored = conditions * (prompt + static_cast<double>(trainer.rollouts * support.max_len));
   const double weights = static_cast<double>(NumParameters(model)) * (dtype == ModelDtype::kBFloat16  ? 2
                                                                       : dtype == ModelDtype::kFloat64 ? 8

@@ -6,6 +6,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
+#include "tasks/infill/sampler_file.h"
 
 namespace gfn {
 namespace {
@@ -39,10 +40,38 @@ Status CheckTokenizer(const Tokenizer& tokenizer, const ModelSourceConfig& sourc
                          "); leave model.tokenizer out");
 }
 
+// The sampler's support: of the file where one is given, else of the configuration.
+StatusOr<SequenceSupport> ChooseSupport(const InfillConfig& task, const SamplerFile* sampler, const InfillParts& parts) {
+  const int64_t vocab_size = parts.model->config().vocab_size;
+  if (sampler != nullptr) return SupportFor(*sampler, vocab_size);
+  ASSIGN_OR_RETURN(SequenceSupport support, MakeInfillSupport(*parts.tokenizer, task.support, vocab_size));
+  if (task.support.last_from_data) {
+    const auto examples = ReadInfillExamples(task.data.train, task.data.fields);
+    if (!examples.ok()) return Annotate(examples.status(), "task.support.last_from_data");
+    RestrictLastPlace(*parts.tokenizer, *examples, support);
+  }
+  return support;
+}
+
+// An adapter that says what it was trained on belongs there; with another prompt or support it is a start, not the same sampler.
+Status CheckStart(const InfillParts& parts, const SequenceSupport& support, const LogFunction& log) {
+  const std::string& folder = parts.settings.lora->path;
+  if (folder.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<SamplerFile> file, ReadSamplerFile(folder));
+  if (!file) return OkStatus();
+  RETURN_IF_ERROR(CheckBase(*file, *parts.source, *parts.tokenizer));
+  ASSIGN_OR_RETURN(const SequenceSupport there, SupportFor(*file, support.vocab_size));
+  const bool same = there.legal == support.legal && there.stop_ids == support.stop_ids && there.min_len == support.min_len &&
+                    there.max_len == support.max_len && there.illegal_last == support.illegal_last &&
+                    file->prompt == parts.task.prompt;
+  if (!same && log) log("the adapter in " + folder + " was trained with another prompt or support than task says: " + file->path);
+  return OkStatus();
+}
+
 }  // namespace
 
-StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings,
-                                                   const LogFunction& log) {
+StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log,
+                                                   const SamplerFile* sampler) {
   if (!settings.model) return InvalidArgument("infilling needs a language model, found none in the settings");
   auto parts = std::make_unique<InfillParts>();
   parts->task = task;
@@ -53,7 +82,8 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   ASSIGN_OR_RETURN(const at::Device device, OpenDevice(settings.device));
 
   if (log) log("loading " + source.path);
-  ASSIGN_OR_RETURN(parts->source, OpenModel(source.path));
+  ASSIGN_OR_RETURN(parts->source, OpenModel(source.path, source.adapter));
+  if (log && parts->source->adapter() != nullptr) log("with the adapter in " + parts->source->adapter_path() + " as part of it");
   auto tokenizer_found = LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer);
   if (!tokenizer_found.ok()) {
     return Annotate(tokenizer_found.status(), source.tokenizer.empty()
@@ -66,13 +96,7 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
     for (const auto& [name, value] : DescribeTokens(*parts->tokenizer, task.prompt)) log("  " + name + ": " + value);
   }
   ASSIGN_OR_RETURN(parts->model, LanguageModel::Load(*parts->source, {source.dtype, device}));
-  ASSIGN_OR_RETURN(SequenceSupport support,
-                   MakeInfillSupport(*parts->tokenizer, task.support, parts->model->config().vocab_size));
-  if (task.support.last_from_data) {
-    const auto examples = ReadInfillExamples(task.data.train, task.data.fields);
-    if (!examples.ok()) return Annotate(examples.status(), "task.support.last_from_data");
-    RestrictLastPlace(*parts->tokenizer, *examples, support);
-  }
+  ASSIGN_OR_RETURN(SequenceSupport support, ChooseSupport(task, sampler, *parts));
   const std::string support_digest = SupportDigestOf(support, *parts->tokenizer);
   const Tokenizer* tokenizer = parts->tokenizer.get();
   ASSIGN_OR_RETURN(parts->environment, SequenceEnvironment::Create(std::move(support), parts->conditions, support_digest,
@@ -80,7 +104,11 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
                                                                      return tokenizer->Decode(
                                                                          tokens, {.show_special = true, .continuation = true});
                                                                    }));
-  ASSIGN_OR_RETURN(parts->adapter, CreateAdapter(*parts->model, *parts->settings.lora, settings.seed, parts->parameters));
+  RETURN_IF_ERROR(CheckStart(*parts, parts->environment->support(), log));
+  ASSIGN_OR_RETURN(StartedAdapter started, StartAdapter(*parts->model, *parts->settings.lora, settings.seed, parts->parameters));
+  parts->adapter = std::move(started.adapter);
+  parts->adapter_config = std::move(started.config);
+  if (started.path_hash) parts->start["start adapter"] = DigestToHex(*started.path_hash);
   const SequenceEnvironment& environment = *parts->environment;
   const LanguageModel& model = *parts->model;
   parts->policy = std::make_unique<SequencePolicy>(model, &parts->adapter, &parts->parameters, environment, PromptSource::kPrompt,
@@ -90,7 +118,11 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
   parts->left_context =
       std::make_unique<SequencePolicy>(model, nullptr, nullptr, environment, PromptSource::kX, task.share_prefixes);
   ASSIGN_OR_RETURN(const uint64_t weight_hash, parts->source->weight_hash());
-  parts->identity = {{"weights", DigestToHex(weight_hash)}, {"tokenizer", DigestToHex(parts->tokenizer->digest())}};
+  // The hash of the weights is that of base and adapter; the adapter alone is named for people.
+  const PeftAdapter* own = parts->source->adapter();
+  parts->identity = {{"weights", DigestToHex(weight_hash)},
+                     {"model adapter", own != nullptr ? DigestToHex(PeftDigest(*own)) : "none"},
+                     {"tokenizer", DigestToHex(parts->tokenizer->digest())}};
   if (task.support.last_from_data) {
     Digest digest;
     for (const bool illegal : parts->environment->support().illegal_last) digest.Bool(illegal);

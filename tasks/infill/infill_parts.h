@@ -31,8 +31,10 @@ inline constexpr char kBaselinePrompt[] = "This story ends like this: {Y}\n\n{X}
 
 struct InfillParts {
   InfillConfig task;
-  RunSettings settings;                         // with model and lora
-  std::map<std::string, std::string> identity;  // hashes of base weights, tokenizer and what the support takes from the data
+  RunSettings settings;  // with model and lora
+  // Hashes of the base weights (with the model's own adapter), of the tokenizer and of what the support takes from the data.
+  std::map<std::string, std::string> identity;
+  std::map<std::string, std::string> start;  // hash of the adapter that lora.path started from
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<WeightSource> source;
   std::unique_ptr<LanguageModel> model;
@@ -40,14 +42,20 @@ struct InfillParts {
   std::unique_ptr<SequenceEnvironment> environment;
   ParameterSet parameters;
   Adapter adapter;
+  PeftConfig adapter_config;                     // what the adapter goes out with
   std::unique_ptr<SequencePolicy> policy;        // the base with the adapter
   std::unique_ptr<SequencePolicy> untrained;     // the base alone on the prompt
   std::unique_ptr<SequencePolicy> left_context;  // the base alone on x
   std::unique_ptr<LikelihoodReward> reward;
 };
 
-// Loads model and tokenizer and makes the sampler. Nothing of the data is read. `log` may be empty.
-StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log);
+struct SamplerFile;  // sampler_file.h
+
+// Loads model and tokenizer and makes the sampler. Nothing of the data is read. `log` may be empty. `sampler`: its support is
+// taken instead of the configuration's; its prompt is the caller's to put into `task`. An adapter of lora.path that names the
+// base it was trained on (gfn_sampler.json beside it) is refused on another one.
+StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, const RunSettings& settings, const LogFunction& log,
+                                                   const SamplerFile* sampler = nullptr);
 
 // Reads examples and adds their conditions. Contexts that are too long for the model are refused by name.
 // `limit`: the first so many only; 0: all.
@@ -70,8 +78,5 @@ Status ExportAdapter(const InfillParts& parts, const std::string& folder);
 // and generation_config.json, and a tokenizer with what belongs to it; those of a GGUF or llama2.c base are made from its
 // metadata.
 Status MergeInfill(const InfillParts& parts, const std::string& folder, const std::string& dtype);
-// Replaces the adapter's values by those of a PEFT folder. If the folder has a gfn_sampler.json, base weights and tokenizer must
-// be the ones that it names.
-Status ImportAdapter(InfillParts& parts, const std::string& folder);
 
 }  // namespace gfn

@@ -150,6 +150,11 @@ void AddEvaluation(const json& evaluation, report::Report& page) {
   page.sections.push_back(std::move(section));
 }
 
+// A report reads nothing but the run folder: where the adapter started from a folder, that folder has the rank.
+std::string RankText(const LoraConfig& lora) {
+  return lora.path.empty() || lora.rank ? std::to_string(lora.Rank()) : "that of " + lora.path;
+}
+
 }  // namespace
 
 Status ReportInfill(const InfillConfig& task, const RunSettings& settings, const RunRecord& record, report::Report& page) {
@@ -157,7 +162,7 @@ Status ReportInfill(const InfillConfig& task, const RunSettings& settings, const
   const ModelSourceConfig& model = *settings.model;
   page.facts = {{"model", model.path.substr(model.path.rfind('/') + 1) + ", " + std::string(EnumName(model.dtype))},
                 {"steps", record.lines.empty() ? "0" : std::to_string(record.lines.back().step)},
-                {"LoRA rank", std::to_string(settings.lora.value_or(LoraConfig{}).rank)},
+                {"LoRA rank", RankText(settings.lora.value_or(LoraConfig{}))},
                 {"training data", task.data.train}};
   page.sections.push_back(TrainingSection(record.lines));
   for (const char* split : {"test", "validation", "train", "data"}) {

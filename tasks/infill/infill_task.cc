@@ -48,7 +48,7 @@ class InfillTask : public Task {
 
   TaskSampler sampler() override {
     return {parts_->environment.get(), parts_->policy.get(),    parts_->reward.get(), &parts_->conditions,
-            &parts_->parameters,       parts_->model->device(), parts_->identity};
+            &parts_->parameters,       parts_->model->device(), parts_->identity,     parts_->start};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {
@@ -86,36 +86,17 @@ class InfillTask : public Task {
 
   StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
     RETURN_IF_ERROR(ExportAdapter(*parts_, paths.adapter()));
-    return "adapter of step " + std::to_string(step) + " in " + paths.adapter();
+    const PeftAdapter* own = parts_->source->adapter();
+    return "adapter of step " + std::to_string(step) + " in " + paths.adapter() +
+           (own == nullptr ? ""
+                           : ", for the base with the adapter in " + parts_->source->adapter_path() +
+                                 " merged in (gfn merge writes all of it as one model)");
   }
 
   StatusOr<EvalResult> Evaluate(const EvalRequest& request) override { return EvaluateInfill(*parts_, request); }
 
-  Status Sample(const SampleRequest& request, const EmitLine& emit) override {
-    if (request.input.empty())
-      return InvalidArgument("--input is missing: JSON lines with the fields of task.data.fields; - is standard input");
-    ASSIGN_OR_RETURN(const std::vector<InfillExample> examples,
-                     ReadInfillExamples(request.input == "-" ? "/dev/stdin" : request.input, parts_->task.data.fields));
-    SamplerEvaluationOptions options;
-    options.num_samples = request.num;
-    options.batch_rows = parts_->settings.evaluation.batch_rows;
-    options.exploration = request.exploration;
-    for (size_t i = 0; i < examples.size(); ++i) {
-      ASSIGN_OR_RETURN(const ConditionId condition, AddCondition(*parts_, parts_->task.prompt, examples[i]));
-      options.key = {request.seed, RngPurpose::kSample, i};
-      ASSIGN_OR_RETURN(const auto samples,
-                       SampleConditions(*parts_->environment, *parts_->policy, *parts_->reward, {condition}, options));
-      for (const SampledText& sample : samples[0].samples) {
-        RETURN_IF_ERROR(
-            emit({{"id", examples[i].id},
-                  {"text", DecodeObject(*parts_->tokenizer, sample.tokens, sample.stop)},
-                  {"log_pf", sample.log_q},
-                  {"log_reward", sample.log_reward},
-                  {"terms", {{"log_p_z", sample.log_p_z}, {"log_p_stop", sample.log_p_stop}, {"log_p_y", sample.log_p_y}}}}));
-      }
-    }
-    return OkStatus();
-  }
+  Status Sample(const SampleRequest& request, const EmitLine& emit) override { return SampleInfill(*parts_, request, emit); }
+  Status Score(const ScoreRequest& request, const EmitLine& emit) override { return ScoreInfill(*parts_, request, emit); }
 
   StatusOr<Examination> Examine() override { return ExamineInfill(*parts_); }
 
@@ -145,7 +126,11 @@ class InfillPlan : public TaskPlan {
       return std::vector<std::pair<std::string, std::string>>{
           {"model " + settings_.model->path + ": " + Message(model.status()), ""}};
     for (auto& line : DescribeModelConfig(*model)) lines.push_back(std::move(line));
-    const LoraConfig lora = settings_.lora.value_or(LoraConfig{});
+    ASSIGN_OR_RETURN(const std::string own_folder, OwnAdapterFolder(settings_.model->path, settings_.model->adapter));
+    if (!own_folder.empty()) {
+      ASSIGN_OR_RETURN(const PeftAdapter own, ReadPeft(own_folder));
+      lines.push_back({"its own adapter", DescribePeft(own) + ", in " + own_folder});
+    }
     const std::string& path = settings_.model->tokenizer.empty() ? settings_.model->path : settings_.model->tokenizer;
     if (const auto tokenizer = LoadTokenizer(path); tokenizer.ok()) {
       lines.push_back({"tokens " + path, ""});
@@ -154,8 +139,11 @@ class InfillPlan : public TaskPlan {
       lines.push_back({"tokens " + path + ": " + Message(tokenizer.status()), ""});
     }
     lines.push_back({"training", ""});
-    lines.push_back(
-        {"adapter parameters", std::to_string(AdapterParameters(*model, lora)) + " (rank " + std::to_string(lora.rank) + ")"});
+    const StatusOr<LoraConfig> lora = ResolveLora(settings_.lora.value_or(LoraConfig{}));
+    if (!lora.ok()) return lora.status();
+    lines.push_back({"adapter parameters", std::to_string(AdapterParameters(*model, *lora)) + " (rank " +
+                                               std::to_string(lora->Rank()) +
+                                               (lora->path.empty() ? "" : ", starts from " + lora->path) + ")"});
     lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.conditions_per_step) + " conditions x " +
                                                std::to_string(settings_.train.trainer.rollouts)});
     return lines;
@@ -163,7 +151,9 @@ class InfillPlan : public TaskPlan {
 
   StatusOr<MemoryParts> EstimateMemory() const override {
     ASSIGN_OR_RETURN(const ModelConfig model, ReadModelConfig(settings_.model->path));
-    return EstimateInfillMemory(task_, settings_, model);
+    RunSettings settings = settings_;
+    ASSIGN_OR_RETURN(settings.lora, ResolveLora(settings_.lora.value_or(LoraConfig{})));
+    return EstimateInfillMemory(task_, settings, model);
   }
 
   Status Report(const RunRecord& record, report::Report& page) const override {
@@ -176,6 +166,12 @@ class InfillPlan : public TaskPlan {
 };
 
 }  // namespace
+
+StatusOr<std::unique_ptr<Task>> OpenInfillSampler(const InfillConfig& task, const RunSettings& settings,
+                                                  const std::optional<SamplerFile>& sampler, const LogFunction& log) {
+  ASSIGN_OR_RETURN(auto parts, BuildInfill(task, settings, log, sampler ? &*sampler : nullptr));
+  return std::unique_ptr<Task>(std::make_unique<InfillTask>(std::move(parts)));
+}
 
 std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings) {
   return std::make_unique<InfillPlan>(task, settings);

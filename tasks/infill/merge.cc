@@ -9,7 +9,7 @@ namespace gfn {
 
 Status MergeInfill(const InfillParts& parts, const std::string& folder, const std::string& dtype) {
   const ModelSourceConfig& source = *parts.settings.model;
-  const PeftAdapter adapter = ToPeft(*parts.model, parts.adapter, *parts.settings.lora, source.path);
+  const PeftAdapter adapter = ToPeft(*parts.model, parts.adapter, parts.adapter_config, source.path);
   const bool base_is_folder = FolderExists(source.path);
   RETURN_IF_ERROR(WriteHfModel(folder, parts.model->config(), dtype == "bf16" ? at::kBFloat16 : at::kFloat,
                                MergedReader(*parts.source, adapter), base_is_folder ? JoinPath(source.path, "config.json") : ""));

@@ -27,12 +27,17 @@ struct ModelSourceConfig {
   std::string path;
   std::string tokenizer;
   ModelDtype dtype = ModelDtype::kFloat32;
+  std::string adapter = "";
 
   template <class V>
   void Visit(V& v) {
     v("path", path, "a .gguf file, a Hugging Face folder or a llama2.c .bin", Required{}, NonEmpty{});
     v("tokenizer", tokenizer, "a tokenizer file or folder; empty: the one in the model's file or folder");
     v("dtype", dtype, "type of the frozen weights");
+    v("adapter", adapter,
+      "a PEFT folder whose adapter is part of the frozen model: of the reward and of the base under the policy's own adapter; "
+      "empty: "
+      "the one that lies in the folder model.path, if any");
   }
 };
 

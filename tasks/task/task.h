@@ -41,6 +41,8 @@ struct TaskSampler {
   at::Device device = at::kCPU;
   // What the trained parameters belong to, by name (base weights, tokenizer): with anything else they are another sampler.
   std::map<std::string, std::string> identity{};
+  // What training started from, by name: compared where it is resumed, and of no account to a trained sampler.
+  std::map<std::string, std::string> start{};
 };
 
 struct TrainingData {
@@ -77,6 +79,13 @@ struct SampleRequest {
 };
 using EmitLine = std::function<Status(const nlohmann::json&)>;
 
+// Given objects whose numbers are asked for.
+struct ScoreRequest {
+  std::string file;   // JSON lines as Sample emits them, or of the task's format; "-": standard input
+  std::string input;  // conditions by their ids, for lines that do not hold their own; may be empty
+  uint64_t seed = 1;  // of trajectories to objects that are given without one
+};
+
 // What `gfn doctor` has found: all checks, and where one pass spent its time.
 struct Examination {
   std::string subject;
@@ -105,7 +114,10 @@ class Task {
   virtual StatusOr<std::string> Export(const RunPaths& paths, int64_t step) = 0;
 
   virtual StatusOr<EvalResult> Evaluate(const EvalRequest& request) = 0;
+  // Lines are emitted as they are drawn. Score emits a line for each that it reads: the numbers that Sample gives with the same
+  // object, or "outside" with the reason where the sampler's support does not have it.
   virtual Status Sample(const SampleRequest& request, const EmitLine& emit) = 0;
+  virtual Status Score(const ScoreRequest& request, const EmitLine& emit) = 0;
   virtual StatusOr<Examination> Examine() = 0;
   // The trained model as one, for tasks that have a base model.
   virtual StatusOr<std::string> Merge(const std::string& folder, const std::string& dtype);

@@ -2,7 +2,6 @@
 
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
-#include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
 #include "tasks/world/entropy_target.h"
 #include "tasks/world/given_objects.h"
@@ -10,6 +9,7 @@
 #include "tasks/world/world_metrics.h"
 #include "tasks/world/world_policy.h"
 #include "tasks/world/world_report.h"
+#include "tasks/world/world_sample.h"
 
 namespace gfn {
 namespace {
@@ -120,22 +120,10 @@ class WorldTask : public Task {
   }
 
   Status Sample(const SampleRequest& request, const EmitLine& emit) override {
-    if (!request.input.empty()) return InvalidArgument("--input: the samples of a world have no input");
-    for (const ConditionId condition : world_->conditions.ids()) {
-      const RngKey key{request.seed, RngPurpose::kSample, static_cast<uint64_t>(world_->conditions.Index(condition))};
-      ASSIGN_OR_RETURN(const ScoredSamples samples, DrawSamples(*world_->environment, policy_.sampler(), *world_->reward,
-                                                                condition, request.num, key, request.exploration));
-      const State objects = FinalStates(*world_->environment, samples.batch);
-      for (int64_t row = 0; row < request.num; ++row) {
-        nlohmann::json line = {{"text", world_->environment->Format(objects, row)},
-                               {"log_pf", samples.log_pf_B[row].item<double>()},
-                               {"log_pb", samples.log_pb_B[row].item<double>()},
-                               {"log_reward", samples.batch.log_reward_B[row].item<double>()}};
-        if (world_->conditions.size() > 1) line["condition"] = world_->conditions.Content(condition);
-        RETURN_IF_ERROR(emit(line));
-      }
-    }
-    return OkStatus();
+    return SampleWorld(*world_, policy_.sampler(), request, emit);
+  }
+  Status Score(const ScoreRequest& request, const EmitLine& emit) override {
+    return ScoreWorld(*world_, policy_.sampler(), request, emit);
   }
 
   StatusOr<Examination> Examine() override {

@@ -5,21 +5,48 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 
 #include "app/commands.h"
 
 namespace {
 
-// A whole number from `least` on; CLI11 itself says whether it is a number.
-CLI::Validator AtLeast(int64_t least) {
-  const auto check = [least](const std::string& text) {
-    return std::strtoll(text.c_str(), nullptr, 10) >= least ? ""
-                                                            : "must be at least " + std::to_string(least) + ", found " + text;
+// Numbers as they are written, in decimal and whole: CLI11 alone clamps what is too large for the type, reads 010 as 8, and takes
+// an infinity.
+CLI::Validator WholeNumber(int64_t least, int64_t most = std::numeric_limits<int64_t>::max()) {
+  const auto check = [least, most](const std::string& text) -> std::string {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_number = end == text.data() + text.size() && !text.empty() && error != std::errc::invalid_argument;
+    if (!is_number) return "expected a whole number, found " + text;
+    if (error == std::errc() && value >= least && value <= most) return "";
+    if (error == std::errc() && value < least) return "must be at least " + std::to_string(least) + ", found " + text;
+    return "must be from " + std::to_string(least) + " to " + std::to_string(most) + ", found " + text;
   };
   return {check, ""};
+}
+CLI::Validator RealNumber() {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool fits = end == text.data() + text.size() && error == std::errc() && std::isfinite(value);
+    return fits ? "" : "expected a decimal number, found " + text;
+  };
+  return {check, ""};
+}
+
+// Every option that is a number goes through one of these two.
+template <class Whole>
+CLI::Option* AddWhole(CLI::App* sub, const std::string& name, Whole& value, int64_t least, const std::string& help,
+                      int64_t most = std::numeric_limits<int64_t>::max()) {
+  return sub->add_option(name, value, help)->check(WholeNumber(least, most))->capture_default_str();
+}
+CLI::Option* AddReal(CLI::App* sub, const std::string& name, double& value, const std::string& help) {
+  return sub->add_option(name, value, help)->check(RealNumber())->capture_default_str();
 }
 
 // Of the three standard streams those that the caller has closed lead to /dev/null. Otherwise the next file that is opened takes
@@ -70,15 +97,26 @@ int main(int argc, char** argv) {
   sub->callback([&] { chosen = train; });
 
   gfn::SampleCommand sample;
-  sub = app.add_subcommand("sample", "Draw samples from a trained sampler; prints JSON lines: text, log_pf, log_reward, terms");
-  sub->add_option("run", sample.run, "Run folder, or a checkpoint in one")->required();
+  sub =
+      app.add_subcommand("sample",
+                         "Draw samples from a sampler, or score given objects; prints JSON lines: text, ids, log_pf, log_reward, "
+                         "terms");
+  sub->add_option("target", sample.target, "Run folder, or a checkpoint in one; or a model or YAML file: a sampler without a run")
+      ->required();
+  sub->add_option("--adapter", sample.adapter,
+                  "PEFT folder of the adapter, for a model or YAML file; gfn_sampler.json beside it says what a model samples");
+  sub->add_option("--set", sample.overrides, "Set one key, for a model or YAML file: --set a.b=c (may be repeated)")
+      ->allow_extra_args(false);
   sub->add_option("--input", sample.input, "JSON lines of the task's format, for tasks that have an input; - is standard input");
-  sub->add_option("--num", sample.num, "Samples of each line")->capture_default_str();
-  sub->add_option("--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself")->capture_default_str();
-  sub->add_option("--top-k", sample.top_k, "Sample among the k most probable tokens; 0: all")->capture_default_str();
-  sub->add_option("--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability")
-      ->capture_default_str();
-  sub->add_option("--seed", sample.seed, "Seed of the draws")->capture_default_str();
+  sub->add_option(
+      "--score", sample.score,
+      "Instead of drawing: the numbers of the objects in these JSON lines (\"ids\" or \"text\"; for worlds \"actions\" "
+      "or \"text\"), such as samples printed before; - is standard input");
+  AddWhole(sub, "--num", sample.num, 1, "Samples of each line");
+  AddReal(sub, "--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself");
+  AddWhole(sub, "--top-k", sample.top_k, 0, "Sample among the k most probable tokens; 0: all");
+  AddReal(sub, "--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability");
+  AddWhole(sub, "--seed", sample.seed, 0, "Seed of the draws");
   sub->callback([&] { chosen = sample; });
 
   gfn::EvalCommand eval;
@@ -89,16 +127,10 @@ int main(int argc, char** argv) {
   sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
   sub->add_option("--data", eval.data, "A file of the task's format instead of a split");
   sub->add_option("--json", eval.json, "Also write the numbers to this file");
-  sub->add_option("--samples", eval.samples, "Samples of each example, K of the importance bound (0: the run's)")
-      ->check(AtLeast(0))
-      ->capture_default_str();
-  sub->add_option("--max-conditions", eval.max_conditions, "Only the first so many examples (0: all)")
-      ->check(AtLeast(0))
-      ->capture_default_str();
+  AddWhole(sub, "--samples", eval.samples, 0, "Samples of each example, K of the importance bound (0: the run's)");
+  AddWhole(sub, "--max-conditions", eval.max_conditions, 0, "Only the first so many examples (0: all)");
   sub->add_option("--checkpoint", eval.checkpoint, "best or last")->capture_default_str();
-  sub->add_option("--show", eval.show, "Also print samples of the first so many examples, side by side")
-      ->check(AtLeast(0))
-      ->capture_default_str();
+  AddWhole(sub, "--show", eval.show, 0, "Also print samples of the first so many examples, side by side");
   sub->callback([&] { chosen = eval; });
 
   gfn::EstimateCommand estimate;
@@ -111,18 +143,19 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   sub->add_option("--after", estimate.after,
                   "The state asked about: the actions that lead to it, e.g. 0,1 (default: the initial state)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(WholeNumber(0));
   sub->add_option("--places", estimate.places, "The two places of the object for mutual_information (default 0,1)")
       ->delimiter(',')
-      ->expected(2);
+      ->expected(2)
+      ->check(WholeNumber(0));
   sub->add_option("--second", estimate.second,
                   "The run of the second sampler for target_entropy: the same world trained with task.entropy_target");
-  sub->add_option("--condition", estimate.condition, "Number of the condition")->capture_default_str();
-  sub->add_option("--samples", estimate.samples, "Samples of each quantity")->capture_default_str();
-  sub->add_option("--backward", estimate.backward, "Trajectories drawn back from each sample, for entropies in a DAG")
-      ->capture_default_str();
-  sub->add_option("--confidence", estimate.confidence, "Of the intervals")->capture_default_str();
-  sub->add_option("--seed", estimate.seed, "Seed of the draws")->capture_default_str();
+  AddWhole(sub, "--condition", estimate.condition, 0, "Number of the condition");
+  AddWhole(sub, "--samples", estimate.samples, 2, "Samples of each quantity");
+  AddWhole(sub, "--backward", estimate.backward, 1, "Trajectories drawn back from each sample, for entropies in a DAG");
+  AddReal(sub, "--confidence", estimate.confidence, "Of the intervals");
+  AddWhole(sub, "--seed", estimate.seed, 0, "Seed of the draws");
   sub->add_option("--json", estimate.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = estimate; });
 
@@ -149,21 +182,19 @@ int main(int argc, char** argv) {
   sub->add_option("--model", bench.model, "Model file or folder (default: the one tools/setup fetched)");
   sub->add_option("--dtype", bench.dtype, "fp32 or bf16")->capture_default_str();
   sub->add_option("--device", bench.device, "cpu or cuda")->capture_default_str();
-  sub->add_option("--threads", bench.threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
-  sub->add_option("--prompts", bench.prompts, "Prompts of a step")->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--batch", bench.batch, "Rollouts of each prompt")->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of X")->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--suffix-tokens", bench.suffix_tokens, "Tokens of the suffix, its stop included")
-      ->check(AtLeast(1))
-      ->capture_default_str();
-  sub->add_option("--max-len", bench.max_len, "Tokens generated")->check(AtLeast(1))->capture_default_str();
-  sub->add_option("--rank", bench.rank, "LoRA rank, all projections")->capture_default_str();
-  sub->add_option("--repeats", bench.repeats, "Measured steps, after one to warm up")->check(AtLeast(1))->capture_default_str();
+  AddWhole(sub, "--threads", bench.threads, 0, "CPU threads; 0: all cores", 1024);
+  AddWhole(sub, "--prompts", bench.prompts, 1, "Prompts of a step");
+  AddWhole(sub, "--batch", bench.batch, 1, "Rollouts of each prompt");
+  AddWhole(sub, "--prompt-tokens", bench.prompt_tokens, 1, "Tokens of X");
+  AddWhole(sub, "--suffix-tokens", bench.suffix_tokens, 1, "Tokens of the suffix, its stop included");
+  AddWhole(sub, "--max-len", bench.max_len, 1, "Tokens generated");
+  AddWhole(sub, "--rank", bench.rank, 1, "LoRA rank, all projections");
+  AddWhole(sub, "--repeats", bench.repeats, 1, "Measured steps, after one to warm up");
   sub->add_flag("--share-prefixes", bench.share_prefixes, "Compute what rollouts have in common once");
   sub->add_option("--sweep", bench.sweep,
                   "Of infill: cost against size: batch, prompts, prompt-tokens, suffix-tokens or max-len");
   sub->add_option("--page", bench.page, "Of a sweep: also write table and plot to this HTML file");
-  sub->add_option("--new-tokens", bench.new_tokens, "Of decode: tokens decoded behind the prompt")->capture_default_str();
+  AddWhole(sub, "--new-tokens", bench.new_tokens, 1, "Of decode: tokens decoded behind the prompt");
   sub->add_option("--cell", bench.cell, "Of core: only this cell, WORLD/BATCH, or convergence");
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = bench; });

@@ -1,13 +1,14 @@
 """Writes small LoRA adapters with PEFT on the models of tests/golden/models, each with reference logits.
 
 Run with the packages torch, transformers and peft (2.11, 5.23 and 0.21 when the stored files were made):
-    python3 tests/golden/peft/regenerate.py
+    python3 tests/golden/peft/regenerate.py [NAME...]
 Each folder is what PeftModel.save_pretrained writes, plus reference.json as in tests/golden/models: the logits of the model
 with the adapter. Both matrices are random, as after training (a fresh adapter's B is zero and would change nothing).
 """
 import json
 import pathlib
 import shutil
+import sys
 
 import peft
 import torch
@@ -26,11 +27,22 @@ ADAPTERS = {
     # Conv1D weights and scale = alpha / sqrt(rank)
     "tiny_gpt2": ("tiny_gpt2", dict(r=3, lora_alpha=2, use_rslora=True, fan_in_fan_out=True,
                                     target_modules=["c_attn", "c_proj", "c_fc"])),
+    # modules by a regular expression; ranks and alphas by regular expressions, the first that matches counts
+    "tiny_llama_regex": ("tiny_llama", dict(
+        r=2, lora_alpha=3, use_rslora=True, target_modules=r".*layers\.\d+\.(self_attn\.[qv]|mlp\.(up|down))_proj",
+        rank_pattern={r"layers\.[0].*_proj": 3, "q_proj": 1}, alpha_pattern={r"^model\.layers\.1\.mlp\..*": 7, "up_proj": 5})),
+    # every linear module but one
+    "tiny_llama_all_linear": ("tiny_llama", dict(r=2, lora_alpha=4, target_modules="all-linear", exclude_modules=["up_proj"])),
+    # some layers only
+    "tiny_gptj_layers": ("tiny_gptj", dict(r=2, lora_alpha=4, target_modules=["q_proj", "out_proj", "fc_in"],
+                                           layers_to_transform=[1], layers_pattern="h")),
 }
 
 
 def main():
     for seed, (name, (base, settings)) in enumerate(ADAPTERS.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(MODELS / base, dtype=torch.float32,
