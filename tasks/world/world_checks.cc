@@ -90,6 +90,7 @@ class WorldExaminer {
     }
     Add(world_check::kUndo, static_cast<double>(wrong), 0);
     if (IsReversible()) Add(world_check::kWaysBack, static_cast<double>(lost), 0);
+    can_walk_back_ = IsReversible() && wrong == 0 && lost == 0;
   }
   int64_t LostWays(const State& children) const {
     const at::Tensor legal_NA = environment_.BackwardSupport(children).Dense();
@@ -191,7 +192,7 @@ class WorldExaminer {
     }
     if (spec_.action != EnvironmentSpec::Action::kDiscrete) return OkStatus();
     const State objects = FinalStates(environment_, batch_);
-    if (IsReversible()) {
+    if (can_walk_back_) {
       std::vector<uint64_t> streams(static_cast<size_t>(batch_.size()));
       for (size_t i = 0; i < streams.size(); ++i) streams[i] = i;
       ASSIGN_OR_RETURN(const TrajectoryBatch other,
@@ -236,6 +237,7 @@ class WorldExaminer {
   std::vector<State> states_;
   Needs needs_;
   TrajectoryScores scores_;
+  bool can_walk_back_ = false;  // with rules that are wrong a walk might never end
   std::vector<Check> checks_;
 };
 
