@@ -1,7 +1,7 @@
-#include <exception>
 #include <iostream>
 
 #include "app/app.h"
+#include "gflownet/tensor/exceptions.h"
 
 namespace gfn {
 namespace {
@@ -44,10 +44,7 @@ extern "C" int gfn_engine_run(const void* command) {
   try {
     const gfn::Status status = gfn::Run(*static_cast<const gfn::Command*>(command));
     return gfn::ExitCode(status.ok() ? gfn::CheckOutput() : status);
-  } catch (const std::bad_alloc&) {
-    gfn::Log("gfn: out of memory");
-  } catch (const std::exception& e) {
-    gfn::Log(std::string("gfn: ") + e.what());
+  } catch (...) {
+    return gfn::ExitCode(gfn::StatusOfCurrentException("this command"));
   }
-  return 1;
 }

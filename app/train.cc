@@ -9,6 +9,7 @@
 #include "gflownet/base/phase.h"
 #include "gflownet/base/progress.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/tensor/exceptions.h"
 #include "gflownet/train/drive.h"
 #include "gflownet/train/environment.h"
 #include "gflownet/train/signals.h"
@@ -156,7 +157,12 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   const auto best = BestCheckpoint(run.paths().checkpoints());
   if (!best.ok()) Log("the best checkpoint cannot be used, so the last step is exported: " + Message(best.status()));
   if (best.ok()) RETURN_IF_ERROR(LoadTrained(best->path, *task));
-  ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
+  const auto exported_as = task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps);
+  if (exported_as.status().code() == absl::StatusCode::kCancelled) {
+    Log("stopped by a signal after the last step; everything is saved but what is exported behind it." + how_to_go_on);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string exported, exported_as);
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
   Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " +
       exported + "; report in " + report);
@@ -169,12 +175,13 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
 Status Train(const TrainCommand& command) {
   ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
   const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
-  if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok())
-    RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
+  const std::unique_ptr<TaskPlan> plan = MakePlan(config);
+  if (const auto memory = plan->EstimateMemory(); memory.ok())
+    RETURN_IF_ERROR(CheckMemory(*memory, plan->MemoryKeys(), config.train.memory_limit));
   Status status;
   {
     ASSIGN_OR_RETURN(const RunFolder run, OpenRun(command, config, out));
-    status = TrainIn(command, config, run);
+    status = CatchExceptions("training", [&] { return TrainIn(command, config, run); });
     const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
     if (status.ok() || command.resume || has_failures || HoldsWork(run.paths())) return status;
   }

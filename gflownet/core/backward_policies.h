@@ -34,6 +34,7 @@ class MaxEntropyBackwardPolicy : public StatePolicy {
   StateValues Evaluate(const State& state) const override;
   bool HasFlow() const override { return policy_.HasFlow(); }
   bool HasLearnedBackward() const override { return true; }
+  bool LearnsBackward() const override { return false; }
   at::Tensor BackwardLogits(const State& state) const override;
 
  private:

@@ -56,14 +56,51 @@ Status AddLogZ(const World& world, const WorldSettings& config, uint64_t seed, P
 
 }  // namespace
 
+StatePolicyOptions HeadsOf(const World& world, const WorldSettings& config, Needs needs) {
+  // Flows of edges decide P_B and F themselves; on a tree P_B is 1.
+  const bool edge_flows = needs.Has(Need::kLogInflow);
+  StatePolicyOptions heads;
+  heads.learned_backward = config.backward == BackwardKind::kLearned && !edge_flows && !world.environment->Spec().is_tree;
+  heads.flow = needs.Has(Need::kLogFlow) && !edge_flows;
+  return heads;
+}
+
+StatusOr<double> NumWorldParameters(const World& world, const WorldSettings& config, Needs needs) {
+  const EnvironmentSpec& spec = world.environment->Spec();
+  const StatePolicyOptions heads = HeadsOf(world, config, needs);
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  // Hidden layers of one width, and the numbers that a last layer makes of them.
+  const auto mlp_parameters = [&](double in, double width, double depth, double out) {
+    return (in + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * out;
+  };
+  const double num_conditions = number(static_cast<int64_t>(world.conditions.ids().size()));
+  double count = 0;
+  if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
+    const bool continuous = spec.action == EnvironmentSpec::Action::kContinuous;
+    const double density = number(ContinuousPolicyOptions{}.num_components) * (1 + 2 * number(spec.action_width));
+    const double out = (continuous ? density : number(spec.num_actions)) +
+                       (heads.learned_backward ? continuous ? density : number(spec.num_backward_actions) : 0) +
+                       (heads.flow ? 1 : 0);
+    count += mlp_parameters(number(world.num_features), number(mlp->width), number(mlp->depth), out);
+  } else {
+    RETURN_IF_ERROR(NeedsListing(world, "task.policy: a tabular policy"));
+    const double states = number(world.enumerable->NumStates());
+    const double nodes = states + number(world.enumerable->NumObjects());
+    count += num_conditions * (states * (number(spec.num_actions) + (heads.flow ? 1 : 0)) +
+                               (heads.learned_backward ? nodes * number(spec.num_backward_actions) : 0));
+  }
+  if (!needs.Has(Need::kLogZ)) return count;
+  const auto* network = std::get_if<LogZNetworkConfig>(&config.log_z);
+  return count + (network == nullptr
+                      ? num_conditions
+                      : mlp_parameters(number(world.num_condition_features), number(network->width), number(network->depth), 1));
+}
+
 StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed,
                                       ParameterSet& parameters) {
   const EnvironmentSpec& spec = world.environment->Spec();
   const bool edge_flows = needs.Has(Need::kLogInflow);
-  StatePolicyOptions heads;
-  // Flows of edges decide P_B and F themselves.
-  heads.learned_backward = config.backward == BackwardKind::kLearned && !edge_flows;
-  heads.flow = needs.Has(Need::kLogFlow) && !edge_flows;
+  const StatePolicyOptions heads = HeadsOf(world, config, needs);
   WorldPolicy policy;
   ASSIGN_OR_RETURN(policy.network, MakeNetwork(world, config, heads, seed, parameters));
   const auto* state_policy = dynamic_cast<const StatePolicy*>(policy.network.get());
