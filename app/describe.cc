@@ -38,6 +38,8 @@ Status DescribeConfig(const DescribeCommand& command) {
   if (const auto memory = plan->EstimateMemory(); memory.ok()) {
     PrintField("memory, estimated", MemoryText(*memory));
     PrintField("memory here", FormatBytes(ReadMemoryLimits().Available()) + " available");
+  } else {
+    PrintField("memory, estimated", "unknown: " + Message(memory.status()));
   }
   std::cout << "every key\n" << WriteConfig(config);
   return OkStatus();

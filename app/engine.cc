@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <exception>
 #include <iostream>
 
 #include "app/app.h"
+#include "gflownet/tensor/exceptions.h"
 
 namespace gfn {
 namespace {
@@ -60,10 +60,7 @@ extern "C" int gfn_engine_run(const void* command) {
     // What a training run has made lies in its folder, whether or not anybody waits for the line that names it.
     if (std::holds_alternative<gfn::TrainCommand>(chosen) && status.code() == absl::StatusCode::kCancelled) return 0;
     return gfn::ExitCode(status);
-  } catch (const std::bad_alloc&) {
-    gfn::Log("gfn: out of memory");
-  } catch (const std::exception& e) {
-    gfn::Log(std::string("gfn: ") + e.what());
+  } catch (...) {
+    return gfn::ExitCode(gfn::StatusOfCurrentException("this command"));
   }
-  return 1;
 }

@@ -25,7 +25,7 @@ std::string MemoryText(const MemoryParts& parts) {
   return BytesText(TotalBytes(parts)) + (texts.empty() ? "" : " (" + Join(texts, ", ") + ")");
 }
 
-Status CheckMemory(const MemoryParts& parts, double limit_gib) {
+Status CheckMemory(const MemoryParts& parts, const std::string& keys, double limit_gib) {
   const MemoryLimits machine = ReadMemoryLimits();
   const double available = static_cast<double>(machine.Available());
   const double limit = limit_gib * kGiB;
@@ -35,10 +35,7 @@ Status CheckMemory(const MemoryParts& parts, double limit_gib) {
         limit_gib > 0 && room < available
             ? "train.memory_limit leaves " + BytesText(std::max(0.0, room))
             : BytesText(available) + " is available" + (machine.cgroup_limit >= 0 ? " in this cgroup" : " on this machine");
-    return ResourceExhausted(
-        "this run needs about " + MemoryText(parts) + ", but " + allowed +
-        "; lower train.micro_batch_conditions (memory alone, the same result), train.rollouts, train.conditions_per_step, "
-        "the lengths of the task or lora.rank, or take model.dtype bf16");
+    return ResourceExhausted("this run needs about " + MemoryText(parts) + ", but " + allowed + "; lower " + keys);
   }
   return limit_gib > 0 ? LimitMemory(static_cast<int64_t>(limit)) : OkStatus();
 }

@@ -12,8 +12,8 @@ double TotalBytes(const MemoryParts& parts);
 // "1.2 GiB (weights 512 MiB, ...)"
 std::string MemoryText(const MemoryParts& parts);
 
-// ResourceExhausted, with the keys to lower, if the estimate is above what the machine and the cgroup leave or above the limit of
-// the configuration (GiB; 0: none). Then the limit is set on this process.
-Status CheckMemory(const MemoryParts& parts, double limit_gib);
+// ResourceExhausted, with `keys` to lower (TaskPlan::MemoryKeys), if the estimate is above what the machine and the cgroup leave
+// or above the limit of the configuration (GiB; 0: none). Then the limit is set on this process.
+Status CheckMemory(const MemoryParts& parts, const std::string& keys, double limit_gib);
 
 }  // namespace gfn

@@ -182,7 +182,12 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   if (!result->best.has_value() && config.validation.every_steps > 0)
     Log("no evaluation has chosen a best checkpoint, so the last step is exported");
   if (best.ok()) RETURN_IF_ERROR(LoadTrained(best->path, *task));
-  ASSIGN_OR_RETURN(const std::string exported, task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps));
+  const auto exported_as = task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps);
+  if (exported_as.status().code() == absl::StatusCode::kCancelled) {
+    Log("stopped by a signal after the last step; everything is saved but what is exported behind it." + how_to_go_on);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string exported, exported_as);
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
   Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " +
       exported + "; report in " + report);
@@ -195,8 +200,9 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
 Status Train(const TrainCommand& command) {
   ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
   const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
-  if (const auto memory = MakePlan(config)->EstimateMemory(); memory.ok())
-    RETURN_IF_ERROR(CheckMemory(*memory, config.train.memory_limit));
+  const std::unique_ptr<TaskPlan> plan = MakePlan(config);
+  if (const auto memory = plan->EstimateMemory(); memory.ok())
+    RETURN_IF_ERROR(CheckMemory(*memory, plan->MemoryKeys(), config.train.memory_limit));
   const SignalGuard signals;
   const StopNotice notice("stopping once the run is set up, with nothing lost");
   ASSIGN_OR_RETURN(RunFolder run, command.resume ? ResumeRun(config, out) : StartRun(config, out));

@@ -25,7 +25,8 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   if (settings.train.trainer.warm_start_steps > 0) {
     ASSIGN_OR_RETURN(training.warm_start, MakeObjective(std::get<0>(settings.warm_start)));
   }
-  ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(settings.optimizer, sampler.parameters));
+  // A recipe may set a rate for log Z and be run with an objective that learns none.
+  ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(settings.optimizer, sampler.parameters, {LogZPolicy::kGroup}));
   training.optimizer = std::make_unique<Optimizer>(std::move(optimizer));
   TrainerParts trainer;
   trainer.environment = sampler.environment;
@@ -37,6 +38,7 @@ StatusOr<TrainingParts> MakeTraining(const RunSettings& settings, Task& task, co
   trainer.optimizer = training.optimizer.get();
   trainer.conditions = data.conditions;
   trainer.given = data.given;
+  trainer.could_offer = sampler.could_offer | Need::kLogZ;
   trainer.failure_folder = failure_folder;
   trainer.seed = static_cast<uint64_t>(settings.seed);
   ASSIGN_OR_RETURN(training.trainer, Trainer::Create(settings.train.trainer, trainer));

@@ -138,6 +138,43 @@ TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   }
 }
 
+// A recipe of one objective with another one's kind: what only the first needs stands idle, what is no group at all is refused.
+TEST(WorldTask, AnotherObjectiveOnTheSameRecipe) {
+  const std::string grid = "threads: 1\ntask: {kind: hypergrid, side: 4, policy: {kind: mlp, width: 8}}\ntrain: {rollouts: 4}\n";
+  const auto made = [&](const std::string& rest) {
+    const RunConfig config = Config(grid + rest);
+    const auto task = BuildTask(config, {});
+    EXPECT_TRUE(task.ok()) << task.status();
+    const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+    return training.ok() ? "made" : std::string(Message(training.status()));
+  };
+  const std::string rate = "optimizer: {groups: [{group: log_z, learning_rate_scale: 100}]}\n";
+  for (const char* kind : {"tb", "vargrad", "db", "subtb", "fm", "modified_subtb", "modified_db", "reinforce", "ppo", "soft_q"}) {
+    EXPECT_EQ(made(rate + "objective: {kind: " + kind + "}\n"), "made") << kind;
+  }
+  EXPECT_THAT(made("optimizer: {groups: [{group: log_z}, {group: flows}]}\nobjective: {kind: tb}\n"),
+              AllOf(HasSubstr("optimizer.groups.1.group"), HasSubstr("'flows'"), HasSubstr("policy, log_z"),
+                    HasSubstr("remove this entry")));
+}
+
+TEST(WorldTask, WhatCouldBeOfferedIsNamed) {
+  const auto refusal = [](const std::string& text) {
+    const RunConfig config = Config("threads: 1\n" + text);
+    const auto task = BuildTask(config, {});
+    EXPECT_TRUE(task.ok()) << task.status();
+    const auto training = MakeTraining(config, **task, *(*task)->LoadTraining(RunPaths{"."}, {}), "");
+    return training.ok() ? "made" : std::string(Message(training.status()));
+  };
+  EXPECT_THAT(refusal("task: {kind: hypergrid}\nobjective: {kind: vargrad}\ntrain: {rollouts: 1}\n"),
+              HasSubstr("; here fit: tb, db, forward-looking db, subtb, forward-looking subtb, modified_db, fm, ppo, soft_q, "
+                        "path_consistency"));
+  EXPECT_THAT(refusal("task: {kind: windy_grid, backward: uniform}\nobjective: {kind: tb}\n"),
+              AllOf(HasSubstr("with a fixed P_B"), HasSubstr("task.backward: learned")));
+  const auto task = BuildTask(Config("threads: 1\ntask: {kind: windy_grid, backward: uniform}\nobjective: {kind: tb}\n"), {});
+  ASSERT_TRUE(task.ok());
+  EXPECT_THAT(std::string(Message((*task)->Examine().status())), HasSubstr("with a fixed P_B")) << "nor is it healthy";
+}
+
 TEST(WorldTask, KeysOfLanguageModelsAreNeitherNeededNorAccepted) {
   const std::string grid = "task: {kind: hypergrid}\n";
   EXPECT_EQ(Refusal(grid), "accepted");

@@ -133,6 +133,31 @@ std::string At(std::string_view path, size_t line, const std::string& what) {
   return std::string(path) + ":" + std::to_string(line) + ": " + what;
 }
 
+// Parallel regions of OpenMP behind which no exception is thrown again (gflownet/base/parallel_errors.h).
+std::vector<std::string> UnguardedRegions(std::string_view path, std::string_view text) {
+  std::vector<std::string> problems;
+  size_t open = 0;  // the line of a region that waits for its Rethrow
+  const auto close = [&] {
+    if (open == 0) return;
+    problems.push_back(At(path, open,
+                          "an exception that leaves this region ends the process: run what may throw in "
+                          "ParallelErrors, and call its Rethrow behind the region"));
+  };
+  ForEachLine(text, [&](size_t number, std::string_view line) {
+    const size_t pragma = line.find_first_not_of(' ');
+    if (pragma == line.npos) return;
+    line.remove_prefix(pragma);
+    if (line.starts_with("#pragma omp parallel") || line.starts_with("_Pragma(\"omp parallel")) {
+      close();
+      open = number;
+    } else if (line.find(".Rethrow();") != line.npos) {
+      open = 0;
+    }
+  });
+  close();
+  return problems;
+}
+
 }  // namespace
 
 const std::vector<Layer>& Layers() {
@@ -204,6 +229,7 @@ std::vector<std::string> CheckSource(std::string_view path, std::string_view tex
       }
     }
   });
+  for (std::string& problem : UnguardedRegions(path, text)) problems.push_back(std::move(problem));
   if (path.ends_with(".h") && !has_pragma) problems.push_back(At(path, 1, "no #pragma once"));
   if (num_lines > kMostLines && !LongFiles().contains(path)) {
     problems.push_back(At(path, num_lines,

@@ -28,7 +28,8 @@ std::optional<std::string> LayerOf(std::string_view path);
 //
 // For C++ and CUDA files: the #include edges of the table; headers include nothing of LibTorch but ATen/core/Tensor.h,
 // begin with #pragma once; nobody includes torch/torch.h, draws random numbers outside base/rng.h, or leaves marks of
-// unfinished work; files have at most 400 lines.
+// unfinished work; behind every parallel region of OpenMP the exceptions of its threads are thrown again; files have at
+// most 400 lines.
 std::vector<std::string> CheckSource(std::string_view path, std::string_view text);
 
 // For every text file: no absolute path of somebody's machine.

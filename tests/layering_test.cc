@@ -171,6 +171,15 @@ TEST(Layering, RefusesGlobalRandomnessAndUnfinishedWork) {
   EXPECT_EQ(count("llm/model/a.cc", "int x = 1;"), 0u);
 }
 
+TEST(Layering, RefusesParallelRegionsThatAnExceptionCanLeave) {
+  const std::string region = "#pragma omp parallel for\nfor (;;) Work();\n", guarded = region + "errors.Rethrow();\n";
+  EXPECT_THAT(CheckSource("llm/kernels/a.cc", guarded + guarded), IsEmpty());
+  EXPECT_THAT(CheckSource("llm/kernels/a.cc", region), ElementsAre(HasSubstr("llm/kernels/a.cc:1: an exception")));
+  EXPECT_THAT(CheckSource("llm/kernels/a.cc", "  " + region + guarded), ElementsAre(HasSubstr("llm/kernels/a.cc:1: ")));
+  EXPECT_THAT(CheckSource("llm/kernels/a.cc", guarded + region), ElementsAre(HasSubstr("llm/kernels/a.cc:4: ")));
+  EXPECT_THAT(CheckSource("llm/kernels/a.cc", "#pragma omp for\n"), IsEmpty()) << "it belongs to a region";
+}
+
 TEST(Layering, RefusesLongFilesAndHeadersWithoutAGuard) {
   std::string text;
   for (int i = 0; i < 400; ++i) text += "\n";

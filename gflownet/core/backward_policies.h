@@ -38,6 +38,7 @@ class MaxEntropyBackwardPolicy : public StatePolicy {
   StateValues Evaluate(const State& state) const override;
   bool HasFlow() const override { return policy_.HasFlow(); }
   bool HasLearnedBackward() const override { return true; }
+  bool LearnsBackward() const override { return false; }
   at::Tensor BackwardLogits(const State& state) const override;
   // The forward part is the other policy's, and so are its ways of sampling.
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override {

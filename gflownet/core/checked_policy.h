@@ -38,6 +38,7 @@ class CheckedPolicy : public Policy {
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
   at::Tensor BackwardLogits(const State& state) const override { return policy_.BackwardLogits(state); }
+  bool LearnsBackward() const override { return policy_.LearnsBackward(); }
 
   // Of the trajectories sampled and scored since the last call: where |log q said - log q scored| / max(1, |log q scored|) is
   // largest. Not finite values give infinity.

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <limits>
+#include <utility>
 
 #include "gflownet/base/check.h"
 #include "gflownet/core/fast_pass_shard.h"
@@ -190,8 +191,11 @@ Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
 }
 
 Status FastPass::Walk(const Draws& draws) {
+  // Until all of it is there, also where a thread runs out of memory, the pass holds nothing.
+  const int64_t num_rows = std::exchange(num_rows_, 0);
   ForEachShard([&](Shard& shard) { shard.status = WalkShard(shard, draws); });
   for (int64_t i = 0; i < num_shards_; ++i) RETURN_IF_ERROR(shards_[i]->status);
+  num_rows_ = num_rows;
   return OkStatus();
 }
 
@@ -200,10 +204,7 @@ StatusOr<TrajectoryBatch> FastPass::Sample(const std::vector<RolloutRow>& rows_B
   Draws draws;
   draws.rows = &rows_B;
   draws.key = key;
-  if (const Status status = Walk(draws); !status.ok()) {
-    num_rows_ = 0;
-    return status;
-  }
+  RETURN_IF_ERROR(Walk(draws));
   int64_t num_steps = 0;
   ForEachTrack(
       [&](int64_t, const FastTrack& track) { num_steps = std::max(num_steps, static_cast<int64_t>(track.actions.size())); });

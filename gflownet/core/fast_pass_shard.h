@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "gflownet/base/parallel_errors.h"
 #include "gflownet/core/fast_pass.h"
 #include "gflownet/kernels/mlp.h"
 
@@ -55,8 +56,10 @@ struct FastPass::Draws {
 
 template <class Function>
 void FastPass::ForEachShard(Function function) const {
+  ParallelErrors errors;
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(num_shards_)) if (num_shards_ > 1)
-  for (int64_t i = 0; i < num_shards_; ++i) function(*shards_[i]);
+  for (int64_t i = 0; i < num_shards_; ++i) errors.Run([&] { function(*shards_[i]); });
+  errors.Rethrow();
 }
 
 template <class Function>

@@ -30,6 +30,7 @@ class LogZPolicy : public Policy {
   }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
   at::Tensor BackwardLogits(const State& state) const override { return policy_.BackwardLogits(state); }
+  bool LearnsBackward() const override { return policy_.LearnsBackward(); }
 
  private:
   const Policy& policy_;

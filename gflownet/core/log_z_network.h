@@ -35,6 +35,7 @@ class LogZNetworkPolicy : public Policy {
   }
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
   at::Tensor BackwardLogits(const State& state) const override { return policy_.BackwardLogits(state); }
+  bool LearnsBackward() const override { return policy_.LearnsBackward(); }
 
   // [G], differentiable.
   at::Tensor LogZ(const std::vector<ConditionId>& conditions) const;

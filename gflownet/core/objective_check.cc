@@ -20,6 +20,13 @@ std::string Misfit(const Objective& objective, const ObjectiveSetting& setting) 
   if (objective.NeedsListedParents() && spec.is_stochastic) {
     return "sums over the parents of a state, but nature decides in " + spec.name + " where an action leads";
   }
+  if (spec.is_stochastic && spec.is_tree) {
+    return "cannot be right in " + spec.name + ", a tree in which nature decides: P_B is 1 there and makes up for nothing";
+  }
+  if (spec.is_stochastic && !setting.learned_backward) {
+    return "cannot be right with a fixed P_B in " + spec.name +
+           ", where nature decides where an action leads: only a P_B that is learned makes up for it (task.backward: learned)";
+  }
   if (!objective.TrainsBackward() && spec.is_stochastic) {
     return "gives P_B no gradient, but in " + spec.name +
            ", where nature decides, the target is reached only with a P_B that is learned";
@@ -93,6 +100,7 @@ ObjectiveSetting SettingOf(const Environment& environment, const Policy& policy,
   // On a tree log P_B is 0 and nobody has to compute it.
   if (setting.spec.is_tree) setting.offered = setting.offered | Need::kLogPb;
   setting.prefix_rewards = dynamic_cast<const PrefixReward*>(&reward) != nullptr && !setting.spec.stop_actions.empty();
+  setting.learned_backward = policy.LearnsBackward();
   setting.energies = dynamic_cast<const EnergyReward*>(&reward) != nullptr;
   return setting;
 }
@@ -102,10 +110,12 @@ Status CheckObjective(const Objective& objective, const ObjectiveSetting& settin
   if (misfit.empty()) return OkStatus();
   const std::vector<std::string> fitting = FittingObjectives(setting);
   return InvalidArgument("objective " + objective.Name() + " " + misfit +
-                         (fitting.empty() ? "; no objective fits" : "; here fit: " + Join(fitting, ", ")));
+                         (fitting.empty() ? "; no other objective fits either" : "; here fit: " + Join(fitting, ", ")));
 }
 
-std::vector<std::string> FittingObjectives(const ObjectiveSetting& setting) {
+std::vector<std::string> FittingObjectives(const ObjectiveSetting& of_policy) {
+  ObjectiveSetting setting = of_policy;
+  setting.offered = of_policy.offered | of_policy.could_offer;
   std::vector<std::string> names;
   for (const ObjectiveConfig& config : Alternatives(static_cast<const ObjectiveConfig*>(nullptr))) {
     const auto objective = MakeObjective(config);

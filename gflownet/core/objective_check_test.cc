@@ -18,6 +18,7 @@ ObjectiveSetting Everything() {
   setting.spec.stops_everywhere = true;
   setting.offered = Need::kLogPf | Need::kLogPb | Need::kLogStop | Need::kLogFlow | Need::kLogZ | Need::kLogInflow;
   setting.prefix_rewards = true;
+  setting.learned_backward = true;
   setting.rollouts = 8;
   setting.has_given = true;
   return setting;
@@ -46,6 +47,11 @@ void TwoStops(ObjectiveSetting& s) { s.spec.stop_actions = {2, 3}; }
 void FinishedOnly(ObjectiveSetting& s) { s.prefix_rewards = false; }
 void OneRollout(ObjectiveSetting& s) { s.rollouts = 1; }
 void OffPolicy(ObjectiveSetting& s) { s.on_policy = false; }
+void FixedBackward(ObjectiveSetting& s) {
+  s.spec.is_stochastic = true;
+  s.learned_backward = false;
+}
+void StochasticTree(ObjectiveSetting& s) { s.spec.is_stochastic = s.spec.is_tree = true; }
 void TwoUpdates(ObjectiveSetting& s) { s.updates_per_batch = 2; }
 
 std::vector<Pair> Invalid() {
@@ -75,6 +81,9 @@ std::vector<Pair> Invalid() {
       {"reinforce_off_policy", ReinforceConfig{}, OffPolicy, "own rollouts only"},
       {"reinforce_two_updates", ReinforceConfig{}, TwoUpdates, "one step on a batch only, found updates_per_batch = 2"},
       {"ppo_off_policy", PpoConfig{}, OffPolicy, "own rollouts only"},
+      {"importance_off_policy", MaximumLikelihoodConfig{.importance = true}, OffPolicy, "own rollouts only"},
+      {"within_trajectories_late_stops", ModifiedSubTbConfig{.paper_compat = true}, LateStops, "every state can stop"},
+      {"within_trajectories_two_stops", ModifiedSubTbConfig{.paper_compat = true}, TwoStops, "one stop action; world has 2"},
       {"likelihood_without_objects", MaximumLikelihoodConfig{}, [](ObjectiveSetting& s) { s.has_given = false; },
        "needs given objects"}};
 }
@@ -100,6 +109,36 @@ TEST_P(InvalidPairs, AreRefusedWithTheReasonAndTheChoices) {
 
 INSTANTIATE_TEST_SUITE_P(Table, InvalidPairs, testing::ValuesIn(Invalid()),
                          [](const testing::TestParamInfo<Pair>& info) { return info.param.name; });
+
+// Where no objective is right the reason stands alone.
+TEST(ObjectiveCheck, AStochasticWorldNeedsALearnedBackwardPolicy) {
+  for (const auto& [change, reason] : {std::pair{FixedBackward, "cannot be right with a fixed P_B in world"},
+                                       {StochasticTree, "a tree in which nature decides"}}) {
+    ObjectiveSetting setting = Everything();
+    change(setting);
+    EXPECT_TRUE(FittingObjectives(setting).empty());
+    for (const ObjectiveConfig& config :
+         {ObjectiveConfig(TbConfig{}), ObjectiveConfig(DbConfig{}), ObjectiveConfig(ModifiedSubTbConfig{}),
+          ObjectiveConfig(ReinforceConfig{}), ObjectiveConfig(VarGradConfig{})}) {
+      const std::string message = Message(CheckObjective(*MakeObjective(config).value(), setting));
+      EXPECT_NE(message.find(reason), std::string::npos) << message;
+      EXPECT_NE(message.find("; no other objective fits either"), std::string::npos) << message;
+    }
+  }
+}
+
+// What a policy is given only where an objective asks for it does not keep that objective out of the list.
+TEST(ObjectiveCheck, WhatThePolicyCouldOfferCountsForTheAlternatives) {
+  ObjectiveSetting setting = Everything();
+  OneRollout(setting);
+  setting.offered = Need::kLogPf | Need::kLogPb | Need::kLogStop;
+  const std::string without = Message(CheckObjective(*MakeObjective(VarGradConfig{}).value(), setting));
+  EXPECT_EQ(without.find(" tb"), std::string::npos) << without;
+  setting.could_offer = Need::kLogZ | Needs(Need::kLogFlow);
+  const std::string message = Message(CheckObjective(*MakeObjective(VarGradConfig{}).value(), setting));
+  EXPECT_NE(message.find("; here fit: tb, db, "), std::string::npos) << message;
+  EXPECT_FALSE(CheckObjective(*MakeObjective(TbConfig{}).value(), setting).ok()) << "it is not offered yet";
+}
 
 TEST(ObjectiveCheck, WhatFitsIsListed) {
   const std::vector<std::string> all = FittingObjectives(Everything());

@@ -39,7 +39,7 @@ struct ModifiedSubTbConfig {
     v("root", root, "a learned log Z(x) joins as one more prefix; needed for lambda < 1 and for a single rollout of a condition");
     v("paper_compat", paper_compat,
       "pairs within one trajectory only, without a root, averaged over the batch as in 2310.04363's "
-      "code; the first min_len tokens then get no gradient");
+      "code; for worlds with one stop that is legal everywhere: the first min_len tokens would get no gradient");
     v("prefix_weight", prefix_weight,
       "in [0, 1]: weight of prefixes that the rollout went on from, against 1 for finished objects; "
       "0 is vargrad",

@@ -34,6 +34,8 @@ class ModifiedSubTb : public Objective {
     return config_.root ? base | Need::kLogZ : base;
   }
   bool NeedsPrefixRewards() const override { return true; }
+  // Within one trajectory, without a root, what lies before the first stop and what another stop is worth cancel.
+  bool NeedsStopsEverywhere() const override { return config_.paper_compat; }
   int64_t MinRollouts() const override { return config_.root || config_.paper_compat ? 1 : 2; }
 
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {

@@ -2,7 +2,17 @@
 #include "gflownet/base/check.h"
 #include "gflownet/core/objective_impl.h"
 
-namespace gfn::internal {
+namespace gfn {
+
+void SoftQConfig::Validate(ConfigErrors& errors) const {
+  if (std::holds_alternative<LinexResidual>(residual)) {
+    errors.Add("residual",
+               "is linex, whose two sides differ, but the far side of soft_q gets no gradient: the errors of one sign run away "
+               "from state to state; use squared, huber or shifted_cosh");
+  }
+}
+
+namespace internal {
 namespace {
 
 // log_pb of every step as it is learned; 0 in padding and on a tree. [B, T]
@@ -128,4 +138,5 @@ std::unique_ptr<Objective> Make(const PpoConfig& config) { return std::make_uniq
 std::unique_ptr<Objective> Make(const SoftQConfig& config) { return std::make_unique<SoftQ>(config); }
 std::unique_ptr<Objective> Make(const PathConsistencyConfig& config) { return std::make_unique<PathConsistency>(config); }
 
-}  // namespace gfn::internal
+}  // namespace internal
+}  // namespace gfn

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "gflownet/base/config_errors.h"
 #include "gflownet/base/config_rules.h"
 #include "gflownet/base/enum_table.h"
 #include "gflownet/core/residual.h"
@@ -51,8 +52,9 @@ struct SoftQConfig {
   ResidualConfig residual = SquaredResidual{};
   template <class V>
   void Visit(V& v) {
-    v("residual", residual, "cost of a difference");
+    v("residual", residual, "cost of a difference, the same on both sides");
   }
+  void Validate(ConfigErrors& errors) const;  // linex
 };
 
 // Path consistency learning (Nachum et al. 1702.08892): (u_k - u_{k+steps})^2 from every state, cut at the end of the trajectory;

@@ -42,6 +42,8 @@ class MaximumLikelihood : public Objective {
   Needs needs() const override { return importance_ ? Need::kLogPf | Need::kLogPb : Needs(Need::kLogPf); }
   bool NeedsGivenObjects() const override { return !importance_; }
   bool TrainsBackward() const override { return false; }
+  // The importance weights are those of rollouts of q; under another sampler they leave a gradient at the target.
+  bool NeedsOnPolicy() const override { return importance_; }
   int64_t MinRollouts() const override { return importance_ ? 2 : 1; }
   bool IsSurrogate() const override { return importance_; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {

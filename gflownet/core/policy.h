@@ -96,6 +96,8 @@ class Policy {
   // Unnormalised log P_B over the backward actions of each row, [N, A_back], for walking back from finished objects; undefined:
   // uniform over the parents.
   virtual at::Tensor BackwardLogits(const State&) const { return {}; }
+  // Whether P_B has parameters that are trained. Without, it is fixed: uniform, or by counting.
+  virtual bool LearnsBackward() const { return false; }
 };
 
 }  // namespace gfn

@@ -26,6 +26,7 @@ class StatePolicy : public Policy {
   // Everything the policy knows of those states, differentiable.
   virtual StateValues Evaluate(const State& state) const = 0;
   virtual bool HasFlow() const = 0;
+  // P_B is other than uniform.
   virtual bool HasLearnedBackward() const = 0;
   // The forward logits are log flows of edges (Bengio et al. 2106.04399): log F(s) is their log-sum-exp and LogInEdges is
   // defined.
@@ -39,6 +40,7 @@ class StatePolicy : public Policy {
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
   at::Tensor BackwardLogits(const State& state) const override;
+  bool LearnsBackward() const override { return HasLearnedBackward(); }
 
  private:
   const Environment& environment_;

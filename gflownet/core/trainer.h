@@ -13,6 +13,7 @@
 #include "gflownet/core/behaviour.h"
 #include "gflownet/core/environment.h"
 #include "gflownet/core/objective.h"
+#include "gflownet/core/objective_check.h"
 #include "gflownet/core/policy.h"
 #include "gflownet/core/replay_buffer.h"
 #include "gflownet/core/reward.h"
@@ -74,9 +75,13 @@ struct TrainerParts {
   // Known objects of the conditions (with rewards if they are to be replayed, and weights); may be empty. A warm start that is
   // not by importance draws from these, conditions without any being left out.
   TrajectoryBatch given;
+  Needs could_offer{};         // what the policy is given besides where the objective asks for it (ObjectiveSetting)
   std::string failure_folder;  // where the batch of a step that failed is written; empty: nowhere
   uint64_t seed = 0;
 };
+
+// What CheckObjective is asked about before step 0: of `parts`, environment, policy, reward, given objects and could_offer count.
+ObjectiveSetting SettingOfTraining(const TrainerConfig& config, const TrainerParts& parts);
 
 class Trainer : public TrainingLoop {
  public:

@@ -5,23 +5,11 @@
 #include "gflownet/base/check.h"
 #include "gflownet/base/config_reader.h"
 #include "gflownet/base/text_util.h"
-#include "gflownet/core/objective_check.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/core/trainer.h"
 
 namespace gfn {
 namespace {
-
-// The setting of the objectives of this run.
-ObjectiveSetting SettingOfRun(const TrainerConfig& config, const TrainerParts& parts) {
-  ObjectiveSetting setting = SettingOf(*parts.environment, *parts.policy, *parts.reward);
-  const BehaviourConfig& behaviour = config.behaviour;
-  setting.rollouts = config.rollouts;
-  setting.on_policy = behaviour.tempered == 0 && behaviour.replay == 0 && behaviour.backward == 0 && behaviour.local_search == 0;
-  setting.updates_per_batch = config.updates_per_batch;
-  setting.has_given = parts.given.size() > 0;
-  return setting;
-}
 
 // What data need of a world.
 Status CheckData(const TrainerConfig& config, const TrainerParts& parts) {
@@ -51,6 +39,17 @@ Status CheckData(const TrainerConfig& config, const TrainerParts& parts) {
 }
 
 }  // namespace
+
+ObjectiveSetting SettingOfTraining(const TrainerConfig& config, const TrainerParts& parts) {
+  ObjectiveSetting setting = SettingOf(*parts.environment, *parts.policy, *parts.reward);
+  const BehaviourConfig& behaviour = config.behaviour;
+  setting.could_offer = parts.could_offer;
+  setting.rollouts = config.rollouts;
+  setting.on_policy = behaviour.tempered == 0 && behaviour.replay == 0 && behaviour.backward == 0 && behaviour.local_search == 0;
+  setting.updates_per_batch = config.updates_per_batch;
+  setting.has_given = parts.given.size() > 0;
+  return setting;
+}
 
 bool Trainer::NeedsRewardsAlong() const {
   return parts_.objective->NeedsPrefixRewards() || parts_.objective->NeedsIntermediateRewards();
@@ -89,8 +88,9 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainerConfig& config, 
     if (const Status status = CompleteBatch(*parts.environment, parts.given); !status.ok())
       return Annotate(status, "given objects");
   }
-  const ObjectiveSetting setting = SettingOfRun(config, parts);
+  ObjectiveSetting setting = SettingOfTraining(config, parts);
   RETURN_IF_ERROR(CheckObjective(*parts.objective, setting));
+  setting.on_policy = true;  // a start need not be right, only near
   if (config.warm_start_steps > 0) RETURN_IF_ERROR(CheckObjective(*parts.warm_start, setting));
   return std::unique_ptr<Trainer>(new Trainer(config, parts));
 }

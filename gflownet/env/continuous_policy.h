@@ -49,6 +49,7 @@ class ContinuousPolicy : public Policy {
   Needs Provides() const override;
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
+  bool LearnsBackward() const override { return backward_ != nullptr; }
 
   // The density of the next point, and of the point before.
   PointMixture Forward(const State& state) const;

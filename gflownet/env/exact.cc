@@ -7,8 +7,14 @@ namespace gfn {
 
 at::Tensor ExactLogPf(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {
   const at::NoGradGuard no_grad;
-  const State all = environment.StatesAt(at::arange(environment.NumStates(), at::kLong), condition);
-  return environment.ForwardSupport(all).LogProbs(policy.Evaluate(all).forward_logits_BA).to(at::kDouble);
+  std::vector<at::Tensor> log_pf;
+  const int64_t num_states = environment.NumStates();
+  for (int64_t first = 0; first < num_states; first += kExactBatch) {
+    const at::Tensor index = at::arange(first, std::min(num_states, first + kExactBatch), at::kLong);
+    const State states = environment.StatesAt(index, condition);
+    log_pf.push_back(environment.ForwardSupport(states).LogProbs(policy.Evaluate(states).forward_logits_BA).to(at::kDouble));
+  }
+  return log_pf.size() == 1 ? log_pf[0] : at::cat(log_pf);
 }
 
 at::Tensor ExactLogTerminating(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {

@@ -18,6 +18,9 @@
 
 namespace gfn {
 
+// States that go through a policy at a time: memory alone.
+constexpr int64_t kExactBatch = 16384;
+
 // log pi(a | s) of every state, renormalised over legal actions: what StateGraph takes. float64 [N, A]
 at::Tensor ExactLogPf(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition);
 

@@ -11,21 +11,52 @@
 namespace gfn {
 namespace {
 
+// Every residual of every objective that has one. Those that are no configuration are left out, and are a list of their own
+// below.
+std::vector<ObjectiveCase> Residuals() {
+  const std::vector<std::pair<std::string, ResidualConfig>> residuals = {{"huber", HuberResidual{}},
+                                                                         {"shifted_cosh", ShiftedCoshResidual{}},
+                                                                         {"linex", LinexResidual{}},
+                                                                         {"linex_negative", LinexResidual{.alpha = -0.5}}};
+  std::vector<ObjectiveCase> cases;
+  for (const ObjectiveCase& of_objective : ObjectiveCases()) {
+    for (const auto& [name, residual] : residuals) {
+      ObjectiveCase choice = of_objective;
+      choice.name += "_" + name;
+      const bool has_residual = std::visit(
+          [&residual = residual](auto& config) {
+            if constexpr (requires { config.residual; }) {
+              config.residual = residual;
+              return true;
+            }
+            return false;
+          },
+          choice.objective);
+      if (has_residual && MakeObjective(choice.objective).ok()) cases.push_back(choice);
+    }
+  }
+  return cases;
+}
+
+TEST(Residuals, ThatCannotBeRightAreNoConfiguration) {
+  for (const double alpha : {1.0, -0.5}) {
+    const LinexResidual linex{.alpha = alpha};
+    EXPECT_FALSE(MakeObjective(SoftQConfig{.residual = linex}).ok()) << "it runs away: the far side gets no gradient";
+    EXPECT_FALSE(MakeObjective(ModifiedSubTbConfig{.residual = linex}).ok()) << "prefixes in no order";
+  }
+}
+
 // Choices within an objective, on the first world.
 std::vector<ObjectiveCase> Variants() {
   constexpr auto kOnPolicy = Data::kOnPolicy;
-  return {{"modified_subtb_huber", ModifiedSubTbConfig{.residual = HuberResidual{}}},
-          {"modified_db_linex", ModifiedDbConfig{LinexResidual{}}},
-          {"tb_on_policy", TbConfig{}, kOnPolicy},
-          {"tb_huber", TbConfig{HuberResidual{}}},
-          {"tb_shifted_cosh", TbConfig{ShiftedCoshResidual{}}},
-          {"tb_linex", TbConfig{LinexResidual{}}},
-          {"tb_linex_negative", TbConfig{LinexResidual{.alpha = -0.5}}},
+  return {{"tb_on_policy", TbConfig{}, kOnPolicy},
           {"tb_max_entropy_backward", TbConfig{}, Data::kEverything, BackwardPart::kMaxEntropy},
           {"db_learned_backward", DbConfig{}, Data::kEverything, BackwardPart::kLearned},
-          {"db_shifted_cosh", DbConfig{.residual = ShiftedCoshResidual{}}},
           {"subtb_pooled", SubTbConfig{.pooled = true}},
-          {"subtb_linex", SubTbConfig{.residual = LinexResidual{}}},
+          {"soft_q_learned_backward", SoftQConfig{}, Data::kEverything, BackwardPart::kLearned},
+          {"path_consistency_learned_backward", PathConsistencyConfig{}, Data::kEverything, BackwardPart::kLearned},
+          {"modified_db_learned_backward", ModifiedDbConfig{}, Data::kEverything, BackwardPart::kLearned},
+          {"modified_subtb_max_entropy_backward", ModifiedSubTbConfig{}, Data::kEverything, BackwardPart::kMaxEntropy},
           {"fm_epsilon", FlowMatchingConfig{.epsilon = 1e-4, .residual = HuberResidual{}}, Data::kEverything,
            BackwardPart::kEdgeFlows},
           {"reinforce_log_z", ReinforceConfig{Baseline::kLogZ}, kOnPolicy, BackwardPart::kUniform, 0.1}};
@@ -46,6 +77,11 @@ std::vector<Pair> Pairs(const std::string& left_out = "") {
     for (const ObjectiveCase& choice : ObjectiveCases()) pairs.push_back({world, choice});
   }
   for (const ObjectiveCase& choice : Variants()) pairs.push_back({worlds.front(), choice});
+  // A DAG, and a tree with stops that come late.
+  for (const TinyWorldEntry& world : worlds) {
+    if (world.name != "hypergrid" && world.name != "text") continue;
+    for (const ObjectiveCase& choice : Residuals()) pairs.push_back({world, choice});
+  }
   return pairs;
 }
 
@@ -102,7 +138,8 @@ class EveryPair : public testing::TestWithParam<Pair> {
   Status Fits() const {
     ParameterSet parameters;
     ConditionTable conditions;
-    const TabularPolicy table(environment(), ids_, parameters, {.flow = true});
+    const TabularPolicy table(environment(), ids_, parameters,
+                              {.learned_backward = case_.backward == BackwardPart::kLearned, .flow = true});
     const EdgeFlowPolicy edges(table);
     const LogZPolicy policy(case_.backward == BackwardPart::kEdgeFlows ? static_cast<const StatePolicy&>(edges) : table,
                             conditions, parameters, at::Tensor());

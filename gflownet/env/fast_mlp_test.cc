@@ -1,6 +1,7 @@
 // The fast road of MlpPolicy against the step-by-step road of the same parameters.
 #include "gflownet/env/fast_mlp.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "gflownet/core/log_z.h"
@@ -158,6 +159,35 @@ TEST(FastMlp, ATrajectoryBeginsWithItsPrefix) {
   const auto batch = Rollout(world, *twins.fast, rows, kKey);
   ASSERT_TRUE(batch.ok());
   EXPECT_TRUE(batch->actions_BT.slice(1, 0, 3).equal(at::tensor({1, 0, 1}, at::kLong).expand({16, 3})));
+}
+
+// A grid that has no memory left for the features of one of its cells.
+class GridWithoutMemory : public Hypergrid {
+ public:
+  GridWithoutMemory() : Hypergrid({.dimensions = 2, .side = 6}) {}
+  int64_t FeaturesOfRow(const int32_t* row, int32_t* index, float* value) const override {
+    if (fails && row[0] == 1) throw std::bad_alloc();
+    return Hypergrid::FeaturesOfRow(row, index, value);
+  }
+  mutable bool fails = true;
+};
+
+TEST(FastMlp, AnAllocationThatFailsInAThreadIsAnExceptionOfTheRollout) {
+  const int threads_before = at::get_num_threads();
+  at::set_num_threads(2);
+  const GridWithoutMemory grid;
+  const Twins twins(grid, {});
+  const std::vector<RolloutRow> rows = RolloutRows({ConditionId{1}}, 64);
+  EXPECT_THROW(Rollout(grid, *twins.fast, rows, kKey).status().IgnoreError(), std::bad_alloc);
+  grid.fails = false;
+  const auto batch = Rollout(grid, *twins.fast, rows, kKey);
+  ASSERT_TRUE(batch.ok());
+  EXPECT_TRUE(batch->actions_BT.equal(Rollout(grid, *twins.slow, rows, kKey)->actions_BT));
+  grid.fails = true;
+  EXPECT_THROW(twins.fast->Score(batch->Gather(std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}),
+                                 {.needs = Need::kLogPf, .with_grad = false}),
+               std::bad_alloc);
+  at::set_num_threads(threads_before);
 }
 
 TEST(FastMlp, AGraphGoesBackOnce) {

@@ -20,6 +20,17 @@ at::Tensor Move(const at::Tensor& actions_B, const at::Tensor& moves_B, int64_t 
   return axes_D.unsqueeze(0).eq(actions_B.unsqueeze(1)).logical_and(moves_B.unsqueeze(1)).to(at::kLong);
 }
 
+// Of every value of a coordinate whether low < |x / (side - 1) - 1/2| < high, the bounds in twentieths: in integers, so that
+// rounding does not decide about a cell whose distance from the middle is exactly a bound. bool [side]
+at::Tensor Between(int64_t side, int64_t low, int64_t high) {
+  const int64_t last = side - 1;
+  const at::Tensor tenths_S = 10 * (2 * at::arange(side, at::kLong) - last).abs();  // 20 last |x / last - 1/2|
+  return tenths_S.gt(low * last).logical_and(tenths_S.lt(high * last));
+}
+
+// Where every coordinate is one of these. bool [B]
+at::Tensor AllAmong(const at::Tensor& chosen_S, const State& state) { return chosen_S.take(Hypergrid::Position(state)).all(1); }
+
 }  // namespace
 
 void HypergridConfig::Validate(ConfigErrors& errors) const {
@@ -112,12 +123,20 @@ at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::Scal
   return at::one_hot(Hypergrid::Position(state), grid.config().side).flatten(1).to(dtype);
 }
 
+HypergridReward::HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config)
+    : StateReward(grid),
+      config_(config),
+      outer_S_(Between(grid.config().side, 5, 11)),
+      ring_S_(Between(grid.config().side, 6, 8)) {}
+
 at::Tensor HypergridReward::LogRewardOf(const State& objects) const {
-  const at::Tensor x_BD = (Hypergrid::Position(objects).to(at::kDouble) / static_cast<double>(side_ - 1) - 0.5).abs();
-  const at::Tensor outer_B = x_BD.gt(0.25).all(1).to(at::kDouble);
-  const at::Tensor ring_B = x_BD.gt(0.3).logical_and(x_BD.lt(0.4)).all(1).to(at::kDouble);
+  const at::Tensor outer_B = AllAmong(outer_S_, objects).to(at::kDouble), ring_B = InModeRing(objects).to(at::kDouble);
   return (config_.r0 + config_.r1 * outer_B + config_.r2 * ring_B).log();
 }
+
+at::Tensor HypergridReward::InModeRing(const State& objects) const { return AllAmong(ring_S_, objects); }
+
+bool HypergridReward::HasModes() const { return config_.r2 > 0 && ring_S_.any().item<bool>(); }
 
 std::string HypergridReward::Digest() const {
   return "hypergrid r0=" + FormatReal(config_.r0) + " r1=" + FormatReal(config_.r1) + " r2=" + FormatReal(config_.r2);

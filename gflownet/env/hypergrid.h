@@ -103,17 +103,20 @@ class Hypergrid : public EnumerableEnvironment, public FastWorld {
 // The same in another dtype.
 at::Tensor HypergridFeatures(const Hypergrid& grid, const State& state, at::ScalarType dtype);
 
-// R(x) = r0 + r1 prod 1(|x_i| > 1/4) + r2 prod 1(0.3 < |x_i| < 0.4), x_i = coordinate / (side - 1) - 1/2.
+// R(x) = r0 + r1 prod 1(|x_i| > 1/4) + r2 prod 1(0.3 < |x_i| < 0.4), x_i = coordinate / (side - 1) - 1/2, compared in integers.
+// A side below 7, and 11, has no coordinate strictly between the bounds of the rings, and so no modes.
 class HypergridReward : public StateReward {
  public:
-  HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config)
-      : StateReward(grid), config_(config), side_(grid.config().side) {}
+  HypergridReward(const Hypergrid& grid, const HypergridRewardConfig& config);
   at::Tensor LogRewardOf(const State& objects) const override;
   std::string Digest() const override;
+  // Where r2 is added, bool [B], and whether there is such a cell.
+  at::Tensor InModeRing(const State& objects) const;
+  bool HasModes() const;
 
  private:
   HypergridRewardConfig config_;
-  int64_t side_;
+  at::Tensor outer_S_, ring_S_;  // bool [side]: the coordinates of either kind
 };
 
 StatusOr<RewardedWorld> CreateWorld(const HypergridConfig& config, const HypergridRewardConfig& reward);

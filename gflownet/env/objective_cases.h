@@ -32,6 +32,7 @@ inline std::vector<ObjectiveCase> ObjectiveCases() {
   constexpr auto kUniform = BackwardPart::kUniform;
   return {{"modified_subtb", ModifiedSubTbConfig{}},
           {"modified_subtb_root_lambda", ModifiedSubTbConfig{.lambda = 0.9, .root = true}},
+          {"modified_subtb_within_trajectories", ModifiedSubTbConfig{.paper_compat = true}},
           {"modified_db", ModifiedDbConfig{}},
           {"tb", TbConfig{}},
           {"tb_learned_backward", TbConfig{}, Data::kEverything, BackwardPart::kLearned},

@@ -64,12 +64,13 @@ StatusOr<ScoredSamples> ScoreSamples(const Environment& environment, const Polic
 
 StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
                                     ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration,
-                                    int64_t rows_at_a_time) {
+                                    int64_t rows_at_a_time, const std::function<bool()>& stop_requested) {
   GFN_CHECK(num >= 1 && rows_at_a_time >= 1);
   const at::NoGradGuard no_grad;
   std::vector<TrajectoryBatch> batches;
   std::vector<at::Tensor> log_pf, log_pb;
   for (int64_t first = 0; first < num; first += rows_at_a_time) {
+    if (stop_requested && stop_requested()) return Cancelled("stopped while samples were drawn");
     const int64_t rows = std::min(rows_at_a_time, num - first);
     ASSIGN_OR_RETURN(
         TrajectoryBatch batch,

@@ -37,10 +37,11 @@ struct ScoredSamples {
 // Rewards and scores of complete trajectories.
 StatusOr<ScoredSamples> ScoreSamples(const Environment& environment, const Policy& policy, const Reward& reward,
                                      TrajectoryBatch batch);
-// Sample n is drawn on stream n, `rows_at_a_time` together, which changes nothing.
+// Sample n is drawn on stream n, `rows_at_a_time` together, which changes memory and nothing else. Before each such batch
+// `stop_requested` (empty: never) is asked: true ends with Cancelled.
 StatusOr<ScoredSamples> DrawSamples(const Environment& environment, const Policy& policy, const Reward& reward,
                                     ConditionId condition, int64_t num, const RngKey& key, const Exploration& exploration = {},
-                                    int64_t rows_at_a_time = 1024);
+                                    int64_t rows_at_a_time = 1024, const std::function<bool()>& stop_requested = {});
 
 struct SampledError {
   double elbo = 0;         // mean a <= log Z, the gap being KL(P_F || target) over trajectories

@@ -19,7 +19,7 @@ namespace gfn {
 struct WindyGridConfig {
   static constexpr std::string_view kKind = "windy_grid";
   int64_t dimensions = 2;
-  int64_t side = 6;
+  int64_t side = 7;
   double gust = 0.2;
   HypergridRewardConfig reward{};
   template <class V>

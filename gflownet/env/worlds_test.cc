@@ -39,6 +39,33 @@ TEST(Hypergrid, Reward) {
   ExpectClose(values, at::tensor(std::vector<double>{0.6, 2.6, 0.1}), {1e-12}, "standard rewards");
 }
 
+// Cells whose distance from the middle is exactly a bound of the rings: counted with rational numbers. Sides of which 5 divides
+// side - 1 have such cells.
+TEST(Hypergrid, RoundingDecidesNothing) {
+  const std::vector<std::pair<int64_t, int64_t>> ring_of_side = {{2, 0},  {6, 0},  {7, 2},  {8, 2},  {10, 2},  {11, 0},
+                                                                 {16, 2}, {21, 2}, {26, 4}, {31, 4}, {4096, 0}};
+  for (const auto& [side, known] : ring_of_side) {
+    int64_t ring = 0, outer = 0;
+    for (int64_t x = 0; x < side; ++x) {
+      // |x / n - 1/2| > a / b  <=>  b |2 x - n| > 2 a n
+      const int64_t n = side - 1, distance = std::abs(2 * x - n);
+      ring += 10 * distance > 6 * n && 10 * distance < 8 * n;
+      outer += 4 * distance > 2 * n;
+    }
+    if (side < 4096) EXPECT_EQ(ring, known) << side;
+    for (const int64_t dimensions : {1, 2}) {
+      if (side == 4096 && dimensions == 2) continue;
+      const Hypergrid grid({.dimensions = dimensions, .side = side});
+      const HypergridReward reward(grid, {.r0 = 1, .r1 = 10, .r2 = 100});
+      const at::Tensor objects = at::arange(grid.NumObjects(), at::kLong);
+      const at::Tensor values = reward.LogRewardOf(grid.ObjectsAt(objects, Unconditional())).exp();
+      EXPECT_EQ(values.gt(100).sum().item<int64_t>(), dimensions == 1 ? ring : ring * ring) << side;
+      EXPECT_EQ(values.gt(10).sum().item<int64_t>(), dimensions == 1 ? outer : outer * outer) << side;
+      EXPECT_EQ(reward.HasModes(), ring > 0) << side;
+    }
+  }
+}
+
 TEST(Hypergrid, TheHardVariantHidesItsModes) {
   const Hypergrid grid({.dimensions = 2, .side = 8});
   const HypergridReward reward(grid, HypergridRewardConfig::Hard());

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/parallel_errors.h"
 #include "gflownet/kernels/net_dispatch.h"
 
 namespace gfn {
@@ -83,11 +84,12 @@ void MlpNet::Pack(const MlpLayers& layers, int num_threads) {
   cut(lines.back(), true, width_, outputs_, head_forward_.data());
   cut(lines.back(), false, outputs_, width_, head_backward_.data());
   const int threads = pieces.size() > 16 ? num_threads : 1;
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (size_t i = 0; i < pieces.size(); ++i) {
-    const Piece& p = pieces[i];
-    kernels.pack(p.lines, p.transposed, p.offset, p.k, p.n, p.to);
+    errors.Run([&, &p = pieces[i]] { kernels.pack(p.lines, p.transposed, p.offset, p.k, p.n, p.to); });
   }
+  errors.Rethrow();
   // The first layer is read by rows: its transpose.
   for (int64_t f = 0; f < features_; ++f) {
     float* row = first_.data() + f * padded_width_;
@@ -259,8 +261,12 @@ void CollectGradients(const MlpNet& net, const std::vector<MlpSums*>& sums, cons
   int64_t row = 0;
   for (size_t h = 0; h < gradients.heads.size(); ++h) {
     const int64_t end = row + gradients.heads[h].rows;
+    ParallelErrors errors;
 #pragma omp parallel for num_threads(threads)
-    for (int64_t i = row; i < end; ++i) add(&MlpSums::heads_, i * pw, width, gradients.heads[h].weight + (i - row) * width);
+    for (int64_t i = row; i < end; ++i) {
+      errors.Run([&] { add(&MlpSums::heads_, i * pw, width, gradients.heads[h].weight + (i - row) * width); });
+    }
+    errors.Rethrow();
     add(&MlpSums::biases_, depth * pw + row, end - row, gradients.heads[h].bias);
     row = end;
   }

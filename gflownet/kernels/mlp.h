@@ -9,17 +9,21 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <vector>
+
+#include "gflownet/base/memory.h"
 
 namespace gfn {
 
-// Scratch space that grows and is kept; what is in it after growing is unspecified.
+// Scratch space that grows and is kept; what is in it after growing is unspecified. Throws AllocationFailure.
 class WordBuffer {
  public:
   float* Reserve(int64_t words) {
     if (words > size_) {
-      data_.reset(new float[words]);
-      size_ = words;
+      data_.reset(new (std::nothrow) float[static_cast<size_t>(words)]);
+      size_ = data_ == nullptr ? 0 : words;
+      if (data_ == nullptr) throw AllocationFailure(static_cast<size_t>(words) * sizeof(float));
     }
     return data_.get();
   }

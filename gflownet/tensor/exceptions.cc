@@ -7,6 +7,7 @@
 
 #include "gflownet/base/memory.h"
 #include "gflownet/base/phase.h"
+#include "gflownet/base/text_util.h"
 
 namespace gfn {
 namespace {
@@ -33,7 +34,7 @@ Status StatusOfCurrentException(std::string_view what) {
   } catch (const AllocationFailure& error) {
     return ResourceExhausted(prefix + error.what() + place);
   } catch (const std::bad_alloc&) {
-    return ResourceExhausted(prefix + "out of memory" + place);
+    return ResourceExhausted(prefix + "out of memory at " + FormatBytes(CurrentRssBytes()) + place);
   } catch (const std::exception& error) {
     return Internal(prefix + error.what() + place);
   } catch (...) {

@@ -66,13 +66,18 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterSet* parameters) : 
   }
 }
 
-StatusOr<Optimizer> Optimizer::Create(const OptimizerConfig& config, ParameterSet* parameters) {
+StatusOr<Optimizer> Optimizer::Create(const OptimizerConfig& config, ParameterSet* parameters,
+                                      const std::vector<std::string>& may_be_absent) {
   RETURN_IF_ERROR(CheckConfig(config, "optimizer"));
   const std::vector<std::string> known = parameters->Groups();
-  for (const ParameterGroupConfig& group : config.groups) {
-    if (std::find(known.begin(), known.end(), group.group) == known.end()) {
-      return InvalidArgument("optimizer.groups: " + UnknownName("group", group.group, "groups of this run", known));
-    }
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (size_t i = 0; i < config.groups.size(); ++i) {
+    const std::string& name = config.groups[i].group;
+    if (has(known, name) || has(may_be_absent, name)) continue;
+    return InvalidArgument("optimizer.groups." + std::to_string(i) + ".group: " +
+                           UnknownName("group", name, "groups of this run", known) + "; mend the name, or remove this entry");
   }
   return Optimizer(config, parameters);
 }

@@ -69,9 +69,10 @@ struct OptimizerStep {
 
 class Optimizer {
  public:
-  // InvalidArgument if the configuration names a group that no parameter has. `parameters` must outlive the optimiser
-  // and is complete: parameters added later are a programmer error.
-  static StatusOr<Optimizer> Create(const OptimizerConfig& config, ParameterSet* parameters);
+  // InvalidArgument if the configuration names a group that no parameter has, unless it is one of `may_be_absent`, which then has
+  // no effect. `parameters` must outlive the optimiser and is complete: parameters added later are a programmer error.
+  static StatusOr<Optimizer> Create(const OptimizerConfig& config, ParameterSet* parameters,
+                                    const std::vector<std::string>& may_be_absent = {});
 
   // One step from the gradients in the parameters, which stay as they are; raises the set's version. A NaN or infinite
   // gradient is an error that names the parameter, and then nothing is changed.

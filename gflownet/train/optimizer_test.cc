@@ -152,6 +152,16 @@ void StepWithGradients(ParameterSet& set, Optimizer& optimizer, uint64_t t) {
   ASSERT_TRUE(optimizer.Step().ok());
 }
 
+TEST(OptimizerTest, AGroupThatMayBeAbsentHasNoEffect) {
+  ParameterSet parameters;
+  parameters.Add("w", "adapter", at::ones({3}));
+  OptimizerConfig config;
+  config.groups = {{.group = "log_z", .learning_rate_scale = 5, .weight_decay = {}}};
+  const auto refused = Optimizer::Create(config, &parameters);
+  EXPECT_NE(Message(refused.status()).find("optimizer.groups.0.group"), std::string::npos) << refused.status();
+  EXPECT_TRUE(Optimizer::Create(config, &parameters, {"log_z"}).ok());
+}
+
 TEST(OptimizerTest, SavedAndLoadedItGoesOnBitForBit) {
   const std::string folder = testing::TempDir();
   ParameterSet straight = TwoParameters();

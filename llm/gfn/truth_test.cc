@@ -155,10 +155,12 @@ class Truth : public testing::Test {
   }
 
   // Trains a fresh adapter jointly on all conditions; the error of the sampler before and after.
-  std::pair<Error, Error> Train(const Reward& reward, const ModifiedSubTbConfig& objective_config, double temperature,
+  std::pair<Error, Error> Train(const Reward& reward, const ModifiedSubTbConfig& config, double temperature,
                                 int64_t num_steps) const {
+    return Train(reward, *MakeObjective(config).value(), temperature, num_steps);
+  }
+  std::pair<Error, Error> Train(const Reward& reward, const Objective& objective, double temperature, int64_t num_steps) const {
     TestSampler sampler(*world_, {.rank = 16, .alpha = 32, .targets = {}}, 3);
-    const std::unique_ptr<Objective> objective = MakeObjective(objective_config).value();
     OptimizerConfig optimizer_config;
     optimizer_config.learning_rate = kLearningRate;
     optimizer_config.beta2 = 0.99;
@@ -180,7 +182,7 @@ class Truth : public testing::Test {
     parts.environment = world_->environment.get();
     parts.policy = sampler.policy.get();
     parts.reward = &reward;
-    parts.objective = objective.get();
+    parts.objective = &objective;
     parts.parameters = &sampler.parameters;
     parts.optimizer = &optimizer;
     parts.conditions = world_->conditions;
@@ -217,10 +219,25 @@ INSTANTIATE_TEST_SUITE_P(Exact, AtTemperature, testing::Values(0.8, 1.0));
 
 // ---- mutants: each is a mistake that is easily made, and each must miss the bar ----
 
+// An objective that does not say what it needs of the world, and so is not refused where it is wrong.
+class WithoutItsNeeds : public Objective {
+ public:
+  explicit WithoutItsNeeds(const ObjectiveConfig& config) : objective_(MakeObjective(config).value()) {}
+  std::string Name() const override { return objective_->Name(); }
+  Needs needs() const override { return objective_->needs(); }
+  bool NeedsPrefixRewards() const override { return objective_->NeedsPrefixRewards(); }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    return objective_->Loss(scores, targets);
+  }
+
+ private:
+  std::unique_ptr<Objective> objective_;
+};
+
 // Comparing prefixes within a trajectory alone cancels log q of the first min_len tokens: they never learn.
 TEST_F(Truth, MutantWithFirstTokensDetachedFails) {
   const auto [before, after] = Train(ListOf([](const Exact& e, size_t i) { return e.log_reward[i]; }),
-                                     ModifiedSubTbConfig{.paper_compat = true}, 1, kSteps);
+                                     WithoutItsNeeds(ModifiedSubTbConfig{.paper_compat = true}), 1, kSteps);
   EXPECT_GT(after.total_variation, kTotalVariationBar);
   EXPECT_GT(after.first_token, 0.03);
 }

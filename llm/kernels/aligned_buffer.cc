@@ -35,6 +35,7 @@ AlignedBuffer::AlignedBuffer(size_t size) {
 float* AlignedBuffer::Reserve(size_t size) {
   if (size > size_) {
     data_.reset();
+    size_ = 0;  // and stays so if there is no memory
     data_.reset(Allocate(size));
     size_ = size;
   }

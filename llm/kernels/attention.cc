@@ -57,24 +57,28 @@ void AttentionForward(const AttentionShape& shape, const AttentionForest& forest
   const int64_t at_once = std::max<int64_t>(1, tasks / (threads * 16));
   const KernelTable& kernels = Kernels();
 
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic, at_once) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < tasks; ++task) {
-    AttentionTile tile = units[static_cast<size_t>(task / shape.num_kv_heads)].tile;
-    tile.kv_head = task % shape.num_kv_heads;
-    kernels.attention_forward({shape,
-                               forest.ranges,
-                               q,
-                               k,
-                               v,
-                               out,
-                               log_sum_exp,
-                               {},
-                               {},
-                               {},
-                               {},
-                               ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))},
-                              tile);
+    errors.Run([&] {
+      AttentionTile tile = units[static_cast<size_t>(task / shape.num_kv_heads)].tile;
+      tile.kv_head = task % shape.num_kv_heads;
+      kernels.attention_forward({shape,
+                                 forest.ranges,
+                                 q,
+                                 k,
+                                 v,
+                                 out,
+                                 log_sum_exp,
+                                 {},
+                                 {},
+                                 {},
+                                 {},
+                                 ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))},
+                                tile);
+    });
   }
+  errors.Rethrow();
 }
 
 void AttentionBackward(const AttentionShape& shape, const AttentionForest& forest, ConstRows q, ConstRows k, ConstRows v,
@@ -99,44 +103,52 @@ void AttentionBackward(const AttentionShape& shape, const AttentionForest& fores
 
   // Step 2. A share and a key head are one task. The first share adds to dk and dv, the others to arrays of their own.
   AlignedBuffer own(static_cast<size_t>((shares - 1) * 2 * num_keys * width));
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < shares * shape.num_kv_heads; ++task) {
-    const int64_t share = task / shape.num_kv_heads;
-    float* own_dk = share == 0 ? nullptr : own.data() + (share - 1) * 2 * num_keys * width;
-    const Rows share_dk = share == 0 ? dk : Rows{own_dk, width};
-    const Rows share_dv = share == 0 ? dv : Rows{own_dk + num_keys * width, width};
-    const AttentionJob job = {shape,
-                              forest.ranges,
-                              q,
-                              k,
-                              v,
-                              // Only read in the backward pass.
-                              {const_cast<float*>(out.data), out.stride},
-                              const_cast<float*>(log_sum_exp),
-                              dout,
-                              dq,
-                              share_dk,
-                              share_dv,
-                              ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))};
-    for (size_t u = begins[static_cast<size_t>(share)]; u < begins[static_cast<size_t>(share) + 1]; ++u) {
-      AttentionTile tile = units[u].tile;
-      tile.kv_head = task % shape.num_kv_heads;
-      kernels.attention_backward(job, tile);
-    }
+    errors.Run([&] {
+      const int64_t share = task / shape.num_kv_heads;
+      float* own_dk = share == 0 ? nullptr : own.data() + (share - 1) * 2 * num_keys * width;
+      const Rows share_dk = share == 0 ? dk : Rows{own_dk, width};
+      const Rows share_dv = share == 0 ? dv : Rows{own_dk + num_keys * width, width};
+      const AttentionJob job = {shape,
+                                forest.ranges,
+                                q,
+                                k,
+                                v,
+                                // Only read in the backward pass.
+                                {const_cast<float*>(out.data), out.stride},
+                                const_cast<float*>(log_sum_exp),
+                                dout,
+                                dq,
+                                share_dk,
+                                share_dv,
+                                ThreadScratch(ScratchSlot::kAttention, kernels.attention_scratch(shape.head_dim))};
+      for (size_t u = begins[static_cast<size_t>(share)]; u < begins[static_cast<size_t>(share) + 1]; ++u) {
+        AttentionTile tile = units[u].tile;
+        tile.kv_head = task % shape.num_kv_heads;
+        kernels.attention_backward(job, tile);
+      }
+    });
   }
+  errors.Rethrow();
 
   // Step 3. Add the shares up in order.
   if (shares == 1) return;
+  ParallelErrors sum_errors;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
   for (int64_t key = 0; key < num_keys; ++key) {
-    for (int64_t share = 1; share < shares; ++share) {
-      const float* from = own.data() + ((share - 1) * 2 * num_keys + key) * width;
-      for (int64_t i = 0; i < width; ++i) {
-        dk.data[key * dk.stride + i] += from[i];
-        dv.data[key * dv.stride + i] += from[num_keys * width + i];
+    sum_errors.Run([&] {
+      for (int64_t share = 1; share < shares; ++share) {
+        const float* from = own.data() + ((share - 1) * 2 * num_keys + key) * width;
+        for (int64_t i = 0; i < width; ++i) {
+          dk.data[key * dk.stride + i] += from[i];
+          dv.data[key * dv.stride + i] += from[num_keys * width + i];
+        }
       }
-    }
+    });
   }
+  sum_errors.Rethrow();
 }
 
 }  // namespace gfn

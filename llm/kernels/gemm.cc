@@ -36,45 +36,52 @@ void Gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, f
   const Split rows{m, 1, CeilDiv(m, kGemmBlockRows)};
   const Split columns{n, kColumnUnit, std::min(CeilDiv(n, kColumnUnit), CeilDiv(4 * threads, rows.parts))};
 
+  ParallelErrors errors;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     if (copy) {
 #pragma omp for
       for (int64_t slice = 0; slice < slices; ++slice) {
         const int64_t begin = slice * kLanes, count = std::min(kLanes, k - begin);
-        kernels.copy_slice(transpose_b, b + begin * (transpose_b ? 1 : ld_b), ld_b, count, n, copied + begin * ld_copy, ld_copy);
+        errors.Run([&] {
+          kernels.copy_slice(transpose_b, b + begin * (transpose_b ? 1 : ld_b), ld_b, count, n, copied + begin * ld_copy,
+                             ld_copy);
+        });
       }
     }
 #pragma omp for schedule(dynamic)
     for (int64_t task = 0; task < rows.parts * columns.parts; ++task) {
-      const int64_t row = rows.Begin(task / columns.parts), count = rows.Begin(task / columns.parts + 1) - row;
-      const int64_t column = columns.Begin(task % columns.parts), width = columns.Begin(task % columns.parts + 1) - column;
-      for (int64_t begin = 0; begin < k; begin += kDepth) {
-        const int64_t depth = std::min(kDepth, k - begin);
-        GemmJob job = {a + row * ld_a + begin,
-                       ld_a,
-                       1,
-                       (copy ? copied + begin * ld_copy : b + begin * ld_b) + column,
-                       copy ? ld_copy : ld_b,
-                       count,
-                       width,
-                       depth,
-                       alpha,
-                       c + row * ld_c + column,
-                       ld_c,
-                       accumulate || begin > 0};
-        if (transpose_a) {
-          // A tile would read a few words of each of many far rows of A: copied, they lie together.
-          float* block = ThreadScratch(ScratchSlot::kRows, kDepth * kGemmBlockRows);
-          kernels.copy_slice(false, a + begin * ld_a + row, ld_a, depth, count, block, kGemmBlockRows);
-          job.a = block;
-          job.row_stride = 1;
-          job.k_stride = kGemmBlockRows;
+      errors.Run([&] {
+        const int64_t row = rows.Begin(task / columns.parts), count = rows.Begin(task / columns.parts + 1) - row;
+        const int64_t column = columns.Begin(task % columns.parts), width = columns.Begin(task % columns.parts + 1) - column;
+        for (int64_t begin = 0; begin < k; begin += kDepth) {
+          const int64_t depth = std::min(kDepth, k - begin);
+          GemmJob job = {a + row * ld_a + begin,
+                         ld_a,
+                         1,
+                         (copy ? copied + begin * ld_copy : b + begin * ld_b) + column,
+                         copy ? ld_copy : ld_b,
+                         count,
+                         width,
+                         depth,
+                         alpha,
+                         c + row * ld_c + column,
+                         ld_c,
+                         accumulate || begin > 0};
+          if (transpose_a) {
+            // A tile would read a few words of each of many far rows of A: copied, they lie together.
+            float* block = ThreadScratch(ScratchSlot::kRows, kDepth * kGemmBlockRows);
+            kernels.copy_slice(false, a + begin * ld_a + row, ld_a, depth, count, block, kGemmBlockRows);
+            job.a = block;
+            job.row_stride = 1;
+            job.k_stride = kGemmBlockRows;
+          }
+          kernels.gemm(job);
         }
-        kernels.gemm(job);
-      }
+      });
     }
   }
+  errors.Rethrow();
 }
 
 }  // namespace gfn

@@ -62,14 +62,18 @@ void BenchMachine() {
     const int64_t width = 1 << 16, rows = static_cast<int64_t>(x.size()) / width;
     std::vector<float> mean(static_cast<size_t>(rows));
     const double seconds = Seconds([&] {
+      ParallelErrors errors;
 #pragma omp parallel for
       for (int64_t i = 0; i < rows; ++i) {
-        float sums[64] = {};
-        for (int64_t j = 0; j < width; j += 64) {
-          for (int64_t l = 0; l < 64; ++l) sums[l] += x[static_cast<size_t>(i * width + j + l)];
-        }
-        mean[static_cast<size_t>(i)] = sums[0] + sums[63];
+        errors.Run([&] {
+          float sums[64] = {};
+          for (int64_t j = 0; j < width; j += 64) {
+            for (int64_t l = 0; l < 64; ++l) sums[l] += x[static_cast<size_t>(i * width + j + l)];
+          }
+          mean[static_cast<size_t>(i)] = sums[0] + sums[63];
+        });
       }
+      errors.Rethrow();
     });
     Print("reads", seconds, 0, static_cast<double>(x.size()) * sizeof(float));
   }
@@ -80,11 +84,13 @@ void BenchMachine() {
     const std::vector<float> w = Values(48 * in, 1), x = Values(8 * in, 2);
     const PackedMatrix matrix = PackedMatrix::Pack(w.data(), 48, in, type);
     const double seconds = Seconds([&] {
+      ParallelErrors errors;
 #pragma omp parallel
-      {
+      errors.Run([&] {
         float y[8 * 48];
         for (int i = 0; i < 1000; ++i) matrix.Apply(x.data(), 8, in, y, 48, false, 1);
-      }
+      });
+      errors.Rethrow();
     });
     Print(label, seconds, 2e3 * 8 * 48 * static_cast<double>(in * omp_get_max_threads()), 0);
   }

@@ -79,31 +79,35 @@ void LmHeadForward(const PackedMatrix& head, const float* hidden, int64_t n, int
   const Split ranges{chunks, 1, std::min(chunks, CeilDiv(4 * threads, rows.parts))};
   const KernelTable& kernels = Kernels();
 
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < rows.parts * ranges.parts; ++task) {
-    const int64_t row = rows.Begin(task / ranges.parts), count = rows.Begin(task / ranges.parts + 1) - row;
-    const int64_t range = task % ranges.parts;
-    float* logits = ThreadScratch(ScratchSlot::kLmHead, count * kChunk);
-    for (int64_t chunk = ranges.Begin(range); chunk < ranges.Begin(range + 1); ++chunk) {
-      const int64_t begin = chunk * kChunk, end = std::min(vocabulary, begin + kChunk), width = end - begin;
-      head.ApplyRows(begin, end, hidden + row * ld_hidden, count, ld_hidden, logits, width, false, 1);
-      for (int64_t i = 0; i < count; ++i) {
-        const float* line = logits + i * width;
-        if (!parts.empty()) {
-          parts[static_cast<size_t>(chunk * n + row + i)] =
-              kernels.sum_exponentials(line, bias.empty() ? nullptr : bias.data() + begin, width);
+    errors.Run([&] {
+      const int64_t row = rows.Begin(task / ranges.parts), count = rows.Begin(task / ranges.parts + 1) - row;
+      const int64_t range = task % ranges.parts;
+      float* logits = ThreadScratch(ScratchSlot::kLmHead, count * kChunk);
+      for (int64_t chunk = ranges.Begin(range); chunk < ranges.Begin(range + 1); ++chunk) {
+        const int64_t begin = chunk * kChunk, end = std::min(vocabulary, begin + kChunk), width = end - begin;
+        head.ApplyRows(begin, end, hidden + row * ld_hidden, count, ld_hidden, logits, width, false, 1);
+        for (int64_t i = 0; i < count; ++i) {
+          const float* line = logits + i * width;
+          if (!parts.empty()) {
+            parts[static_cast<size_t>(chunk * n + row + i)] =
+                kernels.sum_exponentials(line, bias.empty() ? nullptr : bias.data() + begin, width);
+          }
+          ForEachPicked(
+              query, row + i, begin, end,
+              [&](int64_t column) {
+                if (outputs.logit_target != nullptr) outputs.logit_target[row + i] = line[column];
+              },
+              [&](int64_t column, int64_t index) {
+                if (outputs.logit_stop != nullptr) outputs.logit_stop[index] = line[column];
+              });
         }
-        ForEachPicked(
-            query, row + i, begin, end,
-            [&](int64_t column) {
-              if (outputs.logit_target != nullptr) outputs.logit_target[row + i] = line[column];
-            },
-            [&](int64_t column, int64_t index) {
-              if (outputs.logit_stop != nullptr) outputs.logit_stop[index] = line[column];
-            });
       }
-    }
+    });
   }
+  errors.Rethrow();
   for (int64_t i = 0; i < n && outputs.log_sum_exp != nullptr; ++i) outputs.log_sum_exp[i] = Combine(parts, n, i);
 }
 
@@ -119,33 +123,37 @@ void LmHeadBackward(const PackedMatrix& head, const float* hidden, int64_t n, in
   const Split rows = RowBlocks(n, threads);
   const KernelTable& kernels = Kernels();
 
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
   for (int64_t task = 0; task < rows.parts; ++task) {
-    const int64_t row = rows.Begin(task), count = rows.Begin(task + 1) - row;
-    float* slopes = ThreadScratch(ScratchSlot::kLmHead, count * kChunk);
-    for (int64_t begin = 0; begin < vocabulary; begin += kChunk) {
-      const int64_t end = std::min(vocabulary, begin + kChunk), width = end - begin;
-      if (gradients.log_sum_exp != nullptr) {
-        head.ApplyRows(begin, end, hidden + row * ld_hidden, count, ld_hidden, slopes, width, false, 1);
-      } else {
-        std::fill_n(slopes, count * width, 0.0f);
-      }
-      for (int64_t i = row; i < row + count; ++i) {
-        float* line = slopes + (i - row) * width;
+    errors.Run([&] {
+      const int64_t row = rows.Begin(task), count = rows.Begin(task + 1) - row;
+      float* slopes = ThreadScratch(ScratchSlot::kLmHead, count * kChunk);
+      for (int64_t begin = 0; begin < vocabulary; begin += kChunk) {
+        const int64_t end = std::min(vocabulary, begin + kChunk), width = end - begin;
         if (gradients.log_sum_exp != nullptr) {
-          kernels.softmax_times(bias.empty() ? nullptr : bias.data() + begin, width, log_sum_exp[i], gradients.log_sum_exp[i],
-                                line);
+          head.ApplyRows(begin, end, hidden + row * ld_hidden, count, ld_hidden, slopes, width, false, 1);
+        } else {
+          std::fill_n(slopes, count * width, 0.0f);
         }
-        ForEachPicked(
-            query, i, begin, end,
-            [&](int64_t column) { line[column] += gradients.logit_target == nullptr ? 0.0f : gradients.logit_target[i]; },
-            [&](int64_t column, int64_t index) {
-              line[column] += gradients.logit_stop == nullptr ? 0.0f : gradients.logit_stop[index];
-            });
+        for (int64_t i = row; i < row + count; ++i) {
+          float* line = slopes + (i - row) * width;
+          if (gradients.log_sum_exp != nullptr) {
+            kernels.softmax_times(bias.empty() ? nullptr : bias.data() + begin, width, log_sum_exp[i], gradients.log_sum_exp[i],
+                                  line);
+          }
+          ForEachPicked(
+              query, i, begin, end,
+              [&](int64_t column) { line[column] += gradients.logit_target == nullptr ? 0.0f : gradients.logit_target[i]; },
+              [&](int64_t column, int64_t index) {
+                line[column] += gradients.logit_stop == nullptr ? 0.0f : gradients.logit_stop[index];
+              });
+        }
+        head.ApplyTransposedRows(begin, end, slopes, count, width, d_hidden + row * ld_d_hidden, ld_d_hidden, true, 1);
       }
-      head.ApplyTransposedRows(begin, end, slopes, count, width, d_hidden + row * ld_d_hidden, ld_d_hidden, true, 1);
-    }
+    });
   }
+  errors.Rethrow();
 }
 
 }  // namespace gfn

@@ -187,18 +187,21 @@ void PackedMatrix::ApplyWith(const LowRank& low_rank, float* t, const float* x, 
 }
 
 // t = x A^T for the calling thread's share of the rows and of A's panels; ends with a barrier of the parallel region.
-void PackedMatrix::LowRankInputs(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, int threads) {
+void PackedMatrix::LowRankInputs(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, int threads,
+                                 ParallelErrors& errors) {
   const PackedMatrix& a = low_rank.a;
   const KernelTable& kernels = Kernels();
   const Split rows{n, 1, std::max(CeilDiv(n, kBlockRows), std::min<int64_t>(n, threads))};
   const Split panels{a.out_, kPanelRows, std::min(CeilDiv(a.out_, kPanelRows), CeilDiv(2 * threads, rows.parts))};
 #pragma omp for schedule(dynamic)
   for (int64_t task = 0; task < rows.parts * panels.parts; ++task) {
-    const int64_t row = rows.Begin(task / panels.parts), count = rows.Begin(task / panels.parts + 1) - row;
-    const int64_t col = panels.Begin(task % panels.parts);
-    kernels.apply({a.Panels(col), x + row * ld_x, ld_x, count, t + row * a.out_ + col, a.out_,
-                   panels.Begin(task % panels.parts + 1) - col, false,
-                   ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+    errors.Run([&] {
+      const int64_t row = rows.Begin(task / panels.parts), count = rows.Begin(task / panels.parts + 1) - row;
+      const int64_t col = panels.Begin(task % panels.parts);
+      kernels.apply({a.Panels(col), x + row * ld_x, ld_x, count, t + row * a.out_ + col, a.out_,
+                     panels.Begin(task % panels.parts + 1) - col, false,
+                     ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+    });
   }
 }
 
@@ -227,23 +230,27 @@ void PackedMatrix::Product(int64_t row_begin, int64_t row_end, const LowRank* lo
   const Split rows{n, 1, CeilDiv(n, kBlockRows)};
   const Split panels{cols, kPanelRows, std::min(CeilDiv(cols, kPanelRows), CeilDiv(16 * threads, rows.parts))};
 
+  ParallelErrors errors;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    if (low_rank != nullptr) LowRankInputs(*low_rank, t, x, n, ld_x, threads);
+    if (low_rank != nullptr) LowRankInputs(*low_rank, t, x, n, ld_x, threads, errors);
     int64_t prepared = -1;  // the block of rows that this thread's scratch holds
 #pragma omp for schedule(dynamic) nowait
     for (int64_t task = 0; task < rows.parts * panels.parts; ++task) {
-      const int64_t i = task / panels.parts, p = task % panels.parts;
-      const int64_t row = rows.Begin(i), count = rows.Begin(i + 1) - row;
-      const int64_t col = panels.Begin(p), end = panels.Begin(p + 1);
-      float* words = ThreadScratch(ScratchSlot::kProduct, count * ld_words);
-      if (i != prepared) kernels.prepare_rows(bfloat16_, x + row * ld_x, count, in_, ld_x, words, ld_words);
-      prepared = i;
-      kernels.apply({Panels(row_begin + col), words, ld_words, count, y + row * ld_y + col, ld_y, end - col, accumulate,
-                     ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
-      if (low_rank != nullptr) AddLowRank(*low_rank, t + row * low_rank->a.out_, count, col, end, y + row * ld_y + col, ld_y);
+      errors.Run([&] {
+        const int64_t i = task / panels.parts, p = task % panels.parts;
+        const int64_t row = rows.Begin(i), count = rows.Begin(i + 1) - row;
+        const int64_t col = panels.Begin(p), end = panels.Begin(p + 1);
+        float* words = ThreadScratch(ScratchSlot::kProduct, count * ld_words);
+        if (i != prepared) kernels.prepare_rows(bfloat16_, x + row * ld_x, count, in_, ld_x, words, ld_words);
+        prepared = i;
+        kernels.apply({Panels(row_begin + col), words, ld_words, count, y + row * ld_y + col, ld_y, end - col, accumulate,
+                       ThreadScratch(ScratchSlot::kRows, kernels.apply_scratch(count))});
+        if (low_rank != nullptr) AddLowRank(*low_rank, t + row * low_rank->a.out_, count, col, end, y + row * ld_y + col, ld_y);
+      });
     }
   }
+  errors.Rethrow();
 }
 
 void PackedMatrix::ApplyTransposed(const float* dy, int64_t n, int64_t ld_dy, float* dx, int64_t ld_dx, bool accumulate,
@@ -265,12 +272,16 @@ void PackedMatrix::ApplyTransposedRows(int64_t row_begin, int64_t row_end, const
   const int threads = UsefulThreads(num_threads, n * count * in_);
   const Split rows{n, kPanelRows, std::max(CeilDiv(n, kTransposedBlockRows), std::min<int64_t>(threads, CeilDiv(n, kPanelRows)))};
 
+  ParallelErrors errors;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
   for (int64_t i = 0; i < rows.parts; ++i) {
-    const int64_t row = rows.Begin(i), block = rows.Begin(i + 1) - row;
-    kernels.apply_transposed({Panels(row_begin), dy + row * ld_dy, ld_dy, block, count, dx + row * ld_dx, ld_dx, accumulate,
-                              ThreadScratch(ScratchSlot::kProduct, kernels.transposed_scratch(bfloat16_, block))});
+    errors.Run([&] {
+      const int64_t row = rows.Begin(i), block = rows.Begin(i + 1) - row;
+      kernels.apply_transposed({Panels(row_begin), dy + row * ld_dy, ld_dy, block, count, dx + row * ld_dx, ld_dx, accumulate,
+                                ThreadScratch(ScratchSlot::kProduct, kernels.transposed_scratch(bfloat16_, block))});
+    });
   }
+  errors.Rethrow();
 }
 
 }  // namespace gfn

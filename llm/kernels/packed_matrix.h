@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "gflownet/base/parallel_errors.h"
 #include "llm/kernels/aligned_buffer.h"
 #include "llm/kernels/weight_type.h"
 
@@ -73,7 +74,8 @@ class PackedMatrix {
   PanelWeights Panels(int64_t row_begin) const;
   void Product(int64_t row_begin, int64_t row_end, const LowRank* low_rank, float* t, const float* x, int64_t n, int64_t ld_x,
                float* y, int64_t ld_y, bool accumulate, int num_threads) const;
-  static void LowRankInputs(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, int threads);
+  static void LowRankInputs(const LowRank& low_rank, float* t, const float* x, int64_t n, int64_t ld_x, int threads,
+                            ParallelErrors& errors);
   static void AddLowRank(const LowRank& low_rank, const float* t, int64_t count, int64_t col, int64_t end, float* y,
                          int64_t ld_y);
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "gflownet/base/parallel_errors.h"
+
 namespace gfn {
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -29,8 +31,10 @@ void ParallelRows(int64_t rows, int64_t work_per_row, int num_threads, const Bod
     return;
   }
   const Split split{rows, 1, threads};
+  ParallelErrors errors;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
-  for (int i = 0; i < threads; ++i) body(split.Begin(i), split.Begin(i + 1));
+  for (int i = 0; i < threads; ++i) errors.Run([&] { body(split.Begin(i), split.Begin(i + 1)); });
+  errors.Rethrow();
 }
 
 // Scratch space of the calling thread, kept between calls; one slot for each kernel that can be inside another.

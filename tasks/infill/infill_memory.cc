@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 #include "llm/format/expected_tensors.h"
 #include "tasks/infill/infill_task.h"
@@ -29,29 +31,101 @@ int64_t AdapterParameters(const ModelConfig& model, const LoraConfig& lora) {
   return model.num_layers * lora.Rank() * width;
 }
 
-MemoryParts EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model) {
+namespace {
+
+// Token counts of every example, the largest first.
+struct TextLengths {
+  std::vector<double> prompt, x, y;
+  // What `count` examples of a batch can have together.
+  static double Sum(const std::vector<double>& lengths, double count) {
+    double sum = 0;
+    for (size_t i = 0; i < lengths.size() && static_cast<double>(i) < count; ++i) sum += lengths[i];
+    const double missing = count - static_cast<double>(lengths.size());
+    return sum + (missing > 0 ? missing * lengths[0] : 0);
+  }
+};
+
+// Of the longest examples by bytes: enough for every batch that a machine has room for.
+constexpr size_t kMostMeasured = 512;
+
+StatusOr<TextLengths> MeasureTexts(const InfillConfig& task, const ModelSourceConfig& source) {
+  ASSIGN_OR_RETURN(const auto tokenizer, LoadTokenizer(source.tokenizer.empty() ? source.path : source.tokenizer));
+  ASSIGN_OR_RETURN(std::vector<InfillExample> examples, ReadInfillExamples(task.data.train, task.data.fields));
+  if (task.data.train_limit > 0 && static_cast<size_t>(task.data.train_limit) < examples.size()) {
+    examples.resize(static_cast<size_t>(task.data.train_limit));
+  }
+  if (!task.data.validation.empty()) {
+    ASSIGN_OR_RETURN(const auto more, ReadInfillExamples(task.data.validation, task.data.fields));
+    examples.insert(examples.end(), more.begin(), more.end());
+  }
+  const auto bytes = [](const InfillExample& example) { return example.x.size() + example.y.size(); };
+  const size_t measured = std::min(kMostMeasured, examples.size());
+  std::partial_sort(examples.begin(), examples.begin() + static_cast<int64_t>(measured), examples.end(),
+                    [&](const InfillExample& a, const InfillExample& b) { return bytes(a) > bytes(b); });
+  TextLengths lengths;
+  for (size_t i = 0; i < measured; ++i) {
+    const SequenceCondition tokens = EncodeCondition(*tokenizer, task.prompt, examples[i].x, examples[i].y);
+    lengths.prompt.push_back(static_cast<double>(tokens.prompt.size()));
+    lengths.x.push_back(static_cast<double>(tokens.x.size()));
+    lengths.y.push_back(static_cast<double>(tokens.y.size()));
+  }
+  for (std::vector<double>* of_part : {&lengths.prompt, &lengths.x, &lengths.y}) {
+    std::sort(of_part->begin(), of_part->end(), std::greater<>());
+  }
+  return lengths;
+}
+
+}  // namespace
+
+StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model) {
+  if (!settings.model) return InvalidArgument("infilling needs a language model, found none in the settings");
+  ASSIGN_OR_RETURN(const TextLengths lengths, MeasureTexts(task, *settings.model));
   const TrainerConfig& trainer = settings.train.trainer;
-  const InfillSupport& support = task.support;
   const LoraConfig lora = settings.lora.value_or(LoraConfig{});
-  const ModelDtype dtype = settings.model ? settings.model->dtype : ModelDtype::kFloat32;
-  const double conditions =
-      static_cast<double>(trainer.micro_batch_conditions > 0 ? trainer.micro_batch_conditions : trainer.conditions_per_step);
-  const double prompt = 80, suffix = 16;  // typical texts; the data are not read here
-  const double per_layer =
-      static_cast<double>(3 * model.hidden_size + 2 * model.num_heads * model.head_dim + 2 * model.num_kv_heads * model.head_dim +
-                          (model.architecture == Architecture::kLlama ? 2 : 1) * model.intermediate_size + 4 * lora.Rank());
-  const double scored = conditions * (prompt + static_cast<double>(trainer.rollouts * support.max_len));
-  const double weights = static_cast<double>(NumParameters(model)) * (dtype == ModelDtype::kBFloat16  ? 2
-                                                                      : dtype == ModelDtype::kFloat64 ? 8
-                                                                                                      : 4);
-  const double adapter = 16.0 * static_cast<double>(AdapterParameters(model, lora));  // value, gradient, two moments
-  const double activations =
-      4.0 * scored * per_layer * static_cast<double>(model.num_layers) +
-      4.0 * (4096 + prompt + suffix) * static_cast<double>(2 * model.intermediate_size + 3 * model.hidden_size);
-  const double decoding = 8.0 * conditions * (prompt + static_cast<double>(trainer.rollouts * support.max_len)) *
-                              static_cast<double>(model.num_layers * model.num_kv_heads * model.head_dim) +
-                          12.0 * conditions * static_cast<double>(trainer.rollouts * model.vocab_size);
-  return {{"weights", weights}, {"adapter and optimiser", adapter}, {"activations", activations}, {"decoding", decoding}};
+  const ModelDtype dtype = settings.model->dtype;
+  const auto number = [](int64_t n) { return static_cast<double>(n); };
+  const double real = dtype == ModelDtype::kFloat64 ? 8 : 4, weight = dtype == ModelDtype::kBFloat16 ? 2 : real;
+  const double width = number(model.hidden_size), inner = number(model.intermediate_size), layers = number(model.num_layers),
+               queries = number(model.num_heads * model.head_dim), keys = number(model.num_kv_heads * model.head_dim),
+               up = (model.architecture == Architecture::kLlama ? 2 : 1) * inner, vocabulary = number(model.vocab_size);
+  const double adapter_width = 7 * number(lora.Rank());  // of the products of one layer, at most
+
+  // A step: the rollouts of some conditions at a time behind their prompts, with all that the way back needs.
+  const double together =
+      number(trainer.micro_batch_conditions > 0 ? std::min(trainer.micro_batch_conditions, trainer.conditions_per_step)
+                                                : trainer.conditions_per_step);
+  const double rollouts = number(trainer.rollouts), most = number(task.support.max_len);
+  const double scored = TextLengths::Sum(lengths.prompt, together) + together * rollouts * most;
+  const double tape = scored * layers * (2 * width + 2 * queries + 2 * keys + up + number(model.num_heads) + adapter_width);
+  const double one_layer_back = scored * (4 * width + 2 * queries + 2 * keys + 2 * up + 2 * inner);
+  // Without a way back one layer is at work at a time.
+  const double one_layer = 4 * width + 2 * queries + 2 * keys + up + inner + adapter_width;
+  // The reward reads a copy of the ending behind every prefix, in chunks of whole conditions.
+  const double copies = most - number(std::min(task.support.min_len, task.support.max_len)) + 1;
+  const double of_condition = lengths.x[0] + rollouts * (most + copies * (1 + lengths.y[0]));
+  const double all = TextLengths::Sum(lengths.x, together) + together * rollouts * most +
+                     rollouts * copies * (together + TextLengths::Sum(lengths.y, together));
+  const double read = std::min(all, number(LikelihoodRewardOptions{}.max_positions) + of_condition);
+  // Keys and values of the prompts once and of each rollout's own tokens; logits of all rollouts at one place.
+  const auto decoding = [&](double prompts, double rows) {
+    return real * 2 * (prompts + rows * (most + 1)) * layers * keys + 4 * real * rows * vocabulary + rows * real * one_layer;
+  };
+  const double step = std::max({decoding(TextLengths::Sum(lengths.prompt, together), together * rollouts),
+                                real * (tape + one_layer_back), real * read * one_layer});
+
+  // An evaluation: so many rows at a time, of as many conditions as they belong to; finished objects alone.
+  const double rows = number(settings.evaluation.batch_rows);
+  const double conditions = std::ceil(rows / number(settings.evaluation.samples)) + 1;
+  const double finished = TextLengths::Sum(lengths.x, conditions) + rows * (most + 1) + rows * lengths.y[0];
+  const double judged = std::min(finished, number(LikelihoodRewardOptions{}.max_positions) + lengths.x[0] +
+                                               number(settings.evaluation.samples) * (most + 1 + lengths.y[0]));
+  const double replies = TextLengths::Sum(lengths.prompt, conditions) + rows * most;
+  const double evaluation =
+      std::max(decoding(TextLengths::Sum(lengths.prompt, conditions), rows), real * std::max(judged, replies) * one_layer);
+  return MemoryParts{{"weights", number(NumParameters(model)) * weight},
+                     {"adapter and optimiser", 16.0 * number(AdapterParameters(model, lora))},  // value, gradient, two moments
+                     {"a training step", step},
+                     {"evaluation beyond it", std::max(0.0, evaluation - step)}};
 }
 
 }  // namespace gfn

@@ -47,8 +47,14 @@ class InfillTask : public Task {
   explicit InfillTask(std::unique_ptr<InfillParts> parts) : parts_(std::move(parts)) {}
 
   TaskSampler sampler() override {
-    return {parts_->environment.get(), parts_->policy.get(),    parts_->reward.get(), &parts_->conditions,
-            &parts_->parameters,       parts_->model->device(), parts_->identity,     parts_->start};
+    return {.environment = parts_->environment.get(),
+            .policy = parts_->policy.get(),
+            .reward = parts_->reward.get(),
+            .conditions = &parts_->conditions,
+            .parameters = &parts_->parameters,
+            .device = parts_->model->device(),
+            .identity = parts_->identity,
+            .start = parts_->start};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths& paths, const LogFunction& log) override {
@@ -154,6 +160,11 @@ class InfillPlan : public TaskPlan {
     RunSettings settings = settings_;
     ASSIGN_OR_RETURN(settings.lora, ResolveLora(settings_.lora.value_or(LoraConfig{})));
     return EstimateInfillMemory(task_, settings, model);
+  }
+
+  std::string MemoryKeys() const override {
+    return "train.micro_batch_conditions (memory alone, the same result), train.rollouts, train.conditions_per_step, "
+           "evaluation.batch_rows, the lengths of the task or lora.rank, or take model.dtype bf16";
   }
 
   Status Report(const RunRecord& record, report::Report& page) const override {

@@ -39,6 +39,8 @@ struct TaskSampler {
   const ConditionTable* conditions = nullptr;
   ParameterSet* parameters = nullptr;
   at::Device device = at::kCPU;
+  // What the policy is built with only where the objective asks for it.
+  Needs could_offer{};
   // What the trained parameters belong to, by name (base weights, tokenizer): with anything else they are another sampler.
   std::map<std::string, std::string> identity{};
   // What training started from, by name: compared where it is resumed, and of no account to a trained sampler.
@@ -123,7 +125,7 @@ class Task {
   virtual StatusOr<std::string> Merge(const std::string& folder, const std::string& dtype);
 };
 
-// Named amounts of memory that a run will take, in bytes, from shapes alone.
+// Named amounts of memory that a run will take at most, beside what the program itself takes, in bytes.
 using MemoryParts = std::vector<std::pair<std::string, double>>;
 
 // What a report is made of.
@@ -140,7 +142,10 @@ class TaskPlan {
   virtual StatusOr<std::unique_ptr<Task>> Build(const LogFunction& log) const = 0;
   // Lines (name, value) for `gfn describe`; a line without a value is a heading.
   virtual StatusOr<std::vector<std::pair<std::string, std::string>>> Describe() const = 0;
+  // Without allocating what it estimates, and without overflow: the settings may be of any size.
   virtual StatusOr<MemoryParts> EstimateMemory() const = 0;
+  // The keys to lower where that is too much, as a list in words.
+  virtual std::string MemoryKeys() const = 0;
   // Title, headlines, facts and sections of a run's report; the settings are added by the command.
   virtual Status Report(const RunRecord& record, report::Report& page) const = 0;
 };

@@ -10,7 +10,9 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
   RETURN_IF_ERROR(world->conditions.Insert("").status());
   auto grid = std::make_unique<Hypergrid>(config.grid);
   const Hypergrid* rules = grid.get();
-  world->reward = std::make_unique<HypergridReward>(*grid, config.reward);
+  auto rewards = std::make_unique<HypergridReward>(*grid, config.reward);
+  const HypergridReward* reward = rewards.get();
+  world->reward = std::move(rewards);
   const int64_t dimensions = config.grid.dimensions, side = config.grid.side;
   world->features = StateFeatures(*rules);
   world->num_features = dimensions * side;
@@ -21,14 +23,12 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const HypergridWorld& config) {
   }
   if (dimensions == 2) world->picture_shape = {side, side};
   // A mode is a corner's ring: one for every choice of low or high along each coordinate.
-  if (dimensions < 62 && config.reward.r2 > 0) {
+  if (dimensions < 62 && reward->HasModes()) {
     world->num_modes = int64_t{1} << dimensions;
-    world->mode_of = [side, dimensions](const State& objects) {
-      const at::Tensor x_BD = Hypergrid::Position(objects).to(at::kDouble) / static_cast<double>(side - 1) - 0.5;
-      const at::Tensor in_ring_B = x_BD.abs().gt(0.3).logical_and(x_BD.abs().lt(0.4)).all(1);
-      const at::Tensor corner_B =
-          x_BD.gt(0).to(at::kLong).mul(at::ones({dimensions}, at::kLong).cumsum(0).sub(1).exp2().to(at::kLong)).sum(1);
-      return at::where(in_ring_B, corner_B, at::full_like(corner_B, -1));
+    world->mode_of = [side, dimensions, reward](const State& objects) {
+      const at::Tensor high_BD = (2 * Hypergrid::Position(objects)).gt(side - 1).to(at::kLong);
+      const at::Tensor corner_B = (high_BD * at::ones({dimensions}, at::kLong).bitwise_left_shift(at::arange(dimensions))).sum(1);
+      return at::where(reward->InModeRing(objects), corner_B, -1);
     };
   }
   world->facts = {{"cells", std::to_string(rules->NumObjects())},

@@ -1,5 +1,6 @@
 #include "tasks/world/world_metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -40,8 +41,10 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
   const double temperature = options.temperature;
   WorldMeasurement measurement;
   std::vector<Point> points;
-  for (size_t i = 0; i < world.conditions.ids().size(); ++i) {
+  const size_t num_conditions = world.conditions.ids().size(), most = static_cast<size_t>(options.max_conditions);
+  for (size_t i = 0; i < (most == 0 ? num_conditions : std::min(most, num_conditions)); ++i) {
     const ConditionId condition = world.conditions.ids()[i];
+    if (options.stop_requested && options.stop_requested()) return Cancelled("stopped between two conditions");
     if (!truth.empty()) {
       ExactResult& result = measurement.exact.emplace_back();
       ASSIGN_OR_RETURN(result.log_q_X, truth[i].LearnedLogProbs(policy));
@@ -50,8 +53,8 @@ StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<Ex
       result.calibration = MeasureCalibration(result.log_q_X, result.log_reward_X, temperature);
     }
     SampledResult& result = measurement.sampled.emplace_back();
-    ASSIGN_OR_RETURN(result.samples,
-                     DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples, options.key));
+    ASSIGN_OR_RETURN(result.samples, DrawSamples(*world.environment, policy, *world.reward, condition, options.num_samples,
+                                                 options.key, {}, options.batch_rows, options.stop_requested));
     result.error = MeasureSamples(result.samples, temperature);
     const State objects = FinalStates(*world.environment, result.samples.batch);
     result.top = MeasureTop(objects, result.samples.batch.log_reward_B, options.top_k, world.features);

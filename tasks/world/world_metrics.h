@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,9 +47,12 @@ struct WorldMeasurement {
 
 struct MeasureOptions {
   int64_t num_samples = 0;
+  int64_t batch_rows = 64;     // samples at a time
+  int64_t max_conditions = 0;  // the first so many conditions, 0: all
   int64_t top_k = 0;
   double temperature = 1;
   RngKey key;
+  std::function<bool()> stop_requested{};  // asked between batches: true ends with Cancelled; empty: never
 };
 StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy,
                                         const MeasureOptions& options);

@@ -26,6 +26,11 @@ struct WorldPolicy {
   const Policy& trained() const { return with_log_z != nullptr ? *with_log_z : sampler(); }
 };
 
+// What the network or table has besides log P_F, where these are needed.
+StatePolicyOptions HeadsOf(const World& world, const WorldSettings& config, Needs needs);
+// Trained numbers of the policy that MakeWorldPolicy makes, without making it.
+StatusOr<double> NumWorldParameters(const World& world, const WorldSettings& config, Needs needs);
+
 // InvalidArgument for what does not go together: a table or counted trajectories of a world that cannot be listed, flows of edges
 // of a continuous one, a network for log Z where conditions have no features.
 StatusOr<WorldPolicy> MakeWorldPolicy(const World& world, const WorldSettings& config, Needs needs, uint64_t seed,

@@ -2,10 +2,14 @@
 
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
+#include "gflownet/base/text_util.h"
+#include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
+#include "gflownet/train/signals.h"
 #include "tasks/world/entropy_target.h"
 #include "tasks/world/given_objects.h"
 #include "tasks/world/world_checks.h"
+#include "tasks/world/world_memory.h"
 #include "tasks/world/world_metrics.h"
 #include "tasks/world/world_policy.h"
 #include "tasks/world/world_report.h"
@@ -32,8 +36,13 @@ class WorldTask : public Task {
   }
 
   TaskSampler sampler() override {
-    return {world_->environment.get(), &policy_.trained(), world_->reward.get(), &world_->conditions, &parameters_, at::kCPU,
-            world_->identity};
+    return {.environment = world_->environment.get(),
+            .policy = &policy_.trained(),
+            .reward = world_->reward.get(),
+            .conditions = &world_->conditions,
+            .parameters = &parameters_,
+            .could_offer = CouldOffer(),
+            .identity = world_->identity};
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override {
@@ -79,7 +88,7 @@ class WorldTask : public Task {
   }
 
   StatusOr<Evaluation> Validate() override {
-    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0));
+    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0, settings_.evaluation.max_conditions));
     Evaluation evaluation;
     evaluation.metrics = AllMetrics(measurement);
     // Distance where it is known, else the bound of log Z; of an energy what the data say.
@@ -106,7 +115,7 @@ class WorldTask : public Task {
 
   StatusOr<EvalResult> Evaluate(const EvalRequest& request) override {
     if (!request.data.empty()) return InvalidArgument("--data: a world has no data files");
-    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(request.samples, 1));
+    ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(request.samples, 1, request.max_conditions));
     EvalResult result;
     result.name = "world";
     const StepMetrics metrics = AllMetrics(measurement);
@@ -130,7 +139,16 @@ class WorldTask : public Task {
     if (world_->energy != nullptr) {
       ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
     }
+    // Also an objective that cannot be right here is an illness.
+    TrainerParts parts;
+    parts.environment = world_->environment.get();
+    parts.policy = &policy_.trained();
+    parts.reward = world_->reward.get();
+    parts.could_offer = CouldOffer();
+    ObjectiveSetting setting = SettingOfTraining(settings_.train.trainer, parts);
+    setting.has_given = !config_.given.empty();
     ASSIGN_OR_RETURN(const auto objective, MakeObjective(settings_.objective));
+    RETURN_IF_ERROR(CheckObjective(*objective, setting));
     return ExamineWorld(*world_,
                         {world_->environment.get(), &policy_.trained(), &policy_.sampler(), world_->reward.get(), objective.get(),
                          Temperature(), &parameters_},
@@ -138,15 +156,28 @@ class WorldTask : public Task {
   }
 
  private:
+  // Heads that MakeWorldPolicy adds for an objective that asks for them.
+  Needs CouldOffer() const {
+    const Needs flows = Need::kLogFlow | Needs(Need::kLogZ);
+    const bool discrete = world_->environment->Spec().action == EnvironmentSpec::Action::kDiscrete;
+    return discrete ? flows | Need::kLogInflow : flows;
+  }
   double Temperature() const { return settings_.train.trainer.reward_temperature.end; }
 
-  StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw) {
+  StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw, int64_t max_conditions) {
     if (world_->energy != nullptr) {
       ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
     }
     const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
+    const EvaluationConfig& evaluation = settings_.evaluation;
     return MeasureWorld(*world_, truth_, policy_.sampler(),
-                        {samples > 0 ? samples : settings_.evaluation.samples, config_.metrics.top_k, Temperature(), key});
+                        {.num_samples = samples > 0 ? samples : evaluation.samples,
+                         .batch_rows = evaluation.batch_rows,
+                         .max_conditions = max_conditions,
+                         .top_k = config_.metrics.top_k,
+                         .temperature = Temperature(),
+                         .key = key,
+                         .stop_requested = StopRequested});
   }
 
   StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
@@ -200,10 +231,10 @@ class WorldPlan : public TaskPlan {
         {"exact metrics", exact_states > 0 ? "yes, over " + std::to_string(exact_states) + " states" : "no, from samples"});
     lines.push_back({"training", ""});
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
-    ParameterSet parameters;
-    RETURN_IF_ERROR(MakeWorldPolicy(*world, config_, needs, static_cast<uint64_t>(settings_.seed), parameters).status());
+    ASSIGN_OR_RETURN(const double parameters, NumWorldParameters(*world, config_, needs));
+    const std::string count = parameters < 9e15 ? std::to_string(static_cast<int64_t>(parameters)) : FormatShort(parameters);
     lines.push_back({"policy", std::string(std::visit([]<class T>(const T&) { return T::kKind; }, config_.policy)) + ", " +
-                                   std::to_string(parameters.num_elements()) + " parameters"});
+                                   count + " parameters"});
     lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.rollouts)});
     return lines;
   }
@@ -211,18 +242,11 @@ class WorldPlan : public TaskPlan {
   StatusOr<MemoryParts> EstimateMemory() const override {
     ASSIGN_OR_RETURN(const std::unique_ptr<World> world, make_());
     ASSIGN_OR_RETURN(const Needs needs, ObjectiveNeeds(settings_));
-    ParameterSet parameters;
-    RETURN_IF_ERROR(MakeWorldPolicy(*world, config_, needs, 1, parameters).status());
-    const EnvironmentSpec& spec = world->environment->Spec();
-    int64_t width = world->num_features + 2 * (spec.num_actions + spec.num_backward_actions);
-    if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config_.policy)) width += 2 * mlp->width * mlp->depth;
-    const TrainerConfig& trainer = settings_.train.trainer;
-    const double rows = static_cast<double>(trainer.conditions_per_step * trainer.rollouts * spec.max_steps);
-    ASSIGN_OR_RETURN(const int64_t exact_states, NumExactStates(*world, config_.metrics));
-    return MemoryParts{
-        {"policy and optimiser", 16.0 * static_cast<double>(parameters.num_elements())},
-        {"activations", 4.0 * rows * static_cast<double>(width)},
-        {"exact metrics", static_cast<double>(exact_states) * static_cast<double>(4 * width + 24 * spec.num_actions)}};
+    return EstimateWorldMemory(*world, config_, settings_, needs);
+  }
+  std::string MemoryKeys() const override {
+    return "train.rollouts, train.conditions_per_step, evaluation.batch_rows, evaluation.samples, task.policy.width, "
+           "task.policy.depth or task.metrics.max_states";
   }
 
   Status Report(const RunRecord& record, report::Report& page) const override {

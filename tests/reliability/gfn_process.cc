@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,16 +39,17 @@ void GfnProcess::Signal(int signal) const {
   if (!ended_) kill(pid_, signal);
 }
 
-bool GfnProcess::IsRunning() {
-  if (!ended_) ended_ = waitpid(pid_, &wait_status_, WNOHANG) == pid_;
-  return !ended_;
+bool GfnProcess::Reap(int options) {
+  rusage usage{};
+  if (wait4(pid_, &wait_status_, options, &usage) != pid_) return false;
+  peak_bytes_ = int64_t{usage.ru_maxrss} * 1024;
+  return ended_ = true;
 }
 
+bool GfnProcess::IsRunning() { return !ended_ && !Reap(WNOHANG); }
+
 int GfnProcess::Wait() {
-  if (!ended_) {
-    GFN_CHECK_EQ(waitpid(pid_, &wait_status_, 0), pid_);
-    ended_ = true;
-  }
+  if (!ended_) GFN_CHECK(Reap(0)) << "process " << pid_;
   return WIFSIGNALED(wait_status_) ? -WTERMSIG(wait_status_) : WEXITSTATUS(wait_status_);
 }
 
@@ -59,7 +61,7 @@ std::string GfnProcess::Err() const { return ReadFile(folder_ / "err").value_or(
 GfnResult RunGfn(const std::string& working, const std::vector<std::string>& arguments) {
   GfnProcess process(working, arguments);
   const int exit_code = process.Wait();
-  return {exit_code, process.Out(), process.Err()};
+  return {exit_code, process.Out(), process.Err(), process.PeakBytes()};
 }
 
 }  // namespace gfn

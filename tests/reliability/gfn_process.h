@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class GfnProcess {
   bool IsRunning();
   // Until it ends; its exit code, or minus the number of the signal that ended it.
   int Wait();
+  // The largest resident size that it had, once it has ended.
+  int64_t PeakBytes() const { return peak_bytes_; }
   // Until `condition` holds or the process ends; whether it holds. Looks every half millisecond.
   template <class F>
   bool WaitFor(const F& condition) {
@@ -43,11 +46,15 @@ class GfnProcess {
   pid_t pid_ = -1;
   bool ended_ = false;
   int wait_status_ = 0;
+  int64_t peak_bytes_ = 0;
+  // Takes note of its end; false if it has not come.
+  bool Reap(int options);
 };
 
 struct GfnResult {
   int exit_code = 0;
   std::string out, err;
+  int64_t peak_bytes = 0;
 };
 // Starts it and waits for its end.
 GfnResult RunGfn(const std::string& working, const std::vector<std::string>& arguments);

@@ -94,6 +94,10 @@ def main():
     p.add_argument("--seeds", type=int, default=5, help="of convergence")
     p.add_argument("--json", help="also write the numbers to this file")
     args = p.parse_args()
+    known = [*cells(), "convergence"]
+    unknown = [cell for cell in args.cells or [] if cell not in known]
+    if unknown:
+        p.error(f"argument --cells: unknown cell {', '.join(unknown)}; known are {', '.join(known)}")
     libraries = [
         Library("torchgfn", os.path.join(args.venvs, "tg", "bin", "python"), os.path.join(args.peers, "torchgfn_bench.py"),
                 (["--warmup", "10", "--iters", "10", "--repeats", "3"], ["--warmup", "3", "--iters", "5", "--repeats", "3"])),
