@@ -77,7 +77,7 @@ case $part in
   estimate)
     "$gfn" train configs/hypergrid/tb.yaml --out "$work/grid" --set train.max_steps=5 --set task.policy.width=16 --set evaluation.samples=64 >/dev/null
     "$gfn" estimate "$work/grid" --what log_z,flow,free_energy,entropy,marginal --after 0,1 --samples 200 --json "$work/estimate.json" >"$work/table"
-    for name in log_z_eubo log_flow free_energy entropy_upper marginal_by_flow; do
+    for name in log_z_snis log_flow free_energy entropy_upper marginal_by_flow; do
       grep -q "$name" "$work/table" || fail "the table lacks $name"
       grep -q "\"$name\"" "$work/estimate.json" || fail "the file lacks $name"
     done
