@@ -33,26 +33,49 @@ nlohmann::json ToJson(const Quantity& quantity) {
                          {"mean", FiniteOrNull(quantity.estimate.mean)},
                          {"interval", {FiniteOrNull(quantity.estimate.low), FiniteOrNull(quantity.estimate.high)}},
                          {"num_samples", quantity.estimate.num_values}};
-  if (quantity.exact.has_value()) json["exact"] = FiniteOrNull(*quantity.exact);
+  if (quantity.exact.has_value()) {
+    json["exact"] = FiniteOrNull(*quantity.exact);
+    json["misses_exact"] = quantity.misses_exact;
+  }
   if (quantity.ess.has_value()) json["ess"] = FiniteOrNull(*quantity.ess);
+  if (quantity.distinct.has_value()) json["distinct_objects"] = *quantity.distinct;
+  if (quantity.of_target.has_value()) json["exact_of_target"] = FiniteOrNull(*quantity.of_target);
+  json["warnings"] = quantity.warnings;
   return json;
+}
+
+std::string_view Verdict(const Quantity& quantity) {
+  if (quantity.misses_exact) return "misses exact";
+  if (!quantity.warnings.empty()) return "see below";
+  return quantity.exact.has_value() ? "ok" : "";
 }
 
 report::Table ToTable(const std::vector<Quantity>& quantities, const EstimateCommand& command) {
   report::Table table;
-  table.columns = {{.name = "quantity"},
-                   {.name = "estimate", .decimals = 4},
-                   {.name = "exact", .decimals = 4},
-                   {.name = "ESS", .decimals = 0}};
+  table.columns = {{.name = "quantity"}, {.name = "estimate", .decimals = 4}, {.name = "exact", .decimals = 4},
+                   {.name = "interval"}, {.name = "ESS", .decimals = 0},      {.name = "objects", .decimals = 0}};
   for (const Quantity& quantity : quantities) {
-    std::vector<report::Cell> row = {quantity.name, quantity.estimate, std::monostate(), std::monostate()};
+    std::vector<report::Cell> row(table.columns.size());
+    row[0] = quantity.name;
+    row[1] = quantity.estimate;
     if (quantity.exact.has_value()) row[2] = *quantity.exact;
-    if (quantity.ess.has_value()) row[3] = *quantity.ess;
+    row[3] = std::string(Verdict(quantity));
+    if (quantity.ess.has_value()) row[4] = *quantity.ess;
+    if (quantity.distinct.has_value()) row[5] = static_cast<double>(*quantity.distinct);
     table.rows.push_back(std::move(row));
   }
-  table.note =
-      std::to_string(command.samples) + " samples, intervals of " + report::FormatFixed(100 * command.confidence, 0) + " %, nats";
+  table.note = std::to_string(command.samples) + " samples, intervals of " + report::FormatFixed(100 * command.confidence, 0) +
+               " %, nats; objects: distinct ones among the samples";
   return table;
+}
+
+// What the table says in a word or two, one line each.
+std::string Warnings(const std::vector<Quantity>& quantities) {
+  std::string text;
+  for (const Quantity& quantity : quantities) {
+    for (const std::string& warning : quantity.warnings) text += "warning: " + quantity.name + " " + warning + "\n";
+  }
+  return text;
 }
 
 Sampler SamplerOf(const LoadedRun& run, size_t condition) {
@@ -77,8 +100,11 @@ Status Estimate(const EstimateCommand& command) {
   const TaskSampler parts = run.task->sampler();
   ASSIGN_OR_RETURN(EstimandRequest request, ToRequest(command, parts));
   if (parts.conditions->size() == 0) {
-    return InvalidArgument(command.run + ": a task of kind " + TaskKind(run.config) +
-                           " has no conditions of its own to answer for");
+    return InvalidArgument(
+        command.run + ": gfn estimate answers for worlds. Of a task of kind " + TaskKind(run.config) +
+        " the conditions are the examples of its data files: gfn eval RUN --split test gives the bounds of each "
+        "one's log Z (elbo, iw_bound) and the spread of its weights. Flows of prefixes, free energies, entropies "
+        "and marginals are not estimated there (docs/estimators.md, \"Language models\")");
   }
   if (command.condition < 0 || command.condition >= parts.conditions->size()) {
     return InvalidArgument("--condition is " + std::to_string(command.condition) + ", expected one of 0 .. " +
@@ -93,12 +119,8 @@ Status Estimate(const EstimateCommand& command) {
     }
     request.second = SamplerOf(second, static_cast<size_t>(command.condition));
   }
-  std::vector<Quantity> all;
-  for (const Estimand what : wanted) {
-    ASSIGN_OR_RETURN(const std::vector<Quantity> some, Estimate(what, sampler, request));
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  std::cout << report::FormatTable(ToTable(all, command));
+  ASSIGN_OR_RETURN(const std::vector<Quantity> all, Estimate(wanted, sampler, request));
+  std::cout << report::FormatTable(ToTable(all, command)) << Warnings(all);
   if (command.json.empty()) return OkStatus();
   nlohmann::json json = {{"step", run.step},
                          {"condition", sampler.condition.ToString()},

@@ -116,6 +116,48 @@ TEST(WorldTask, FlowsOfEdgesAndCountedTrajectories) {
   EXPECT_THAT(Refusal("task: {kind: hypergrid, dimensions: 8, side: 64, backward: max_entropy}\n"), HasSubstr("task.backward"));
 }
 
+// Every preference is a distribution of its own: none stands for the others, and what is a mean says so.
+TEST(WorldTask, TheReportShowsEveryCondition) {
+  const TestFolder folder;
+  const RunConfig config = Config(
+      "threads: 1\ntask: {kind: trade_off, side: 4, divisions: 4, policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: "
+      "tb}\n"
+      "train: {rollouts: 4}\nevaluation: {samples: 32}\n");
+  auto task = BuildTask(config, {});
+  ASSERT_TRUE(task.ok()) << task.status();
+  const auto result = (*task)->Evaluate({});
+  ASSERT_TRUE(result.ok()) << result.status();
+  const nlohmann::json& conditions = result->numbers["conditions"];
+  ASSERT_EQ(conditions.size(), 5u);
+  double sum = 0;
+  for (const nlohmann::json& condition : conditions) sum += condition["total_variation"].get<double>();
+  EXPECT_NEAR(result->numbers["metrics"]["total_variation"].get<double>(), sum / 5, 1e-12);
+  EXPECT_THAT(report::FormatTable(result->table), HasSubstr("exact, mean over 5 conditions"));
+  const nlohmann::json& pictures = result->pictures["distributions"];
+  ASSERT_EQ(pictures.size(), 5u);
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(pictures[i]["condition"], conditions[i]["condition"]);
+    double total = 0;
+    for (size_t x = 0; x < 16; ++x)
+      total += std::abs(pictures[i]["grid"]["true"][x].get<double>() - pictures[i]["grid"]["learned"][x].get<double>()) / 2;
+    EXPECT_NEAR(total, conditions[i]["total_variation"].get<double>(), 1e-6);
+  }
+  EXPECT_NE(pictures[0]["grid"]["true"], pictures[4]["grid"]["true"]);
+  nlohmann::json record = result->numbers;
+  record.update(result->pictures);
+  report::Report page;
+  ASSERT_TRUE(MakePlan(config)->Report({.lines = {}, .evaluations = {{"world", record}}}, page).ok());
+  int64_t maps = 0, rows = 0;
+  for (const report::Block& block : page.sections[0].blocks) {
+    const auto* figure = std::get_if<report::Figure>(&block);
+    if (figure != nullptr && std::holds_alternative<report::HeatMap>(figure->chart)) ++maps;
+    if (const auto* table = std::get_if<report::Table>(&block); table != nullptr) rows = static_cast<int64_t>(table->rows.size());
+  }
+  EXPECT_EQ(maps, 5);
+  EXPECT_EQ(rows, 6) << "five conditions and their mean";
+  for (const report::Headline& headline : page.headlines) EXPECT_THAT(headline.detail, HasSubstr("mean over 5 conditions"));
+}
+
 TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}",

@@ -106,6 +106,24 @@ Interval TInterval(std::span<const double> values, double confidence) {
   return {.mean = mean, .low = mean - half, .high = mean + half, .num_values = static_cast<int64_t>(values.size())};
 }
 
+Interval ShareInterval(int64_t hits, int64_t num, double confidence) {
+  GFN_CHECK(num >= 1 && hits >= 0 && hits <= num) << hits << " of " << num;
+  const double k = static_cast<double>(hits), n = static_cast<double>(num), tail = (1 - confidence) / 2;
+  // Where the incomplete beta function, which grows, has a value.
+  auto quantile = [](double a, double b, double value) {
+    double low = 0, high = 1;
+    while (high - low > 1e-12) {
+      const double middle = 0.5 * (low + high);
+      (IncompleteBeta(a, b, middle) < value ? low : high) = middle;
+    }
+    return 0.5 * (low + high);
+  };
+  return {.mean = k / n,
+          .low = hits == 0 ? 0 : quantile(k, n - k + 1, tail),
+          .high = hits == num ? 1 : quantile(k + 1, n - k, 1 - tail),
+          .num_values = num};
+}
+
 Interval BootstrapInterval(std::span<const double> values, const RngKey& key, double confidence, int64_t num_resamples) {
   const double mean = Mean(values);
   if (values.size() == 1) return Unknown(mean);

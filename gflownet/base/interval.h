@@ -31,6 +31,10 @@ double StudentTQuantile(double degrees, double probability);
 // Mean with Student's interval. One value: low and high are infinite, because nothing is known of the spread.
 Interval TInterval(std::span<const double> values, double confidence = 0.95);
 
+// The share of `hits` among `num` independent draws with the interval of Clopper and Pearson (1934): never narrower than a
+// share's interval may be, so that 0 of num or num of num are not certain.
+Interval ShareInterval(int64_t hits, int64_t num, double confidence = 0.95);
+
 // Mean with the percentile bootstrap (Efron): quantiles of the means of `num_resamples` resamplings. Depends on the key and the
 // values alone. One value: infinite, as above.
 Interval BootstrapInterval(std::span<const double> values, const RngKey& key, double confidence = 0.95,

@@ -49,6 +49,18 @@ TEST(IntervalTest, StudentTQuantile) {
   EXPECT_NEAR(0.5 + (x / (1 + x * x) + std::atan(x)) / M_PI, 0.9, 1e-11);
 }
 
+// Against tables of the beta distribution; 0 of n ends at 1 - (alpha / 2)^(1/n).
+TEST(IntervalTest, ShareInterval) {
+  const Interval half = ShareInterval(5, 10);
+  EXPECT_NEAR(half.low, 0.18709, 1e-5);
+  EXPECT_NEAR(half.high, 0.81291, 1e-5);
+  const Interval none = ShareInterval(0, 20), all = ShareInterval(20, 20);
+  EXPECT_EQ(none.low, 0);
+  EXPECT_NEAR(none.high, 1 - std::pow(0.025, 1.0 / 20), 1e-9);
+  EXPECT_NEAR(all.low, std::pow(0.025, 1.0 / 20), 1e-9);
+  EXPECT_EQ(all.high, 1);
+}
+
 TEST(IntervalTest, TIntervalByHand) {
   const Interval interval = TInterval(std::vector<double>{1, 2, 3, 4, 5});
   EXPECT_EQ(interval.mean, 3);

@@ -35,6 +35,7 @@ class CheckedPolicy : public Policy {
   CheckedPolicy(const Policy& policy, const Environment& environment, const CheckedPolicyOptions& options = {});
 
   Needs Provides() const override { return policy_.Provides(); }
+  const StatePolicy* OfStates() const override { return policy_.OfStates(); }
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;
   at::Tensor BackwardLogits(const State& state) const override { return policy_.BackwardLogits(state); }

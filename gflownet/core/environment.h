@@ -72,6 +72,10 @@ class Environment {
   at::Tensor DrawOutcome(const State& state, const at::Tensor& actions_B, const RngKey& key,
                          const std::vector<uint64_t>& streams_B, uint64_t position) const;
 
+  // bool [B]: whether each state is `root` (one row, not done) or can be reached from it, of worlds that have a rule for it;
+  // undefined: only a listing could tell. All states are of the root's condition.
+  virtual at::Tensor IsBelow(const State& /*state*/, const State& /*root*/) const { return {}; }
+
   // One line for people.
   virtual std::string Format(const State& state, int64_t row) const = 0;
   // Everything that decides which objects are legal, as text: a replay buffer of another support is refused.
@@ -86,6 +90,8 @@ class EnumerableEnvironment : public Environment {
   static constexpr int64_t kTooManyStates = INT64_MAX;
   virtual int64_t NumStates() const = 0;
   virtual int64_t NumObjects() const = 0;
+  // Whether ObjectsAt and ObjectIndex have to walk all states first; else objects can be listed where states are too many.
+  virtual bool ObjectsNeedStates() const { return false; }
   virtual State StatesAt(const at::Tensor& index_B, ConditionId condition) const = 0;   // int64 [B] below NumStates
   virtual State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const = 0;  // int64 [B] below NumObjects
   virtual at::Tensor StateIndex(const State& state) const = 0;   // int64 [B], valid where the row is not done

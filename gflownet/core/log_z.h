@@ -25,6 +25,7 @@ class LogZPolicy : public Policy {
   LogZPolicy(const Policy& policy, const ConditionTable& conditions, ParameterSet& parameters, const at::Tensor& initial_C);
 
   Needs Provides() const override { return policy_.Provides() | Need::kLogZ; }
+  const StatePolicy* OfStates() const override { return policy_.OfStates(); }
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override {
     return policy_.StartRollout(conditions_B);
   }

@@ -30,6 +30,7 @@ class LogZNetworkPolicy : public Policy {
                     const LogZNetworkOptions& options, const RngKey& init);
 
   Needs Provides() const override { return policy_.Provides() | Need::kLogZ; }
+  const StatePolicy* OfStates() const override { return policy_.OfStates(); }
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override {
     return policy_.StartRollout(conditions_B);
   }

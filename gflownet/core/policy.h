@@ -84,9 +84,14 @@ struct ScoreOptions {
   std::vector<uint64_t> dropout_streams_B{};
 };
 
+class StatePolicy;
+
 class Policy {
  public:
   virtual ~Policy() = default;
+  // The function of the state that draws this policy's actions, or null: a decorator that changes no probability answers with
+  // that of the policy it wraps, so that exact evaluation reaches it.
+  virtual const StatePolicy* OfStates() const { return nullptr; }
   // What Score can compute; an objective that needs more is refused before step 0.
   virtual Needs Provides() const = 0;
   virtual std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const = 0;

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "gflownet/base/status.h"
@@ -28,6 +29,9 @@ class Reward {
  public:
   virtual ~Reward() = default;
   virtual StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const = 0;
+  // log of the sum of R^(1/T) over all objects that can be reached from a state (one row, not done), by a method that lists
+  // neither states nor objects; nothing where the reward has none.
+  virtual std::optional<double> LogSumBelow(const State& /*state*/, double /*temperature*/) const { return std::nullopt; }
   // Everything that decides the value (model, terms, settings), as text: stored rewards of another digest are dropped.
   virtual std::string Digest() const = 0;
 };

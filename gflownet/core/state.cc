@@ -57,6 +57,20 @@ State State::Concatenate(const std::vector<State>& parts) {
   return result;
 }
 
+std::vector<std::string> State::RowKeys() const {
+  std::vector<std::string> keys(static_cast<size_t>(batch_size()));
+  auto append = [&](const at::Tensor& value_B) {
+    if (keys.empty()) return;
+    const at::Tensor value = value_B.contiguous();
+    const size_t bytes = static_cast<size_t>(value.numel() / value.size(0)) * value.element_size();
+    for (size_t row = 0; row < keys.size(); ++row)
+      keys[row].append(static_cast<const char*>(value.data_ptr()) + row * bytes, bytes);
+  };
+  append(done_B_);
+  for (const auto& [name, value] : tensors_) append(value);
+  return keys;
+}
+
 bool State::Equals(const State& other) const {
   if (!done_B_.equal(other.done_B_) || tensors_.size() != other.tensors_.size()) return false;
   for (const auto& [name, value] : tensors_) {

@@ -33,6 +33,8 @@ class State {
   static State Where(const at::Tensor& condition_B, const State& if_true, const State& if_false);
   // All rows below each other; every part has the same tensors.
   static State Concatenate(const std::vector<State>& parts);
+  // The bytes of each row: equal for equal rows alone (of states with the same tensors).
+  std::vector<std::string> RowKeys() const;
   // Same tensors with the same values.
   bool Equals(const State& other) const;
   // bool [B]: row by row. Both have the same tensors.

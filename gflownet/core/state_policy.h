@@ -36,6 +36,7 @@ class StatePolicy : public Policy {
   virtual at::Tensor LogInEdges(const State& state) const;
 
   const Environment& environment() const { return environment_; }
+  const StatePolicy* OfStates() const override { return this; }
   Needs Provides() const override;
   std::unique_ptr<RolloutSession> StartRollout(const std::vector<ConditionId>& conditions_B) const override;
   TrajectoryScores Score(const TrajectoryBatch& batch, const ScoreOptions& options) const override;

@@ -73,6 +73,10 @@ Support AssignmentWorld::BackwardSupport(const State& state) const {
 
 at::Tensor AssignmentWorld::IsInitial(const State& state) const { return Values(state).lt(0).all(1); }
 
+at::Tensor AssignmentWorld::IsBelow(const State& state, const State& root) const {
+  return Values(state).eq(Values(root)).logical_or(Values(root).lt(0)).all(1);
+}
+
 std::string AssignmentWorld::Format(const State& state, int64_t row) const {
   std::string text;
   for (int64_t i = 0; i < num_sites_; ++i) text += FormatSite(Values(state)[row][i].item<int64_t>());

@@ -30,12 +30,14 @@ class AssignmentWorld : public ListedEnvironment, public FastWorld {
   Support ForwardSupport(const State& state) const override;
   Support BackwardSupport(const State& state) const override;
   at::Tensor IsInitial(const State& state) const override;
+  at::Tensor IsBelow(const State& state, const State& root) const override;
   std::string Format(const State& state, int64_t row) const override;
   std::string SupportDigest() const override;
 
   int64_t NumStates() const override;
   int64_t NumObjects() const override;
   // Objects are numbered by their values in base K, the first site being the most significant: no list is made for them.
+  bool ObjectsNeedStates() const override { return false; }
   State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const override;
   at::Tensor ObjectIndex(const State& state) const override;
 

@@ -94,6 +94,8 @@ at::Tensor Hypergrid::IsInitial(const State& state) const {
   return Position(state).eq(0).all(1).logical_and(state.done_B().logical_not());
 }
 
+at::Tensor Hypergrid::IsBelow(const State& state, const State& root) const { return Position(state).ge(Position(root)).all(1); }
+
 std::string Hypergrid::Format(const State& state, int64_t row) const {
   std::vector<std::string> parts;
   for (int64_t i = 0; i < config_.dimensions; ++i) parts.push_back(std::to_string(Position(state)[row][i].item<int64_t>()));

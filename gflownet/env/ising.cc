@@ -1,5 +1,7 @@
 #include "gflownet/env/ising.h"
 
+#include <cmath>
+
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/env/counting.h"
@@ -57,7 +59,7 @@ IsingReward::IsingReward(const Ising& world, const IsingRewardConfig& config)
 }
 
 IsingReward::IsingReward(const Ising& world, double beta, at::Tensor couplings_NN, at::Tensor field_N)
-    : StateReward(world), beta_(beta), couplings_NN_(std::move(couplings_NN)), field_N_(std::move(field_N)) {
+    : StateReward(world), side_(world.side()), beta_(beta), couplings_NN_(std::move(couplings_NN)), field_N_(std::move(field_N)) {
   GFN_CHECK(couplings_NN_.sizes() == (at::IntArrayRef{world.num_sites(), world.num_sites()}) &&
             field_N_.numel() == world.num_sites());
   GFN_CHECK(couplings_NN_.equal(couplings_NN_.t())) << "couplings are symmetric";
@@ -71,23 +73,50 @@ at::Tensor IsingReward::LogRewardOf(const State& objects) const {
   return beta_ * (0.5 * (spins_BN.matmul(couplings_NN_) * spins_BN).sum(1) + spins_BN.matmul(field_N_));
 }
 
-StatusOr<double> IsingLogZ(const IsingConfig& config) {
-  const IsingRewardConfig& energy = config.reward;
-  if (config.side > kMaxTransferSide || energy.coupling_spread != 0) {
-    return InvalidArgument(std::string("ising: log Z is exact for equal bonds and side <= ") + std::to_string(kMaxTransferSide) +
-                           "; side is " + std::to_string(config.side) + ", coupling_spread " +
-                           FormatReal(energy.coupling_spread));
+std::optional<double> IsingReward::LogSumBelow(const State& state, double temperature) const {
+  if (side_ > kMaxTransferSide) return std::nullopt;
+  const at::Tensor blocks = couplings_NN_.view({side_, side_, side_, side_});  // row, column, row, column
+  auto block = [&](int64_t row, int64_t other) { return blocks.select(0, row).select(1, other % side_); };
+  for (int64_t row = 0; row < side_; ++row) {
+    for (int64_t apart = 2; apart < side_ - 1; ++apart) {
+      if (block(row, row + apart).any().item<bool>()) return std::nullopt;
+    }
   }
   // Rows of the lattice as states of a chain: half of a row's own energy goes to each of the two products it is in. [S, side]
-  const MixedRadix rows(std::vector<int64_t>(config.side, 2));
-  const at::Tensor spins_Ss = (2 * rows.Digits(at::arange(rows.Count(), at::kLong)) - 1).to(at::kDouble);
-  const at::Tensor own_S = energy.coupling * (spins_Ss * spins_Ss.roll(1, 1)).sum(1) + energy.field * spins_Ss.sum(1);
-  const at::Tensor log_transfer_SS =
-      energy.beta * (energy.coupling * spins_Ss.matmul(spins_Ss.t()) + 0.5 * (own_S.unsqueeze(0) + own_S.unsqueeze(1)));
-  const at::Tensor high = log_transfer_SS.max();
-  at::Tensor power_SS = (log_transfer_SS - high).exp(), product_SS = power_SS;
-  for (int64_t i = 1; i < config.side; ++i) product_SS = product_SS.matmul(power_SS);
-  return product_SS.trace().log().item<double>() + static_cast<double>(config.side) * high.item<double>();
+  const MixedRadix rows(std::vector<int64_t>(side_, 2));
+  const at::Tensor values_Ss = rows.Digits(at::arange(rows.Count(), at::kLong)), spins_Ss = (2 * values_Ss - 1).to(at::kDouble);
+  const at::Tensor given_rs = Ising::Values(state)[0].view({side_, side_}), field_rs = field_N_.view({side_, side_});
+  std::vector<at::Tensor> own_S, differs_S;  // from the spins that are given
+  for (int64_t row = 0; row < side_; ++row) {
+    own_S.push_back(0.5 * (spins_Ss.matmul(block(row, row)) * spins_Ss).sum(1) + spins_Ss.mv(field_rs[row]));
+    differs_S.push_back(given_rs[row].ge(0).logical_and(values_Ss.ne(given_rs[row])).any(1));
+  }
+  at::Tensor product_SS;
+  double log_scale = 0;
+  for (int64_t row = 0; row < side_; ++row) {
+    const int64_t next = (row + 1) % side_;
+    at::Tensor energy_SS = 0.5 * (own_S[row].unsqueeze(1) + own_S[next].unsqueeze(0));
+    // Of two rows the one block holds the bonds of both directions.
+    if (side_ > 2 || row == 0) energy_SS = energy_SS + spins_Ss.matmul(block(row, next)).matmul(spins_Ss.t());
+    const at::Tensor log_transfer_SS =
+        (beta_ / temperature * energy_SS)
+            .masked_fill(differs_S[row].unsqueeze(1).logical_or(differs_S[next].unsqueeze(0)), -INFINITY);
+    const at::Tensor high = log_transfer_SS.max();
+    const at::Tensor transfer_SS = (log_transfer_SS - high).exp();
+    product_SS = row == 0 ? transfer_SS : product_SS.matmul(transfer_SS);
+    const double scale = product_SS.max().item<double>();
+    product_SS = product_SS / scale;
+    log_scale += high.item<double>() + std::log(scale);
+  }
+  const double log_sum = product_SS.trace().log().item<double>() + log_scale;
+  return std::isfinite(log_sum) ? std::optional<double>(log_sum) : std::nullopt;
+}
+
+StatusOr<double> IsingLogZ(const IsingConfig& config) {
+  const Ising world(config);
+  if (const auto log_z = IsingReward(world, config.reward).LogSumBelow(world.Initial({Unconditional()}), 1)) return *log_z;
+  return InvalidArgument("ising: log Z is exact for side <= " + std::to_string(kMaxTransferSide) + "; side is " +
+                         std::to_string(config.side));
 }
 
 StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) {

@@ -72,18 +72,21 @@ class IsingReward : public StateReward {
   IsingReward(const Ising& world, double beta, at::Tensor couplings_NN, at::Tensor field_N);
 
   at::Tensor LogRewardOf(const State& objects) const override;
+  // By the transfer matrix of a row of the torus, exact in float64: side products of 2^side x 2^side matrices, so side <= 10.
+  // Spins that the state has given stay. For energies without couplings beyond a row and its two neighbours, equal or not.
+  std::optional<double> LogSumBelow(const State& state, double temperature) const override;
   std::string Digest() const override { return digest_; }
   const at::Tensor& couplings() const { return couplings_NN_; }
   const at::Tensor& field() const { return field_N_; }
 
  private:
+  int64_t side_;
   double beta_;
   at::Tensor couplings_NN_, field_N_;
   std::string digest_;
 };
 
-// log of the sum over all spins by the transfer matrix of a row, exact in float64: 2^side x 2^side products, so side <= 10.
-// For bonds that are all equal; anything else is refused.
+// log of the sum over all spins (IsingReward::LogSumBelow); refused where the lattice is too large.
 StatusOr<double> IsingLogZ(const IsingConfig& config);
 
 StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config);

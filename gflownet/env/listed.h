@@ -20,6 +20,7 @@ class ListedEnvironment : public EnumerableEnvironment {
 
   // Within a layer, in the order of Key. More than kMaxListed states or objects are a programmer error: ask NumStates first.
   static constexpr int64_t kMaxListed = int64_t{1} << 22;
+  bool ObjectsNeedStates() const override { return true; }
   State StatesAt(const at::Tensor& index_B, ConditionId condition) const override;
   State ObjectsAt(const at::Tensor& index_B, ConditionId condition) const override;
   at::Tensor StateIndex(const State& state) const override;

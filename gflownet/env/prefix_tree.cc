@@ -128,6 +128,10 @@ at::Tensor PrefixTree::IsInitial(const State& state) const {
   return Length(state).eq(0).logical_and(state.done_B().logical_not());
 }
 
+at::Tensor PrefixTree::IsBelow(const State& state, const State& root) const {
+  return Symbols(state).eq(Symbols(root)).logical_or(Symbols(root).lt(0)).all(1);
+}
+
 std::string PrefixTree::Format(const State& state, int64_t row) const {
   std::vector<std::string> parts;
   for (int64_t i = 0; i < Length(state)[row].item<int64_t>(); ++i)

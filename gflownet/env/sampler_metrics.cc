@@ -11,20 +11,6 @@
 #include "gflownet/core/rollout.h"
 
 namespace gfn {
-namespace {
-
-// The bytes of a row's tensors: equal for equal states.
-std::string KeyOf(const std::vector<at::Tensor>& tensors_B, int64_t row) {
-  std::string key;
-  for (const at::Tensor& tensor : tensors_B) {
-    const size_t bytes = static_cast<size_t>(tensor.numel() / tensor.size(0)) * tensor.element_size();
-    key.append(static_cast<const char*>(tensor.data_ptr()) + static_cast<size_t>(row) * bytes, bytes);
-  }
-  return key;
-}
-
-}  // namespace
-
 double Correlation(const at::Tensor& x_B, const at::Tensor& y_B) {
   const at::Tensor dx_B = x_B.to(at::kDouble) - x_B.to(at::kDouble).mean(),
                    dy_B = y_B.to(at::kDouble) - y_B.to(at::kDouble).mean();
@@ -99,8 +85,7 @@ SampledError MeasureSamples(const ScoredSamples& samples, double temperature) {
 
 TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int64_t top_k,
                       const std::function<at::Tensor(const State&)>& features) {
-  std::vector<at::Tensor> tensors_B;
-  for (const auto& [name, tensor] : objects.tensors()) tensors_B.push_back(tensor.contiguous());
+  const std::vector<std::string> keys = objects.RowKeys();
   const at::Tensor rewards_B = log_reward_B.to(at::kDouble).contiguous();
   const double* reward = rewards_B.data_ptr<double>();
   std::vector<int64_t> order(static_cast<size_t>(objects.batch_size()));
@@ -109,7 +94,7 @@ TopObjects MeasureTop(const State& objects, const at::Tensor& log_reward_B, int6
   std::unordered_set<std::string> seen;
   std::vector<int64_t> best;
   for (const int64_t row : order) {
-    if (seen.insert(KeyOf(tensors_B, row)).second && static_cast<int64_t>(best.size()) < top_k) best.push_back(row);
+    if (seen.insert(keys[static_cast<size_t>(row)]).second && static_cast<int64_t>(best.size()) < top_k) best.push_back(row);
   }
   TopObjects top;
   top.count = static_cast<int64_t>(seen.size());

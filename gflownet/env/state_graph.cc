@@ -64,7 +64,8 @@ StatusOr<StateGraph> StateGraph::Build(const EnumerableEnvironment& environment,
   return graph;
 }
 
-at::Tensor StateGraph::LogReach(const at::Tensor& log_pf_NA) const {
+at::Tensor StateGraph::LogReach(const at::Tensor& log_pf_NA, int64_t from) const {
+  GFN_CHECK(from >= 0 && from < num_states_) << from;
   GFN_CHECK(log_pf_NA.dim() == 2 && log_pf_NA.size(0) == num_states_) << log_pf_NA.sizes() << " for " << num_states_ << " states";
   const at::NoGradGuard no_grad;
   const at::Tensor log_step_E = (log_pf_NA.to(at::kDouble).index({parent_E_, action_E_}) + log_outcome_E_).contiguous();
@@ -73,7 +74,7 @@ at::Tensor StateGraph::LogReach(const at::Tensor& log_pf_NA) const {
   const double* log_step = log_step_E.data_ptr<double>();
   const int64_t* parent = parent_E_.data_ptr<int64_t>();
   const int64_t* child = child_E_.data_ptr<int64_t>();
-  reach[0] = 0;
+  reach[from] = 0;
   for (int64_t edge = 0; edge < num_edges(); ++edge) LogAdd(reach[child[edge]], reach[parent[edge]] + log_step[edge]);
   return log_reach;
 }

@@ -36,10 +36,13 @@ class StateGraph {
   const at::Tensor& child_E() const { return child_E_; }                      // int64: a node
   const at::Tensor& backward_action_E() const { return backward_action_E_; }  // int64: 0 in a tree
 
-  // log-probability that a trajectory visits each node, given log pi(a | s) of legal actions. [N, A] -> [N + X]
-  at::Tensor LogReach(const at::Tensor& log_pf_NA) const;
+  // log-probability that a trajectory from a state on (0: the initial one) visits each node, given log pi(a | s) of legal
+  // actions. [N, A] -> [N + X]
+  at::Tensor LogReach(const at::Tensor& log_pf_NA, int64_t from = 0) const;
   // The same of the objects alone: log q(x). [X]
-  at::Tensor LogTerminating(const at::Tensor& log_pf_NA) const { return LogReach(log_pf_NA).slice(0, num_states_); }
+  at::Tensor LogTerminating(const at::Tensor& log_pf_NA, int64_t from = 0) const {
+    return LogReach(log_pf_NA, from).slice(0, num_states_);
+  }
 
   // One trajectory to each object, complete: rewards that look at trajectories can be evaluated on it.
   StatusOr<TrajectoryBatch> OneTrajectoryEach(const EnumerableEnvironment& environment) const;

@@ -90,6 +90,10 @@ Support Subset::BackwardSupport(const State& state) const {
 
 at::Tensor Subset::IsInitial(const State& state) const { return Members(state).any(1).logical_or(state.done_B()).logical_not(); }
 
+at::Tensor Subset::IsBelow(const State& state, const State& root) const {
+  return Members(state).logical_or(Members(root).logical_not()).all(1);
+}
+
 std::string Subset::Format(const State& state, int64_t row) const {
   std::vector<std::string> members;
   for (int64_t i = 0; i < config_.num_elements; ++i) {

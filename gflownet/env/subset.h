@@ -60,6 +60,7 @@ class Subset : public ListedEnvironment {
   Support ForwardSupport(const State& state) const override;
   Support BackwardSupport(const State& state) const override;
   at::Tensor IsInitial(const State& state) const override;
+  at::Tensor IsBelow(const State& state, const State& root) const override;
   std::string Format(const State& state, int64_t row) const override;
   std::string SupportDigest() const override;
   int64_t NumStates() const override;

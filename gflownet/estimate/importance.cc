@@ -63,7 +63,7 @@ LogZEstimate EstimateLogZ(std::span<const double> log_w, double confidence) {
   LogZEstimate estimate;
   estimate.elbo = TInterval(log_w, confidence);
   estimate.log_z = LogMeanWeight(log_w, confidence);
-  estimate.eubo = WeightedMean(log_w, log_w, confidence);
+  estimate.snis = WeightedMean(log_w, log_w, confidence);
   estimate.ess = EffectiveSampleSize(log_w);
   return estimate;
 }

@@ -1,8 +1,9 @@
 // What weighted samples say of a sum that nobody can compute. With samples y ~ q and log w = log f(y) - log q(y):
 //   E_q[w] = Z = sum of f       log mean w estimates log Z (below it in expectation: Burda et al. 1509.00519)
 //   E_q[log w] <= log Z         elbo; the gap is KL(q || f / Z)
-//   E_{f/Z}[log w] >= log Z     eubo; the gap is KL(f / Z || q). From samples of q it is self-normalised (consistent, never below
-//                               log mean w); from exact samples of f / Z it is an upper bound in expectation.
+//   E_{f/Z}[log w] >= log Z     the evidence upper bound; the gap is KL(f / Z || q). It needs samples of f / Z (sample_from.h);
+//                               what samples of q say of it is its self-normalised importance-sampling (SNIS) estimate, which
+//                               is consistent and never below log mean w, but no bound: what q does not draw is not in it.
 // No tensors: every sampler of the project, of texts or of small worlds, shares this arithmetic.
 #pragma once
 
@@ -26,10 +27,10 @@ Interval WeightedMean(std::span<const double> values, std::span<const double> lo
 struct LogZEstimate {
   Interval elbo;   // mean log w
   Interval log_z;  // log mean w
-  Interval eubo;   // self-normalised mean of log w under the target
+  Interval snis;   // self-normalised estimate of the mean of log w under f / Z: no bound
   double ess = 0;  // effective sample size
 };
-// elbo <= log_z <= eubo always, as point estimates.
+// elbo <= log_z <= snis always, as point estimates.
 LogZEstimate EstimateLogZ(std::span<const double> log_w, double confidence = 0.95);
 
 }  // namespace gfn

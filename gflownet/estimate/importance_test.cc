@@ -33,7 +33,7 @@ TEST(Importance, KnownNumbers) {
   const std::vector<double> equal = {-900, -900, -900};  // far below what exp can represent
   EXPECT_NEAR(EffectiveSampleSize(equal), 3, 1e-12);
   EXPECT_NEAR(EstimateLogZ(equal).log_z.low, -900, 1e-9);
-  EXPECT_NEAR(EstimateLogZ(equal).eubo.high, -900, 1e-9);
+  EXPECT_NEAR(EstimateLogZ(equal).snis.high, -900, 1e-9);
 }
 
 TEST(Importance, AWeightOfZeroCountsAsASample) {
@@ -50,22 +50,22 @@ TEST(Importance, OneSampleSaysNothingOfItsError) {
   EXPECT_TRUE(std::isinf(WeightedMean(one, one).low));
 }
 
-TEST(Importance, BoundsEnclose) {
+TEST(Importance, TheBoundBelowAndTheSelfNormalisedMean) {
   const Draws draws = Draw(4000, 0);
   const LogZEstimate z = EstimateLogZ(draws.log_w);
   EXPECT_LT(z.elbo.mean, z.log_z.mean);
-  EXPECT_LT(z.log_z.mean, z.eubo.mean);
-  // elbo = sum q log f/q, eubo = sum p log f/q
+  EXPECT_LT(z.log_z.mean, z.snis.mean);
+  // elbo = sum q log f/q; the evidence upper bound sum p log f/q, which the self-normalised mean estimates
   const double elbo = 0.5 * std::log(6.0) + 0.25 * std::log(8.0) + 0.25 * std::log(4.0);
   const double eubo = (3 * std::log(6.0) + 2 * std::log(8.0) + std::log(4.0)) / 6;
   EXPECT_NEAR(z.elbo.mean, elbo, 0.02);
-  EXPECT_NEAR(z.eubo.mean, eubo, 0.02);
+  EXPECT_NEAR(z.snis.mean, eubo, 0.02);
   EXPECT_NEAR(z.log_z.mean, std::log(6.0), 0.02);
 }
 
 // Of 300 intervals of 95 % about 15 miss; between 3 and 33 is beyond three standard deviations on either side.
 TEST(Importance, IntervalsCoverTheTruth) {
-  int missed_z = 0, missed_mean = 0, missed_eubo = 0;
+  int missed_z = 0, missed_mean = 0, missed_snis = 0;
   const double mean = (2 + 2) / 6.0;  // of the value under the target
   const double eubo = (3 * std::log(6.0) + 2 * std::log(8.0) + std::log(4.0)) / 6;
   for (uint64_t stream = 1; stream <= 300; ++stream) {
@@ -73,10 +73,10 @@ TEST(Importance, IntervalsCoverTheTruth) {
     const LogZEstimate z = EstimateLogZ(draws.log_w);
     const Interval value = WeightedMean(draws.values, draws.log_w);
     missed_z += z.log_z.low > std::log(6.0) || z.log_z.high < std::log(6.0);
-    missed_eubo += z.eubo.low > eubo || z.eubo.high < eubo;
+    missed_snis += z.snis.low > eubo || z.snis.high < eubo;
     missed_mean += value.low > mean || value.high < mean;
   }
-  for (const int missed : {missed_z, missed_eubo, missed_mean}) {
+  for (const int missed : {missed_z, missed_snis, missed_mean}) {
     EXPECT_GE(missed, 3);
     EXPECT_LE(missed, 33);
   }

@@ -1,52 +1,69 @@
 #include "gflownet/estimate/quantities.h"
 
-#include "gflownet/core/rollout.h"
-#include "gflownet/env/exact.h"
+#include <cmath>
+
 #include "gflownet/estimate/entropy.h"
-#include "gflownet/estimate/state_values.h"
+#include "gflownet/estimate/estimate_context.h"
 #include "gflownet/estimate/supersets.h"
 
 namespace gfn {
-namespace {
 
-// Trajectories up to which log q is summed over all of them, for policies that are not plain functions of the state.
-constexpr int64_t kMaxTrajectories = int64_t{1} << 16;
-
-// What enumeration adds, for a listed world.
-struct Truth {
-  const EnumerableEnvironment* environment = nullptr;
-  const Policy* policy = nullptr;
-  StateGraph graph;
-  at::Tensor log_r_X;  // log R / T
-  int64_t state = 0;   // of the path
-  BelowFunction below;
-
-  // log q of every object; nothing where only trajectories could tell (the policy is a decorator, as of a learned log Z) and
-  // there are too many.
-  std::optional<at::Tensor> LogQ(ConditionId condition) const {
-    if (const auto* of_states = dynamic_cast<const StatePolicy*>(policy)) {
-      return graph.LogTerminating(ExactLogPf(*environment, *of_states, condition));
-    }
-    const auto all = EnumerateTrajectories(*environment, condition, kMaxTrajectories);
-    if (!all.ok()) return std::nullopt;
-    const at::Tensor object_B = environment->ObjectIndex(FinalStates(*environment, *all));
-    return at::zeros({graph.num_objects()}, at::kDouble).index_add(0, object_B, LogProbOfTrajectories(*policy, *all).exp()).log();
+StatusOr<const ExactValues*> EstimateContext::Exact(const Path& path) {
+  std::unique_ptr<const ExactValues>& values = exact_[path];
+  if (values == nullptr) {
+    ASSIGN_OR_RETURN(ExactValues found, ExactValues::Find(sampler_, path, request_.max_states));
+    values = std::make_unique<const ExactValues>(std::move(found));
   }
-};
-
-StatusOr<std::optional<Truth>> FindTruth(const Sampler& sampler, const EstimandRequest& request) {
-  const auto* environment = dynamic_cast<const EnumerableEnvironment*>(sampler.environment);
-  if (environment == nullptr || environment->NumStates() > request.max_states || !CheckListable(*environment).ok())
-    return std::optional<Truth>();
-  ASSIGN_OR_RETURN(StateGraph graph, StateGraph::Build(*environment, sampler.condition));
-  ASSIGN_OR_RETURN(at::Tensor log_reward_X, ExactLogReward(*environment, graph, *sampler.reward, sampler.condition));
-  State state = environment->Initial({sampler.condition});
-  for (const int64_t action : request.path) state = environment->Step(state, at::tensor(std::vector<int64_t>{action}, at::kLong));
-  const int64_t index = environment->StateIndex(state).item<int64_t>();
-  BelowFunction below = BelowState(*environment, ReachedFrom(graph, index));
-  return std::optional<Truth>(
-      Truth{environment, sampler.policy, std::move(graph), log_reward_X / sampler.temperature, index, std::move(below)});
+  return values.get();
 }
+
+StatusOr<const EstimateContext::Draws*> EstimateContext::DrawsFrom(const Path& path) {
+  std::unique_ptr<const Draws>& draws = draws_[path];
+  if (draws == nullptr) {
+    ASSIGN_OR_RETURN(SamplesFrom samples, SampleFrom(sampler_, path, request_.options));
+    const int64_t distinct = CountDistinct(*sampler_.environment, samples.batch);
+    draws = std::make_unique<const Draws>(Draws{std::move(samples), distinct});
+  }
+  return draws.get();
+}
+
+StatusOr<const SamplesFrom*> EstimateContext::Samples(const Path& path) {
+  ASSIGN_OR_RETURN(const Draws* draws, DrawsFrom(path));
+  return &draws->samples;
+}
+
+StatusOr<int64_t> EstimateContext::Distinct(const Path& path) {
+  ASSIGN_OR_RETURN(const Draws* draws, DrawsFrom(path));
+  return draws->distinct;
+}
+
+StatusOr<EstimateContext::Opinion> EstimateContext::AskCoverage(const Path& path, const BelowFunction& below,
+                                                                const Interval& estimate) {
+  const std::pair<Path, bool> key{path, static_cast<bool>(below)};
+  auto found = coverage_.find(key);
+  if (found == coverage_.end()) {
+    ASSIGN_OR_RETURN(const SamplesFrom* samples, Samples(path));
+    CoverageOptions options = request_.coverage;
+    options.confidence = confidence();
+    options.key = {request_.options.key.seed, RngPurpose::kBackward, request_.options.key.step};
+    ASSIGN_OR_RETURN(const Coverage coverage, CheckCoverage(sampler_, path, below, *samples, options));
+    found = coverage_.emplace(key, coverage).first;
+  }
+  return Opinion{Disagreements(found->second, estimate), found->second.reverse};
+}
+
+StatusOr<std::vector<std::string>> EstimateContext::OfTheSamplerAlone() {
+  ASSIGN_OR_RETURN(const ExactValues* exact, Exact({}));
+  if (exact->LogZ().has_value()) return std::vector<std::string>();
+  ASSIGN_OR_RETURN(const SamplesFrom* samples, Samples({}));
+  ASSIGN_OR_RETURN(const Opinion opinion, AskCoverage({}, {}, LogFlowOf(sampler_, *samples, confidence()).log_z));
+  std::vector<std::string> said;
+  for (const std::string& reason : opinion.against)
+    said.push_back("is of the sampler, which does not cover its target: of log Z, " + reason);
+  return said;
+}
+
+namespace {
 
 Interval Negated(const Interval& interval) {
   return {.mean = -interval.mean, .low = -interval.high, .high = -interval.low, .num_values = interval.num_values};
@@ -54,121 +71,112 @@ Interval Negated(const Interval& interval) {
 
 Status NeedsBelow(const Sampler& sampler, std::string_view what) {
   return InvalidArgument(std::string(what) + ": " + sampler.environment->Spec().name +
-                         " is neither a tree nor small enough to list, and what lies below a state is known of these alone");
+                         " is neither a tree nor small enough to list, and has no rule for what lies below a state");
 }
 
-// log Z, elbo, eubo of the state, under a name.
-std::vector<Quantity> Bounds(const std::string& name, const LogZEstimate& estimate, std::optional<double> exact) {
-  return {{name, estimate.log_z, exact, estimate.ess},
-          {name + "_elbo", estimate.elbo, {}, {}},
-          {name + "_eubo", estimate.eubo, {}, {}}};
-}
-
-StatusOr<std::vector<Quantity>> Flow(const std::string& name, const Sampler& sampler, const EstimandRequest& request,
-                                     const std::optional<Truth>& truth) {
-  ASSIGN_OR_RETURN(const LogZEstimate estimate, EstimateLogFlow(sampler, request.path, request.options));
-  std::optional<double> exact;
-  if (truth) {
-    const at::Tensor log_pb_E = ExactLogPb(*truth->environment, *truth->policy, truth->graph, sampler.condition);
-    exact = ExactLogFlow(truth->graph, log_pb_E, truth->log_r_X)[truth->state].item<double>();
-  }
-  return Bounds(name, estimate, exact);
-}
-
-StatusOr<std::vector<Quantity>> FreeEnergy(const Sampler& sampler, const EstimandRequest& request,
-                                           const std::optional<Truth>& truth) {
-  ASSIGN_OR_RETURN(const LogZEstimate estimate,
-                   EstimateLogSumBelow(sampler, request.path, truth ? truth->below : BelowFunction(), request.options));
-  std::optional<double> exact;
-  if (truth) exact = -ExactLogSumBelow(truth->graph, truth->state, truth->log_r_X);
-  return std::vector<Quantity>{{"free_energy", Negated(estimate.log_z), exact, estimate.ess},
-                               {"free_energy_upper", Negated(estimate.elbo), {}, {}},
-                               {"free_energy_lower", Negated(estimate.eubo), {}, {}}};
-}
-
-StatusOr<std::vector<Quantity>> Entropy(const Sampler& sampler, const EstimandRequest& request,
-                                        const std::optional<Truth>& truth) {
-  ASSIGN_OR_RETURN(const EntropyEstimate estimate, EstimateEntropy(sampler, request.path, truth ? truth->below : BelowFunction(),
-                                                                   request.num_backward, request.options));
-  std::optional<double> exact;
-  if (truth && request.path.empty()) {
-    if (const auto log_q_X = truth->LogQ(sampler.condition)) exact = ExactEntropy(*log_q_X);
-  }
-  if (sampler.environment->Spec().is_tree) return std::vector<Quantity>{{"entropy", estimate.low, exact, {}}};
-  return std::vector<Quantity>{{"entropy_lower", estimate.low, exact, {}}, {"entropy_upper", estimate.high, exact, {}}};
-}
-
-StatusOr<std::vector<Quantity>> Marginal(const Sampler& sampler, const EstimandRequest& request,
-                                         const std::optional<Truth>& truth) {
-  if (!truth) return NeedsBelow(sampler, "marginal");
-  ASSIGN_OR_RETURN(const MarginalEstimate estimate, EstimateMarginal(sampler, request.path, truth->below, request.options));
-  const at::Tensor below_X = ReachedFrom(truth->graph, truth->state).slice(0, truth->graph.num_states()).to(at::kDouble);
-  const double of_target = (truth->log_r_X.softmax(0) * below_X).sum().item<double>();
-  std::optional<double> of_sampler;
-  if (const auto log_q_X = truth->LogQ(sampler.condition)) of_sampler = (log_q_X->exp() * below_X).sum().item<double>();
-  return std::vector<Quantity>{{"marginal_counted", estimate.counted, of_sampler, {}},
-                               {"marginal_weighted", estimate.weighted, of_target, {}},
-                               {"marginal_by_flow", estimate.by_flow, of_target, estimate.ess}};
-}
-
-StatusOr<std::vector<Quantity>> MutualInformation(const Sampler& sampler, const EstimandRequest& request,
-                                                  const std::optional<Truth>& truth) {
-  const EnvironmentSpec& spec = sampler.environment->Spec();
-  if (!spec.is_tree)
-    return InvalidArgument("mutual_information: " + spec.name +
-                           " is not a tree: places of a trajectory are no parts of its object");
-  if (request.places.size() != 2)
-    return InvalidArgument("mutual_information: " + std::to_string(request.places.size()) + " places, expected 2");
-  ASSIGN_OR_RETURN(const SamplesFrom samples, SampleFrom(sampler, request.path, request.options));
-  // -1 where the object has ended before.
-  auto part = [&](const TrajectoryBatch& batch, int64_t place) {
-    if (place >= batch.num_steps()) return at::full({batch.size()}, -1, at::kLong);
-    return batch.actions_BT.select(1, place).masked_fill(batch.lengths_B.le(place), -1);
+// A log-sum of the target with what its samples say besides. `sign` -1: of a free energy, its negative.
+struct LogSum {
+  std::string name;
+  double sign = 1;
+  EstimateContext::Path path;
+  BelowFunction below{};  // empty: with the policy's P_B
+  LogZEstimate estimate{};
+  std::optional<double> exact{};  // of the log-sum
+};
+StatusOr<Quantities> Report(EstimateContext& context, const LogSum& sum) {
+  ASSIGN_OR_RETURN(const ExactValues* exact, context.Exact(sum.path));
+  ASSIGN_OR_RETURN(const int64_t distinct, context.Distinct(sum.path));
+  const bool negative = sum.sign < 0;
+  auto judged = [&](const std::string& name, const Interval& estimate, Measured::Bound bound) {
+    Measured measured{.name = name, .estimate = negative ? Negated(estimate) : estimate, .distinct = distinct};
+    measured.num_objects = exact->NumBelow();
+    measured.bound = bound;
+    measured.confidence = context.confidence();
+    if (bound == Measured::Bound::kNone && estimate.mean == sum.estimate.log_z.mean) {
+      if (sum.exact) measured.exact = sum.sign * *sum.exact;
+      measured.ess = sum.estimate.ess;
+    }
+    return Judge(measured);
   };
-  for (const int64_t place : request.places) {
-    if (place < 0 || place >= spec.max_steps) {
-      return InvalidArgument("mutual_information: place " + std::to_string(place) + " is not one of 0 .. " +
-                             std::to_string(spec.max_steps - 1));
-    }
+  Quantities quantities{judged(sum.name, sum.estimate.log_z, Measured::Bound::kNone)};
+  quantities.push_back(judged(sum.name + (negative ? "_upper" : "_elbo"), sum.estimate.elbo,
+                              negative ? Measured::Bound::kAbove : Measured::Bound::kBelow));
+  quantities.push_back(judged(sum.name + "_snis", sum.estimate.snis, Measured::Bound::kNone));
+  if (sum.exact) return quantities;
+  ASSIGN_OR_RETURN(const EstimateContext::Opinion opinion, context.AskCoverage(sum.path, sum.below, sum.estimate.log_z));
+  std::vector<std::string>& warnings = quantities.front().warnings;
+  warnings.insert(warnings.end(), opinion.against.begin(), opinion.against.end());
+  quantities.push_back({.name = sum.name + "_reverse", .estimate = negative ? Negated(opinion.reverse) : opinion.reverse});
+  return quantities;
+}
+
+StatusOr<Quantities> Flow(const std::string& name, EstimateContext& context, const EstimateContext::Path& path) {
+  ASSIGN_OR_RETURN(const SamplesFrom* samples, context.Samples(path));
+  ASSIGN_OR_RETURN(const ExactValues* exact, context.Exact(path));
+  return Report(context, {.name = name,
+                          .path = path,
+                          .estimate = LogFlowOf(context.sampler(), *samples, context.confidence()),
+                          .exact = exact->LogFlow()});
+}
+
+StatusOr<Quantities> FreeEnergy(EstimateContext& context) {
+  const EstimateContext::Path& path = context.request().path;
+  ASSIGN_OR_RETURN(const ExactValues* exact, context.Exact(path));
+  // All objects lie below the initial state, under any P_B.
+  const bool by_policy = path.empty() || context.spec().is_tree;
+  if (!by_policy && !exact->below()) return NeedsBelow(context.sampler(), "free_energy");
+  ASSIGN_OR_RETURN(const SamplesFrom* samples, context.Samples(path));
+  LogSum sum{.name = "free_energy", .sign = -1, .path = path, .exact = exact->LogSumBelow()};
+  if (by_policy) {
+    sum.estimate = LogFlowOf(context.sampler(), *samples, context.confidence());
+  } else {
+    sum.below = exact->below();
+    sum.estimate = LogSumBelowOf(context.sampler(), *samples, static_cast<int64_t>(path.size()), sum.below, context.confidence());
   }
-  auto values = [&](int64_t place) {
-    const at::Tensor labels_B = part(samples.batch, place).contiguous();
-    return std::vector<int64_t>(labels_B.const_data_ptr<int64_t>(), labels_B.const_data_ptr<int64_t>() + labels_B.numel());
+  return Report(context, sum);
+}
+
+StatusOr<Quantities> Marginal(EstimateContext& context) {
+  const EstimateContext::Path& path = context.request().path;
+  ASSIGN_OR_RETURN(const ExactValues* exact, context.Exact(path));
+  ASSIGN_OR_RETURN(const ExactValues* whole, context.Exact({}));
+  if (!exact->below()) return NeedsBelow(context.sampler(), "marginal");
+  ASSIGN_OR_RETURN(const MarginalEstimate estimate,
+                   EstimateMarginal(context.sampler(), path, exact->below(), context.request().options));
+  std::optional<double> of_target, of_sampler;
+  if (exact->LogSumBelow() && exact->LogZ()) of_target = std::exp(*exact->LogSumBelow() - *exact->LogZ());
+  ASSIGN_OR_RETURN(const std::optional<at::Tensor> log_q_X, whole->LogQ());
+  if (log_q_X) of_sampler = (log_q_X->exp() * *exact->is_below_X()).sum().item<double>();
+  auto judged = [&](const std::string& name, const Interval& interval, std::optional<double> truth) {
+    return Measured{.name = name, .estimate = interval, .exact = truth, .low = 0, .high = 1, .confidence = context.confidence()};
   };
-  const Interval estimate =
-      EstimateMutualInformation(values(request.places[0]), values(request.places[1]), request.options.confidence);
-  std::optional<double> exact;
-  if (truth && request.path.empty()) {
-    ASSIGN_OR_RETURN(const TrajectoryBatch all, truth->graph.OneTrajectoryEach(*truth->environment));
-    if (const auto log_q_X = truth->LogQ(sampler.condition)) {
-      exact = ExactMutualInformation(*log_q_X, part(all, request.places[0]), part(all, request.places[1]));
-    }
+  Measured counted = judged("marginal_counted", estimate.counted, of_sampler);
+  counted.of_target = of_target;
+  Measured weighted = judged("marginal_weighted", estimate.weighted, of_target);
+  weighted.ess = estimate.ess_weighted, weighted.distinct = estimate.distinct_weighted, weighted.num_objects = whole->NumBelow();
+  Measured by_flow = judged("marginal_by_flow", estimate.by_flow, of_target);
+  by_flow.ess = estimate.ess, by_flow.distinct = estimate.distinct, by_flow.num_objects = exact->NumBelow();
+  Quantities quantities{Judge(counted), Judge(weighted), Judge(by_flow)};
+  if (of_target) return quantities;
+
+  if (estimate.weighted.high < estimate.by_flow.low || estimate.by_flow.high < estimate.weighted.low) {
+    quantities.back().warnings.push_back(
+        "disagrees with marginal_weighted, which estimates the same: one of the two sets is not covered");
   }
-  return std::vector<Quantity>{{"mutual_information", estimate, exact, {}}};
+  ASSIGN_OR_RETURN(const std::vector<std::string> of_z, context.OfTheSamplerAlone());
+  ASSIGN_OR_RETURN(const SamplesFrom* samples, context.Samples(path));
+  const Interval log_sum =
+      LogSumBelowOf(context.sampler(), *samples, static_cast<int64_t>(path.size()), exact->below(), context.confidence()).log_z;
+  ASSIGN_OR_RETURN(const EstimateContext::Opinion of_state, context.AskCoverage(path, exact->below(), log_sum));
+  for (Quantity& quantity : quantities) quantity.warnings.insert(quantity.warnings.end(), of_z.begin(), of_z.end());
+  for (const std::string& reason : of_state.against)
+    quantities.back().warnings.push_back("of the sum below the state, " + reason);
+  return quantities;
 }
 
-StatusOr<std::vector<Quantity>> ConditionInformation(const Sampler& sampler, const EstimandRequest& request,
-                                                     const std::optional<Truth>& truth) {
-  ASSIGN_OR_RETURN(const Interval estimate, EstimateConditionInformation(sampler, request.conditions, request.options));
-  std::optional<double> exact;
-  if (truth) {
-    at::Tensor mixture_X = at::zeros({truth->graph.num_objects()}, at::kDouble);
-    double conditional = 0;
-    bool is_known = true;
-    for (const ConditionId condition : request.conditions) {
-      const auto log_q_X = truth->LogQ(condition);
-      is_known = is_known && log_q_X.has_value();
-      if (!is_known) break;
-      mixture_X += log_q_X->exp();
-      conditional += ExactEntropy(*log_q_X) / static_cast<double>(request.conditions.size());
-    }
-    if (is_known) exact = ExactEntropy(mixture_X.log()) - conditional;
-  }
-  return std::vector<Quantity>{{"condition_information", estimate, exact, {}}};
-}
-
-StatusOr<std::vector<Quantity>> TargetEntropy(const Sampler& sampler, const EstimandRequest& request,
-                                              const std::optional<Truth>& truth) {
+StatusOr<Quantities> TargetEntropy(EstimateContext& context) {
+  const EstimandRequest& request = context.request();
+  const Sampler& sampler = context.sampler();
   if (!request.second.has_value())
     return InvalidArgument(
         "target_entropy needs a second sampler, of -R' log R' (gfn estimate --second RUN, of a run with task.entropy_target)");
@@ -185,58 +193,86 @@ StatusOr<std::vector<Quantity>> TargetEntropy(const Sampler& sampler, const Esti
     return differs("temperature", std::to_string(sampler.temperature) + " in R' and 1 of its own",
                    std::to_string(reward->temperature()) + " and " + std::to_string(request.second->temperature));
   }
-  ASSIGN_OR_RETURN(const LogZEstimate first, EstimateLogFlow(sampler, {}, request.options));
-  ASSIGN_OR_RETURN(const LogZEstimate second, EstimateLogFlow(*request.second, {}, request.options));
-  Interval scaled = first.log_z;
+  EstimandRequest of_second = request;
+  of_second.path.clear();
+  EstimateContext second(*request.second, of_second);
+  ASSIGN_OR_RETURN(const SamplesFrom* first_samples, context.Samples({}));
+  ASSIGN_OR_RETURN(const SamplesFrom* second_samples, second.Samples({}));
+  const LogZEstimate first_z = LogFlowOf(sampler, *first_samples, context.confidence());
+  const LogZEstimate second_z = LogFlowOf(*request.second, *second_samples, context.confidence());
+  Interval scaled = first_z.log_z;
   const double shift = reward->log_c() / sampler.temperature;
   scaled.mean -= shift, scaled.low -= shift, scaled.high -= shift;
-  std::optional<double> exact;
-  if (truth) exact = ExactEntropy(truth->log_r_X);
-  return std::vector<Quantity>{{"target_entropy", EntropyFromTotals(scaled, second.log_z), exact, second.ess}};
+  ASSIGN_OR_RETURN(const ExactValues* exact, context.Exact({}));
+  ASSIGN_OR_RETURN(const int64_t first_distinct, context.Distinct({}));
+  ASSIGN_OR_RETURN(const int64_t second_distinct, second.Distinct({}));
+  Measured measured{.name = "target_entropy",
+                    .estimate = EntropyFromTotals(scaled, second_z.log_z),
+                    .exact = exact->EntropyBelow(),
+                    .ess = std::min(first_z.ess, second_z.ess),
+                    .distinct = std::min(first_distinct, second_distinct),
+                    .num_objects = exact->NumBelow(),
+                    .low = 0,
+                    .confidence = context.confidence()};
+  if (const auto num = exact->NumBelow()) measured.high = std::log(static_cast<double>(*num));
+  Quantity quantity = Judge(measured);
+  if (!measured.exact) {
+    const auto ask = [&](EstimateContext& of, const LogZEstimate& z, const std::string& whose) -> Status {
+      ASSIGN_OR_RETURN(const EstimateContext::Opinion opinion, of.AskCoverage({}, {}, z.log_z));
+      for (const std::string& reason : opinion.against)
+        quantity.warnings.push_back("of the total of the " + whose + ", " + reason);
+      return OkStatus();
+    };
+    RETURN_IF_ERROR(ask(context, first_z, "sampler"));
+    RETURN_IF_ERROR(ask(second, second_z, "second sampler"));
+  }
+  return Quantities{std::move(quantity)};
+}
+
+StatusOr<Quantities> EstimateOne(Estimand what, EstimateContext& context) {
+  switch (what) {
+    case Estimand::kLogZ:
+      return Flow("log_z", context, {});
+    case Estimand::kFlow:
+      return Flow("log_flow", context, context.request().path);
+    case Estimand::kFreeEnergy:
+      return FreeEnergy(context);
+    case Estimand::kEntropy:
+      return EntropyOfSampler(context);
+    case Estimand::kMarginal:
+      return Marginal(context);
+    case Estimand::kMutualInformation:
+      return MutualInformationOfSampler(context);
+    case Estimand::kConditionInformation:
+      return ConditionInformationOfSampler(context);
+    case Estimand::kTargetEntropy:
+      return TargetEntropy(context);
+  }
+  return InvalidArgument("no such quantity");
 }
 
 }  // namespace
 
-StatusOr<std::vector<Quantity>> Estimate(Estimand what, const Sampler& sampler, const EstimandRequest& request) {
+StatusOr<std::vector<Quantity>> Estimate(const std::vector<Estimand>& what, const Sampler& sampler,
+                                         const EstimandRequest& request) {
   const at::NoGradGuard no_grad;
-  if (sampler.environment->Spec().action != EnvironmentSpec::Action::kDiscrete || sampler.environment->Spec().is_stochastic) {
-    return InvalidArgument(std::string(EnumName(what)) + ": " + sampler.environment->Spec().name + " is " +
-                           (sampler.environment->Spec().is_stochastic ? "stochastic" : "continuous") +
+  const EnvironmentSpec& spec = sampler.environment->Spec();
+  const std::string name(what.empty() ? "estimate" : EnumName(what.front()));
+  if (spec.action != EnvironmentSpec::Action::kDiscrete || spec.is_stochastic) {
+    return InvalidArgument(name + ": " + spec.name + " is " + (spec.is_stochastic ? "stochastic" : "continuous") +
                            "; estimates are of discrete, deterministic worlds");
   }
   if (request.options.num_samples < 2) {
-    return InvalidArgument(std::string(EnumName(what)) + ": " + std::to_string(request.options.num_samples) +
-                           " samples, expected at least 2");
+    return InvalidArgument(name + ": " + std::to_string(request.options.num_samples) + " samples, expected at least 2");
   }
   RETURN_IF_ERROR(SampleFrom(sampler, request.path, EstimateOptions{.num_samples = 1}).status());  // is the path legal
-  ASSIGN_OR_RETURN(const std::optional<Truth> truth, FindTruth(sampler, request));
-  const bool needs_below = !sampler.environment->Spec().is_tree && !truth;
-  switch (what) {
-    case Estimand::kLogZ: {
-      EstimandRequest from_start = request;
-      from_start.path.clear();
-      std::optional<Truth> at_start = truth;
-      if (at_start) at_start->state = 0;
-      return Flow("log_z", sampler, from_start, at_start);
-    }
-    case Estimand::kFlow:
-      return Flow("log_flow", sampler, request, truth);
-    case Estimand::kFreeEnergy:
-      return needs_below ? StatusOr<std::vector<Quantity>>(NeedsBelow(sampler, "free_energy"))
-                         : FreeEnergy(sampler, request, truth);
-    case Estimand::kEntropy:
-      return needs_below && !request.path.empty() ? StatusOr<std::vector<Quantity>>(NeedsBelow(sampler, "entropy from a state"))
-                                                  : Entropy(sampler, request, truth);
-    case Estimand::kMarginal:
-      return Marginal(sampler, request, truth);
-    case Estimand::kMutualInformation:
-      return MutualInformation(sampler, request, truth);
-    case Estimand::kConditionInformation:
-      return ConditionInformation(sampler, request, truth);
-    case Estimand::kTargetEntropy:
-      return TargetEntropy(sampler, request, truth);
+  EstimateContext context(sampler, request);
+  Quantities all;
+  for (const Estimand one : what) {
+    ASSIGN_OR_RETURN(Quantities some, EstimateOne(one, context));
+    all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
   }
-  return InvalidArgument("unknown quantity");
+  return all;
 }
 
 }  // namespace gfn

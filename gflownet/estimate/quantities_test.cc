@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "gflownet/core/log_z.h"
+#include "gflownet/env/bayes_net.h"
 #include "gflownet/env/hypergrid.h"
 #include "gflownet/env/prefix_tree.h"
 #include "gflownet/estimate/estimate_test_worlds.h"
@@ -83,10 +84,10 @@ TEST(Quantities, OfADecoratedPolicy) {
 }
 
 TEST(Quantities, BelowIsRefusedInADagThatIsNotListed) {
-  const Hypergrid grid({.dimensions = 2, .side = 4});
-  const HypergridReward reward(grid, {});
-  const RandomTable table(grid, kNone, 1);
-  const Sampler sampler{.environment = &grid, .policy = &table.policy(), .reward = &reward};
+  const BayesNet world({.num_nodes = 3});  // no rule tells which graphs contain another one
+  const BayesNetReward reward(world, BayesNetRewardConfig{});
+  const RandomTable table(world, kNone, 1);
+  const Sampler sampler{.environment = &world, .policy = &table.policy(), .reward = &reward};
   const EstimandRequest request{.path = {1}, .max_states = 3, .options = {.num_samples = 10}};
   for (const Estimand what : {Estimand::kFreeEnergy, Estimand::kEntropy, Estimand::kMarginal}) {
     const auto refused = Estimate(what, sampler, request);

@@ -1,5 +1,8 @@
 #include "gflownet/estimate/sample_from.h"
 
+#include <string>
+#include <unordered_set>
+
 #include "gflownet/base/check.h"
 #include "gflownet/core/rollout.h"
 
@@ -33,6 +36,11 @@ BelowFunction BelowState(const EnumerableEnvironment& environment, at::Tensor re
         environment.ObjectIndex(state).masked_fill(state.done_B().logical_not(), 0) + environment.NumStates();
     return reached.index_select(0, at::where(state.done_B(), object_B, index_B));
   };
+}
+
+int64_t CountDistinct(const Environment& environment, const TrajectoryBatch& batch) {
+  const std::vector<std::string> keys = FinalStates(environment, batch).RowKeys();
+  return static_cast<int64_t>(std::unordered_set<std::string>(keys.begin(), keys.end()).size());
 }
 
 StepSums SumsAfter(const Sampler& sampler, const TrajectoryBatch& batch, int64_t num_given) {
@@ -106,16 +114,25 @@ std::vector<double> LogWeights(const SamplesFrom& samples, const at::Tensor& log
   return ToDoubles(samples.batch.log_reward_B / temperature + log_pb_B - samples.log_pf_B);
 }
 
+LogZEstimate LogFlowOf(const Sampler& sampler, const SamplesFrom& samples, double confidence) {
+  return EstimateLogZ(LogWeights(samples, samples.log_pb_B, sampler.temperature), confidence);
+}
+
+LogZEstimate LogSumBelowOf(const Sampler& sampler, const SamplesFrom& samples, int64_t num_given, const BelowFunction& below,
+                           double confidence) {
+  const at::Tensor log_pb_B = LogPbBelow(*sampler.environment, samples.batch, num_given, below);
+  return EstimateLogZ(LogWeights(samples, log_pb_B, sampler.temperature), confidence);
+}
+
 StatusOr<LogZEstimate> EstimateLogFlow(const Sampler& sampler, const std::vector<int64_t>& path, const EstimateOptions& options) {
   ASSIGN_OR_RETURN(const SamplesFrom samples, SampleFrom(sampler, path, options));
-  return EstimateLogZ(LogWeights(samples, samples.log_pb_B, sampler.temperature), options.confidence);
+  return LogFlowOf(sampler, samples, options.confidence);
 }
 
 StatusOr<LogZEstimate> EstimateLogSumBelow(const Sampler& sampler, const std::vector<int64_t>& path, const BelowFunction& below,
                                            const EstimateOptions& options) {
   ASSIGN_OR_RETURN(const SamplesFrom samples, SampleFrom(sampler, path, options));
-  const at::Tensor log_pb_B = LogPbBelow(*sampler.environment, samples.batch, static_cast<int64_t>(path.size()), below);
-  return EstimateLogZ(LogWeights(samples, log_pb_B, sampler.temperature), options.confidence);
+  return LogSumBelowOf(sampler, samples, static_cast<int64_t>(path.size()), below, options.confidence);
 }
 
 Interval UpperBoundFromTarget(const Sampler& sampler, const TrajectoryBatch& target, double confidence) {

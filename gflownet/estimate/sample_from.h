@@ -50,6 +50,9 @@ struct SamplesFrom {
 // that finishes the object, is refused with its place. Sample n is drawn on stream n.
 StatusOr<SamplesFrom> SampleFrom(const Sampler& sampler, const std::vector<int64_t>& path, const EstimateOptions& options);
 
+// How many distinct objects the trajectories end in.
+int64_t CountDistinct(const Environment& environment, const TrajectoryBatch& batch);
+
 // log P_F and log P_B of the steps after the first `num_given`, float64 [B] each.
 struct StepSums {
   at::Tensor log_pf_B, log_pb_B;
@@ -74,6 +77,11 @@ StatusOr<LogZEstimate> EstimateLogSumBelow(const Sampler& sampler, const std::ve
 // E over the target of log w by trajectories of exact samples of the target drawn back by P_B: an upper bound of log Z in
 // expectation. `target`: complete trajectories with rewards.
 Interval UpperBoundFromTarget(const Sampler& sampler, const TrajectoryBatch& target, double confidence = 0.95);
+
+// Of samples that begin in the state after `num_given` actions: the same from draws that are there already.
+LogZEstimate LogFlowOf(const Sampler& sampler, const SamplesFrom& samples, double confidence);
+LogZEstimate LogSumBelowOf(const Sampler& sampler, const SamplesFrom& samples, int64_t num_given, const BelowFunction& below,
+                           double confidence);
 
 // Values of a float64 vector on the CPU.
 std::vector<double> ToDoubles(const at::Tensor& values_B);

@@ -61,7 +61,7 @@ TEST_F(OnGrid, EstimatesOfAnyState) {
     ExpectCovers(below->log_z, ExactLogSumBelow(walked_.graph, s, walked_.log_reward_X), 0.25, "minus free energy");
     for (const LogZEstimate& estimate : {*flow, *below}) {
       EXPECT_LE(estimate.elbo.mean, estimate.log_z.mean);
-      EXPECT_LE(estimate.log_z.mean, estimate.eubo.mean);
+      EXPECT_LE(estimate.log_z.mean, estimate.snis.mean);
       EXPECT_LE(estimate.ess, 3000 * (1 + 1e-12));
     }
   }
@@ -75,7 +75,7 @@ TEST_F(OnGrid, BoundsOfLogZAreTheExactOnes) {
   const auto estimate = EstimateLogFlow(sampler_, {}, {.num_samples = 4000});
   ASSERT_TRUE(estimate.ok());
   ExpectCovers(estimate->elbo, elbo, 0.15, "elbo");
-  ExpectCovers(estimate->eubo, eubo, 0.35, "eubo from the sampler's samples");
+  ExpectCovers(estimate->snis, eubo, 0.35, "self-normalised mean from the sampler's samples");
 
   // From exact samples of the target, walked back by P_B.
   const at::Tensor cumulative_X = (walked_.log_reward_X - log_z).exp().cumsum(0).contiguous();

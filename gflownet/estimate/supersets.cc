@@ -16,11 +16,13 @@ StatusOr<MarginalEstimate> EstimateMarginal(const Sampler& sampler, const std::v
   const std::vector<double> is_below = ToDoubles(below(FinalStates(*sampler.environment, samples.batch)));
   const std::vector<double> log_w = LogWeights(samples, samples.log_pb_B, sampler.temperature);
   half.key.step = options.key.step + 1;  // other draws than those above
-  ASSIGN_OR_RETURN(const LogZEstimate log_sum, EstimateLogSumBelow(sampler, path, below, half));
+  ASSIGN_OR_RETURN(const SamplesFrom from_state, SampleFrom(sampler, path, half));
+  const LogZEstimate log_sum = LogSumBelowOf(sampler, from_state, static_cast<int64_t>(path.size()), below, options.confidence);
   const Interval log_z = LogMeanWeight(log_w, options.confidence);
 
   MarginalEstimate estimate;
-  estimate.counted = TInterval(is_below, options.confidence);
+  const int64_t num_below = std::count(is_below.begin(), is_below.end(), 1.0);
+  estimate.counted = ShareInterval(num_below, static_cast<int64_t>(is_below.size()), options.confidence);
   estimate.weighted = WeightedMean(is_below, log_w, options.confidence);
   // The two logarithms are independent.
   const double log_ratio = log_sum.log_z.mean - log_z.mean;
@@ -30,6 +32,9 @@ StatusOr<MarginalEstimate> EstimateMarginal(const Sampler& sampler, const std::v
                       .high = std::exp(log_ratio + spread),
                       .num_values = half.num_samples};
   estimate.ess = log_sum.ess;
+  estimate.distinct = CountDistinct(*sampler.environment, from_state.batch);
+  estimate.ess_weighted = EffectiveSampleSize(log_w);
+  estimate.distinct_weighted = CountDistinct(*sampler.environment, samples.batch);
   return estimate;
 }
 

@@ -11,10 +11,13 @@
 namespace gfn {
 
 struct MarginalEstimate {
-  Interval counted;   // the share of the sampler's own objects below the state: of q
-  Interval weighted;  // the same with importance weights: of the target R / Z
-  Interval by_flow;   // exp(log Z(s) - log Z), from samples that begin in the state: of the target, sharp also for rare states
-  double ess = 0;     // of the samples that begin in the state
+  Interval counted;      // the share of the sampler's own objects below the state: of q
+  Interval weighted;     // the same with importance weights: of the target R / Z
+  Interval by_flow;      // exp(log Z(s) - log Z), from samples that begin in the state: of the target, sharp also for rare states
+  double ess = 0;        // of the samples that begin in the state
+  int64_t distinct = 0;  // objects among these
+  double ess_weighted = 0;        // of the samples from the initial state
+  int64_t distinct_weighted = 0;  // objects among these
 };
 // Of the state after `path`, whose objects `below` knows: both are needed in a DAG; half of the samples begin in the state.
 StatusOr<MarginalEstimate> EstimateMarginal(const Sampler& sampler, const std::vector<int64_t>& path, const BelowFunction& below,

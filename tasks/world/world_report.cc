@@ -15,10 +15,11 @@ struct MetricName {
   const char* key;
   const char* title;
   const char* meaning;
+  bool is_mean = true;  // over the conditions
 };
 constexpr MetricName kMetrics[] = {
-    {"log_likelihood", "log-likelihood", "mean over the data, nats"},
-    {"coupling_error", "coupling error", "root mean square of learned less true couplings"},
+    {"log_likelihood", "log-likelihood", "mean over the data, nats", false},
+    {"coupling_error", "coupling error", "root mean square of learned less true couplings", false},
     {"total_variation", "total variation", "1/2 sum |q - p| over all objects, exact"},
     {"jensen_shannon", "Jensen-Shannon", "nats, exact"},
     {"kl", "KL(q || p)", "nats, exact"},
@@ -34,18 +35,25 @@ constexpr MetricName kMetrics[] = {
     {"length", "length", "actions of a trajectory"},
     {"distinct", "distinct", "objects among the samples"},
     {"modes", "modes", "found by the samples"},
-    {"hypervolume", "hypervolume", "dominated by the samples of all preferences, of what the true front dominates"},
-    {"front_distance", "IGD", "mean distance of the true front's points from the nearest sample"},
+    {"hypervolume", "hypervolume", "dominated by the samples of all preferences, of what the true front dominates", false},
+    {"front_distance", "IGD", "mean distance of the true front's points from the nearest sample", false},
     {"top_log_reward", "top-k log R", "mean of the best distinct samples"},
     {"top_diversity", "top-k diversity", "mean number of features in which they differ"}};
 
-report::Table MetricsTable(const std::function<const double*(const char*)>& find, const std::string& title) {
+// ", mean over 5 conditions"; of one condition nothing.
+std::string OfConditions(int64_t num_conditions) {
+  return num_conditions > 1 ? ", mean over " + std::to_string(num_conditions) + " conditions" : "";
+}
+
+report::Table MetricsTable(const std::function<const double*(const char*)>& find, const std::string& title,
+                           int64_t num_conditions) {
   report::Table table;
   table.title = title;
   table.columns = {{.name = "metric"}, {.name = "value"}, {.name = "meaning"}};
   for (const MetricName& metric : kMetrics) {
     if (const double* value = find(metric.key); value != nullptr)
-      table.rows.push_back({metric.title, FormatShort(*value), metric.meaning});
+      table.rows.push_back(
+          {metric.title, FormatShort(*value), metric.meaning + (metric.is_mean ? OfConditions(num_conditions) : std::string())});
   }
   return table;
 }
@@ -53,75 +61,10 @@ report::Table MetricsTable(const std::function<const double*(const char*)>& find
 }  // namespace
 
 report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement) {
-  return MetricsTable(
-      [&](const char* key) { return metrics.Find(key); },
-      world.environment->Spec().name + ", " + std::to_string(measurement.sampled[0].samples.batch.size()) + " samples");
-}
-
-namespace {
-
-constexpr int64_t kMostCells = 128 * 128, kMostPoints = 1500, kMostBars = 24;
-
-json List(const at::Tensor& values) {
-  const at::Tensor flat = values.to(at::kDouble).contiguous();
-  json list = json::array();
-  for (int64_t i = 0; i < flat.numel(); ++i) list.push_back(FiniteOrNull(flat.data_ptr<double>()[i]));
-  return list;
-}
-
-// At most `most` of them, evenly spread over their numbers.
-at::Tensor Spread(int64_t count, int64_t most) {
-  if (count <= most) return at::arange(count, at::kLong);
-  return (at::arange(most, at::kLong) * count).div(most, "floor");
-}
-
-// The likeliest objects of the target, by name.
-json Bars(const World& world, const ExactTruth& truth, const at::Tensor& p_X, const at::Tensor& q_X) {
-  const at::Tensor best_K = p_X.argsort(0, true).slice(0, 0, std::min(kMostBars, p_X.numel()));
-  const State objects = truth.ObjectsAt(best_K);
-  json names = json::array();
-  for (int64_t row = 0; row < best_K.numel(); ++row) names.push_back(world.environment->Format(objects, row));
-  return {{"names", names},
-          {"true", List(p_X.index_select(0, best_K))},
-          {"learned", List(q_X.index_select(0, best_K))},
-          {"objects", p_X.numel()}};
-}
-
-}  // namespace
-
-json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement,
-                   double temperature) {
-  json pictures = json::object();
-  const ScoredSamples& samples = measurement.sampled[0].samples;
-  at::Tensor log_q = samples.log_pf_B - samples.log_pb_B, log_r = samples.batch.log_reward_B / temperature;
-  double log_z = measurement.sampled[0].error.iw_bound;
-  if (!measurement.exact.empty()) {
-    const ExactResult& exact = measurement.exact[0];
-    log_q = exact.log_q_X;
-    log_r = exact.log_reward_X / temperature;
-    log_z = exact.error.log_z;
-    const at::Tensor p_X = (log_r - log_z).exp(), q_X = log_q.exp();
-    if (world.picture_shape.size() == 2 && p_X.numel() <= kMostCells) {
-      pictures["grid"] = {
-          {"rows", world.picture_shape[0]}, {"columns", world.picture_shape[1]}, {"true", List(p_X)}, {"learned", List(q_X)}};
-      if (world.conditions.size() > 1) pictures["grid"]["condition"] = world.conditions.Content(world.conditions.ids()[0]);
-    } else {
-      pictures["bars"] = Bars(world, truth[0], p_X, q_X);
-    }
-  }
-  if (world.energy != nullptr && world.energy->true_couplings_M.defined()) {
-    pictures["couplings"] = {{"true", List(world.energy->true_couplings_M)},
-                             {"learned", List(world.energy->couplings_M.detach())}};
-  }
-  if (measurement.front.has_value()) {
-    pictures["front"] = {{"true", world.true_front}, {"found", measurement.front->found}};
-  }
-  const at::Tensor shown = Spread(log_q.numel(), kMostPoints);
-  pictures["calibration"] = {{"log_q", List(log_q.index_select(0, shown))},
-                             {"log_reward", List(log_r.index_select(0, shown))},
-                             {"log_z", FiniteOrNull(log_z)},
-                             {"exact", !measurement.exact.empty()}};
-  return pictures;
+  return MetricsTable([&](const char* key) { return metrics.Find(key); },
+                      world.environment->Spec().name + ", " + std::to_string(measurement.sampled[0].samples.batch.size()) +
+                          " samples" + (world.conditions.size() > 1 ? " of each condition" : ""),
+                      static_cast<int64_t>(world.conditions.size()));
 }
 
 namespace {
@@ -137,7 +80,13 @@ std::vector<double> Numbers(const json& list) {
   return numbers;
 }
 
-report::Figure GridFigure(const json& grid) {
+// Behind a title: which condition it is of, where there are several.
+std::string OfOne(const json& picture) {
+  return picture.contains("condition") ? ", " + picture["condition"].get<std::string>() : "";
+}
+
+report::Figure GridFigure(const json& picture) {
+  const json& grid = picture["grid"];
   report::HeatMap map;
   map.num_rows = grid["rows"].get<int64_t>();
   map.num_columns = grid["columns"].get<int64_t>();
@@ -145,8 +94,9 @@ report::Figure GridFigure(const json& grid) {
   map.y.label = "first coordinate";
   map.panels = {{"target", Numbers(grid["true"])}, {"learned", Numbers(grid["learned"])}};
   report::Figure figure;
-  figure.title = "Probability of every object" + (grid.contains("condition") ? ", " + grid["condition"].get<std::string>() : "");
+  figure.title = "Probability of every object" + OfOne(picture);
   figure.chart = std::move(map);
+  figure.half_width = picture.contains("condition");
   figure.how_to_read =
       "One cell an object (of a continuous world a small square), both pictures on one scale. The learned distribution is "
       "computed over all trajectories, not sampled; "
@@ -154,7 +104,8 @@ report::Figure GridFigure(const json& grid) {
   return figure;
 }
 
-report::Figure BarsFigure(const json& bars) {
+report::Figure BarsFigure(const json& picture) {
+  const json& bars = picture["bars"];
   report::BarChart chart;
   chart.x.label = "probability";
   report::BarGroup truth, learned;
@@ -169,7 +120,7 @@ report::Figure BarsFigure(const json& bars) {
   }
   chart.groups = {std::move(truth), std::move(learned)};
   report::Figure figure;
-  figure.title = "The likeliest objects";
+  figure.title = "The likeliest objects" + OfOne(picture);
   figure.chart = std::move(chart);
   figure.how_to_read =
       std::to_string(bars["names"].size()) + " of " + std::to_string(bars["objects"].get<int64_t>()) +
@@ -187,12 +138,14 @@ report::ScatterSeries Points(const std::string& name, Hue hue, std::vector<doubl
 }
 
 report::Figure CalibrationFigure(const json& calibration) {
-  const bool exact = calibration["exact"].get<bool>();
+  const bool exact = calibration["exact"].get<bool>(), shifted = calibration.value("less_log_z", false);
   report::ScatterChart chart;
   chart.x.label = exact ? "log q(x), learned" : "log P_F - log P_B of a sample";
-  chart.y.label = "log R(x) / T";
+  chart.y.label = shifted ? "log R(x) / T - log Z" : "log R(x) / T";
   if (calibration["log_z"].is_number()) chart.unit_line_offset = calibration["log_z"].get<double>();
-  chart.unit_line_label = exact ? "log R = log q + log Z: perfect" : "slope 1 at the estimated log Z: perfect";
+  chart.unit_line_label = shifted ? "log R - log Z = log q: perfect"
+                          : exact ? "log R = log q + log Z: perfect"
+                                  : "slope 1 at the estimated log Z: perfect";
   chart.series = {
       Points(exact ? "objects" : "samples", Hue::kBlue, Numbers(calibration["log_q"]), Numbers(calibration["log_reward"]))};
   report::Figure figure;
@@ -202,6 +155,7 @@ report::Figure CalibrationFigure(const json& calibration) {
   figure.how_to_read = exact ? "One point an object; at most " + std::to_string(kMostPoints) +
                                    " are shown. Points right of the line are drawn too often."
                              : "One point a sample, with its trajectory's probability divided by the backward policy's.";
+  if (shifted) figure.how_to_read += " All conditions together, each less its own log Z.";
   return figure;
 }
 
@@ -243,15 +197,49 @@ report::Figure FrontFigure(const json& front) {
   return figure;
 }
 
-report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
+// Every condition by itself, and the mean that stands for all elsewhere.
+report::Table ConditionsTable(const json& conditions) {
+  constexpr MetricName kColumns[] = {{"total_variation", "total variation", ""},
+                                     {"jensen_shannon", "Jensen-Shannon", ""},
+                                     {"exact_log_z", "log Z, exact", ""},
+                                     {"elbo", "ELBO", ""},
+                                     {"iw_bound", "IW bound", ""},
+                                     {"ess", "ESS", ""},
+                                     {"spread", "spread", ""}};
+  report::Table table;
+  table.title = "Every condition";
+  table.columns = {{.name = "condition"}};
+  std::vector<const char*> keys;
+  for (const MetricName& column : kColumns) {
+    if (!conditions[0].contains(column.key)) continue;
+    keys.push_back(column.key);
+    table.columns.push_back({.name = column.title, .decimals = 4});
+  }
+  std::vector<report::Cell> mean_row = {std::string("mean")};
+  for (const char* key : keys) {
+    double sum = 0;
+    for (const json& condition : conditions) sum += Number(condition[key]);
+    mean_row.push_back(sum / static_cast<double>(conditions.size()));
+  }
+  for (const json& condition : conditions) {
+    std::vector<report::Cell> row = {condition["condition"].get<std::string>()};
+    for (const char* key : keys) row.push_back(Number(condition[key]));
+    table.rows.push_back(std::move(row));
+  }
+  table.rows.push_back(std::move(mean_row));
+  table.note = "The page's other numbers are means over these conditions; those of the front are of all of them together.";
+  return table;
+}
+
+report::Section TrainingSection(const std::vector<MetricsLine>& lines, int64_t num_conditions) {
   report::Section section;
   section.title = "Training";
   const report::LineSeries distance = Series(lines, "eval", "total_variation", "total variation", Hue::kBlue, 0);
   if (!distance.x.empty()) {
-    report::Figure figure =
-        Curve("Distance from the target", "distance",
-              {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
-              "1/2 sum |q - p| over all objects: 0 for a perfect sampler. Computed at every evaluation, not sampled.");
+    report::Figure figure = Curve("Distance from the target", "distance",
+                                  {distance, Series(lines, "eval", "jensen_shannon", "Jensen-Shannon (nats)", Hue::kOrange, 0)},
+                                  "1/2 sum |q - p| over all objects" + OfConditions(num_conditions) +
+                                      ": 0 for a perfect sampler. Computed at every evaluation, not sampled.");
     std::get<report::LineChart>(figure.chart).y.log_scale = true;
     section.blocks.push_back(std::move(figure));
   }
@@ -269,21 +257,22 @@ report::Section TrainingSection(const std::vector<MetricsLine>& lines) {
              Series(lines, "eval", "learned_log_z", "learned", Hue::kBlue, 0),
              Series(lines, "eval", "iw_bound", "importance-weighted bound", Hue::kVermillion, 0),
              Series(lines, "eval", "elbo", "ELBO", Hue::kGreen, 0)},
-            "ELBO and the importance-weighted bound reach log Z from below as the sampler comes to its target."));
+            "ELBO and the importance-weighted bound reach log Z from below as the sampler comes to its target" +
+                (num_conditions > 1 ? "; each is a" + OfConditions(num_conditions).substr(1) : std::string()) + "."));
   return section;
 }
 
-void AddHeadlines(const json& metrics, report::Report& page) {
+void AddHeadlines(const json& metrics, int64_t num_conditions, report::Report& page) {
   const auto add = [&](const char* key, const std::string& label, const std::string& detail) {
     if (!metrics.contains(key) || !metrics[key].is_number()) return;
     page.headlines.push_back({label, FormatShort(metrics[key].get<double>()), detail});
   };
   add("log_likelihood", "Log-likelihood", "mean over the data, nats");
   add("coupling_error", "Coupling error", "root mean square of learned less true");
-  add("total_variation", "Total variation", "from the target, exact; 0 is perfect");
-  add("log_z_error", "log Z error", "|learned - exact|, nats");
-  add("correlation", "Correlation", "of log q and log R");
-  add("spread", "Spread", "of log R + log P_B - log P_F, nats; 0 is perfect");
+  add("total_variation", "Total variation", "from the target, exact; 0 is perfect" + OfConditions(num_conditions));
+  add("log_z_error", "log Z error", "|learned - exact|, nats" + OfConditions(num_conditions));
+  add("correlation", "Correlation", "of log q and log R" + OfConditions(num_conditions));
+  add("spread", "Spread", "of log R + log P_B - log P_F, nats; 0 is perfect" + OfConditions(num_conditions));
 }
 
 }  // namespace
@@ -291,27 +280,35 @@ void AddHeadlines(const json& metrics, report::Report& page) {
 void ReportWorld(const RunRecord& record, report::Report& page) {
   const auto found = record.evaluations.find("world");
   if (found == record.evaluations.end()) {
-    page.sections.push_back(TrainingSection(record.lines));
+    page.sections.push_back(TrainingSection(record.lines, 1));
     return;
   }
   const json& world = found->second;
-  AddHeadlines(world["metrics"], page);
+  const int64_t num_conditions = world.contains("conditions") ? static_cast<int64_t>(world["conditions"].size()) : 1;
+  AddHeadlines(world["metrics"], num_conditions, page);
   report::Section sampler;
   sampler.title = "The sampler after step " + std::to_string(world["step"].get<int64_t>());
-  if (world.contains("grid")) sampler.blocks.push_back(GridFigure(world["grid"]));
-  if (world.contains("bars")) sampler.blocks.push_back(BarsFigure(world["bars"]));
+  if (num_conditions > 1) sampler.blocks.push_back(ConditionsTable(world["conditions"]));
+  const json pictures = world.value("distributions", json::array());
+  for (const json& picture : pictures)
+    sampler.blocks.push_back(picture.contains("grid") ? GridFigure(picture) : BarsFigure(picture));
+  if (!pictures.empty() && static_cast<int64_t>(pictures.size()) < num_conditions) {
+    sampler.blocks.push_back(report::Note{std::to_string(pictures.size()) + " of " + std::to_string(num_conditions) +
+                                          " conditions are drawn, evenly chosen; the table has all of them."});
+  }
   if (world.contains("couplings")) sampler.blocks.push_back(CouplingsFigure(world["couplings"]));
   if (world.contains("front")) sampler.blocks.push_back(FrontFigure(world["front"]));
   page.sections.push_back(std::move(sampler));
-  report::Section training = TrainingSection(record.lines);
+  report::Section training = TrainingSection(record.lines, num_conditions);
   training.blocks.push_back(CalibrationFigure(world["calibration"]));
   page.sections.push_back(std::move(training));
   report::Section numbers;
   numbers.title = "All metrics";
   const json& metrics = world["metrics"];
-  numbers.blocks.push_back(
-      MetricsTable([&](const char* key) { return metrics.contains(key) ? metrics[key].get_ptr<const double*>() : nullptr; },
-                   std::to_string(world["num_samples"].get<int64_t>()) + " samples"));
+  numbers.blocks.push_back(MetricsTable(
+      [&](const char* key) { return metrics.contains(key) ? metrics[key].get_ptr<const double*>() : nullptr; },
+      std::to_string(world["num_samples"].get<int64_t>()) + " samples" + (num_conditions > 1 ? " of each condition" : ""),
+      num_conditions));
   page.sections.push_back(std::move(numbers));
 }
 

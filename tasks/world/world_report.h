@@ -13,7 +13,12 @@ namespace gfn {
 // For the terminal: a row a metric.
 report::Table WorldTable(const World& world, const StepMetrics& metrics, const WorldMeasurement& measurement);
 
-// What the report draws: the learned and the true distribution, and log p against log R, of the first condition.
+// How good the sampler is of every condition: an object each, with its "condition", the sampled bounds, and where they are exact
+// total_variation, jensen_shannon and exact_log_z. Everywhere else a metric is the mean of these.
+nlohmann::json WorldConditions(const World& world, const WorldMeasurement& measurement);
+
+// What the report draws: the learned and the true distribution of every condition (of twelve, evenly chosen, where there are
+// more), and log q against log R of all of them.
 nlohmann::json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement,
                              double temperature);
 

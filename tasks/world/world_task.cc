@@ -123,6 +123,7 @@ class WorldTask : public Task {
     for (const auto& [name, value] : metrics.values()) result.numbers["metrics"][name] = FiniteOrNull(value);
     result.numbers["step"] = request.step;
     result.numbers["kind"] = kind_;
+    if (world_->conditions.size() > 1) result.numbers["conditions"] = WorldConditions(*world_, measurement);
     result.numbers["num_samples"] = measurement.sampled[0].samples.batch.size();
     result.pictures = WorldPictures(*world_, truth_, measurement, Temperature());
     return result;

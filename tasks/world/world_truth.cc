@@ -21,7 +21,7 @@ StatusOr<ExactTruth> ExactTruth::Find(const World& world, ConditionId condition)
 
 StatusOr<at::Tensor> ExactTruth::LearnedLogProbs(const Policy& policy) const {
   if (graph_.has_value()) {
-    const auto* state_policy = dynamic_cast<const StatePolicy*>(&policy);
+    const StatePolicy* state_policy = policy.OfStates();
     if (state_policy == nullptr) return InvalidArgument("exact metrics need a policy that is a function of the state");
     return graph_->LogTerminating(ExactLogPf(*world_->enumerable, *state_policy, condition_));
   }

@@ -77,11 +77,18 @@ case $part in
   estimate)
     "$gfn" train configs/hypergrid/tb.yaml --out "$work/grid" --set train.max_steps=5 --set task.policy.width=16 --set evaluation.samples=64 >/dev/null
     "$gfn" estimate "$work/grid" --what log_z,flow,free_energy,entropy,marginal --after 0,1 --samples 200 --json "$work/estimate.json" >"$work/table"
-    for name in log_z_eubo log_flow free_energy entropy_upper marginal_by_flow; do
+    for name in log_z_snis log_flow free_energy entropy_upper marginal_by_flow; do
       grep -q "$name" "$work/table" || fail "the table lacks $name"
       grep -q "\"$name\"" "$work/estimate.json" || fail "the file lacks $name"
     done
     grep -q '"exact"' "$work/estimate.json" || fail "a world that can be listed has no exact values"
+    # A sampler of another reward: what is exact is missed, in the table, in words and in the file.
+    "$gfn" train configs/hypergrid/tb.yaml --out "$work/wrong" --set train.max_steps=200 --set task.policy.width=16 \
+      --set evaluation.samples=64 --set optimizer.learning_rate=0.5 --set train.rollouts=4 >/dev/null
+    "$gfn" estimate "$work/wrong" --what log_z --samples 200 --json "$work/wrong.json" >"$work/table"
+    grep -q "misses exact" "$work/table" || fail "the table does not say that the exact value is missed"
+    grep -q "warning: log_z misses the exact value by" "$work/table" || fail "no warning says by how much"
+    grep -q '"misses_exact": true' "$work/wrong.json" || fail "the file does not say that the exact value is missed"
     expect_exit 2 "$gfn" estimate "$work/grid" --what entrpy
     grep -q "entropy" "$work/err" || fail "an unknown quantity is not answered with the known ones"
     expect_exit 2 "$gfn" estimate "$work/grid" --what flow --after 0,2
