@@ -1,9 +1,10 @@
-// 64-bit content hashes, the same on every platform: XXH64 (Y. Collet, xxHash specification 0.1.1) over a canonical
-// serialisation. For identities (conditions, supports, base weights) and checksums against accidents, not against attackers.
+// 64-bit content hashes, the same on every platform: XXH64 (Y. Collet; Debian's libxxhash) over a canonical serialisation. For
+// identities (conditions, supports, base weights) and checksums against accidents, not against attackers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,15 +17,15 @@ namespace gfn {
 class Xxh64 {
  public:
   explicit Xxh64(uint64_t seed = 0);
+  Xxh64(const Xxh64& other);
+  Xxh64& operator=(const Xxh64& other);
+  ~Xxh64();
   void Update(std::span<const std::byte> bytes);
   uint64_t Finish() const;  // of everything so far; Update may go on
 
  private:
-  uint64_t seed_;
-  uint64_t lanes_[4];
-  uint64_t total_ = 0;
-  std::byte tail_[32];
-  size_t tail_size_ = 0;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 // A hash of a sequence of values. Each value carries its type, and strings and byte ranges their length, so that different

@@ -1,6 +1,8 @@
 #include "gflownet/base/interval.h"
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <boost/math/special_functions/beta.hpp>
 #include <cmath>
 #include <limits>
 
@@ -8,43 +10,6 @@
 
 namespace gfn {
 namespace {
-
-// Continued fraction of the incomplete beta function (modified Lentz; Press et al., Numerical Recipes, 6.4).
-double BetaFraction(double a, double b, double x) {
-  constexpr double kTiny = 1e-300;
-  constexpr double kPrecision = 1e-15;
-  constexpr int kMaxTerms = 10000;
-  const auto away_from_zero = [](double v) { return std::abs(v) < kTiny ? kTiny : v; };
-  double c = 1;
-  double d = 1 / away_from_zero(1 - (a + b) * x / (a + 1));
-  double fraction = d;
-  for (int m = 1; m <= kMaxTerms; ++m) {
-    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    double change = 1;
-    for (const double term : {even, odd}) {
-      d = 1 / away_from_zero(1 + term * d);
-      c = away_from_zero(1 + term / c);
-      change = d * c;
-      fraction *= change;
-    }
-    if (std::abs(change - 1) < kPrecision) break;
-  }
-  return fraction;
-}
-
-// Regularised incomplete beta function I_x(a, b).
-double IncompleteBeta(double a, double b, double x) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  const double log_front = std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x);
-  // The fraction converges quickly on the side of the mean.
-  if (x < (a + 1) / (a + b + 2)) return std::exp(log_front) * BetaFraction(a, b, x) / a;
-  return 1 - std::exp(log_front) * BetaFraction(b, a, 1 - x) / b;
-}
-
-// P(T > t) for t >= 0.
-double StudentTTail(double degrees, double t) { return 0.5 * IncompleteBeta(degrees / 2, 0.5, degrees / (degrees + t * t)); }
 
 Interval Unknown(double mean) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -86,17 +51,7 @@ double Quantile(std::span<const double> values, double probability) {
 double StudentTQuantile(double degrees, double probability) {
   GFN_CHECK(degrees > 0) << degrees;
   GFN_CHECK(probability > 0 && probability < 1) << probability;
-  if (probability == 0.5) return 0;
-  if (probability < 0.5) return -StudentTQuantile(degrees, 1 - probability);
-  // Bisection on the tail, which falls from 1/2 at 0.
-  const double tail = 1 - probability;
-  double low = 0, high = 1;
-  while (StudentTTail(degrees, high) > tail) high *= 2;
-  while (high - low > 1e-12 * high) {
-    const double middle = 0.5 * (low + high);
-    (StudentTTail(degrees, middle) > tail ? low : high) = middle;
-  }
-  return 0.5 * (low + high);
+  return boost::math::quantile(boost::math::students_t(degrees), probability);
 }
 
 Interval TInterval(std::span<const double> values, double confidence) {
@@ -109,18 +64,9 @@ Interval TInterval(std::span<const double> values, double confidence) {
 Interval ShareInterval(int64_t hits, int64_t num, double confidence) {
   GFN_CHECK(num >= 1 && hits >= 0 && hits <= num) << hits << " of " << num;
   const double k = static_cast<double>(hits), n = static_cast<double>(num), tail = (1 - confidence) / 2;
-  // Where the incomplete beta function, which grows, has a value.
-  auto quantile = [](double a, double b, double value) {
-    double low = 0, high = 1;
-    while (high - low > 1e-12) {
-      const double middle = 0.5 * (low + high);
-      (IncompleteBeta(a, b, middle) < value ? low : high) = middle;
-    }
-    return 0.5 * (low + high);
-  };
   return {.mean = k / n,
-          .low = hits == 0 ? 0 : quantile(k, n - k + 1, tail),
-          .high = hits == num ? 1 : quantile(k + 1, n - k, 1 - tail),
+          .low = hits == 0 ? 0 : boost::math::ibeta_inv(k, n - k + 1, tail),
+          .high = hits == num ? 1 : boost::math::ibeta_inv(k + 1, n - k, 1 - tail),
           .num_values = num};
 }
 

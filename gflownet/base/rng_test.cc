@@ -1,5 +1,7 @@
 #include "gflownet/base/rng.h"
 
+#include <Random123/philox.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -48,6 +50,19 @@ TEST(PhiloxTest, KnownAnswersOfRandom123) {  // kat_vectors of the Random123 dis
   check({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   check({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0},
         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST(PhiloxTest, EqualsRandom123) {
+  // Counters and keys from the reference's own output, so that all bits take part.
+  philox4x32_ctr_t counter = {{1, 2, 3, 4}};
+  philox4x32_key_t key = {{5, 6}};
+  for (int i = 0; i < 1000; ++i) {
+    const philox4x32_ctr_t expected = philox4x32(counter, key);
+    const PhiloxBlock found = Philox4x32({{counter.v[0], counter.v[1], counter.v[2], counter.v[3]}}, key.v[0], key.v[1]);
+    ASSERT_TRUE(std::equal(found.words, found.words + 4, expected.v)) << "block " << i;
+    counter = expected;
+    key = {{expected.v[0] ^ expected.v[3], expected.v[1]}};
+  }
 }
 
 TEST(PhiloxTest, MultiplyHighIsTheUpperHalf) {

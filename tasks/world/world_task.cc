@@ -2,8 +2,6 @@
 
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
-#include "gflownet/base/text_util.h"
-#include "gflownet/core/rollout.h"
 #include "gflownet/tensor/device.h"
 #include "gflownet/train/signals.h"
 #include "tasks/world/entropy_target.h"
