@@ -169,6 +169,7 @@ TEST_F(BadInput, AModelWithMoreRowsThanTheTokenizerHasTokensIsFine) {
   const std::string folders = ReadFile(GFN_SOURCE_DIR "/tests/golden/tokenizer/folders.json").value();
   const size_t begin = folders.find(':') + 1, end = folders.find(",\n\"cases\"");
   tiny_.Write("small.json", folders.substr(begin, end - begin));
+  tiny_.Write("stories.jsonl", R"({"x": "A dog.", "z": "It ran.", "y": "Ran."})");  // a token a byte, and 64 positions
   const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", {"model.tokenizer=small.json", "train.max_steps=1"}));
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
