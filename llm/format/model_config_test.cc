@@ -68,8 +68,8 @@ TEST(ModelConfigHf, ReadsTheSlidingWindowsOfMistralAndQwen2) {
   EXPECT_FALSE(Parse(qwen2)->sliding_window) << "the list decides where there is one";
   qwen2["layer_types"] = {"full_attention", "sliding_attention"};
   EXPECT_EQ(Parse(qwen2)->sliding_window, 10);
-  EXPECT_THAT(Refusal(qwen2, "layer_types", {"full_attention", "chunked_attention"}), HasSubstr("layer_types"));
-  EXPECT_THAT(Refusal(LlamaJson(), "layer_types", {"sliding_attention"}), HasSubstr("layer_types"));
+  EXPECT_THAT(ConfigRefusal(qwen2, "layer_types", {"full_attention", "chunked_attention"}), HasSubstr("layer_types"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "layer_types", {"sliding_attention"}), HasSubstr("layer_types"));
 }
 
 TEST(ModelConfigHf, ReadsBiasesAndIds) {
@@ -108,11 +108,11 @@ TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
 }
 
 TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
-  EXPECT_THAT(Refusal(LlamaJson(), "model_type", "mamba"), HasSubstr("supported are llama, mistral, qwen2, gpt2, gptj"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "model_type", "mamba"), HasSubstr("supported are llama, mistral, qwen2, gpt2, gptj"));
   json mistral = LlamaJson();
   mistral["model_type"] = "mistral";
-  EXPECT_THAT(Refusal(mistral, "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
-  EXPECT_THAT(Refusal(mistral, "mlp_bias", true), HasSubstr("mlp_bias"));
+  EXPECT_THAT(ConfigRefusal(mistral, "attention_bias", true), HasSubstr("key 'attention_bias' is true"));
+  EXPECT_THAT(ConfigRefusal(mistral, "mlp_bias", true), HasSubstr("mlp_bias"));
   const std::vector<std::pair<const char*, json>> foreign = {{"is_causal", false},
                                                              {"attn_logit_softcapping", 50.0},
                                                              {"final_logit_softcapping", 30.0},
@@ -129,7 +129,7 @@ TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
                                                              {"use_bidirectional_attention", true},
                                                              {"quantization_config", {{"bits", 4}}}};
   for (const auto& [key, value] : foreign) {
-    EXPECT_THAT(Refusal(LlamaJson(), key, value), HasSubstr(std::string("'") + key + "'"));
+    EXPECT_THAT(ConfigRefusal(LlamaJson(), key, value), HasSubstr(std::string("'") + key + "'"));
     json neutral = LlamaJson();
     neutral[key] = nullptr;
     EXPECT_TRUE(Parse(neutral).ok()) << key;
@@ -137,24 +137,24 @@ TEST(ModelConfigHf, RefusesWhatWouldBeAnotherComputation) {
   json neutral = LlamaJson();
   neutral.update({{"is_causal", true}, {"partial_rotary_factor", 1.0}, {"logit_scale", 1.0}, {"rope_interleaved", false}});
   EXPECT_TRUE(Parse(neutral).ok()) << Message(Parse(neutral).status());
-  EXPECT_THAT(Refusal(LlamaJson(), "hidden_act", "gelu"), HasSubstr("only \"silu\" is"));
-  EXPECT_THAT(Refusal(Gpt2Json(), "activation_function", "relu"), HasSubstr("gelu_new"));
-  EXPECT_THAT(Refusal(Gpt2Json(), "scale_attn_by_inverse_layer_idx", true), HasSubstr("scale_attn_by_inverse_layer_idx"));
-  EXPECT_THAT(Refusal(Gpt2Json(), "add_cross_attention", true), HasSubstr("add_cross_attention"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "hidden_act", "gelu"), HasSubstr("only \"silu\" is"));
+  EXPECT_THAT(ConfigRefusal(Gpt2Json(), "activation_function", "relu"), HasSubstr("gelu_new"));
+  EXPECT_THAT(ConfigRefusal(Gpt2Json(), "scale_attn_by_inverse_layer_idx", true), HasSubstr("scale_attn_by_inverse_layer_idx"));
+  EXPECT_THAT(ConfigRefusal(Gpt2Json(), "add_cross_attention", true), HasSubstr("add_cross_attention"));
 }
 
 TEST(ModelConfigHf, RefusesValuesOutOfRange) {
-  EXPECT_THAT(Refusal(LlamaJson(), "vocab_size", 0), HasSubstr("config.json: the vocabulary size is 0, expected 1 to"));
-  EXPECT_THAT(Refusal(LlamaJson(), "vocab_size", "x"), HasSubstr("key 'vocab_size' is \"x\", expected an integer"));
-  EXPECT_THAT(Refusal(LlamaJson(), "hidden_size", ~uint64_t{0}), HasSubstr("expected an integer"));
-  EXPECT_THAT(Refusal(LlamaJson(), "hidden_size", 33), HasSubstr("hidden_size"));
-  EXPECT_THAT(Refusal(LlamaJson(), "head_dim", 7), HasSubstr("even number"));
-  EXPECT_THAT(Refusal(LlamaJson(), "num_hidden_layers", 1000000000), HasSubstr("number of layers"));
-  EXPECT_THAT(Refusal(LlamaJson(), "num_attention_heads", 0), HasSubstr("positive"));
-  EXPECT_THAT(Refusal(LlamaJson(), "num_key_value_heads", 3), HasSubstr("divisor of 4"));
-  EXPECT_THAT(Refusal(LlamaJson(), "rms_norm_eps", 0), HasSubstr("epsilon"));
-  EXPECT_THAT(Refusal(LlamaJson(), "rope_theta", -1.0), HasSubstr("rope"));
-  EXPECT_THAT(Refusal(Gpt2Json(), "n_head", 5), HasSubstr("divisor of n_embd"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "vocab_size", 0), HasSubstr("config.json: the vocabulary size is 0, expected 1 to"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "vocab_size", "x"), HasSubstr("key 'vocab_size' is \"x\", expected an integer"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "hidden_size", ~uint64_t{0}), HasSubstr("expected an integer"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "hidden_size", 33), HasSubstr("hidden_size"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "head_dim", 7), HasSubstr("even number"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "num_hidden_layers", 1000000000), HasSubstr("number of layers"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "num_attention_heads", 0), HasSubstr("positive"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "num_key_value_heads", 3), HasSubstr("divisor of 4"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "rms_norm_eps", 0), HasSubstr("epsilon"));
+  EXPECT_THAT(ConfigRefusal(LlamaJson(), "rope_theta", -1.0), HasSubstr("rope"));
+  EXPECT_THAT(ConfigRefusal(Gpt2Json(), "n_head", 5), HasSubstr("divisor of n_embd"));
   EXPECT_THAT(Message(Parse(json::array()).status()), HasSubstr("expected a JSON object"));
   EXPECT_THAT(Message(ModelConfigFromHfJson("{", "config.json").status()), HasSubstr("config.json"));
 }

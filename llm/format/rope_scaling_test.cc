@@ -24,9 +24,9 @@ TEST(ModelConfigHf, ReadsBothWaysOfRope) {
   EXPECT_EQ(Parse(j)->rope_theta, 10000.0);
   j["rope_scaling"] = {{"type", "default"}};
   EXPECT_TRUE(Parse(j).ok());
-  EXPECT_THAT(Refusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
-  EXPECT_THAT(Refusal(j, "rope_scaling", {{"full_attention", {{"rope_type", "default"}}}}), HasSubstr("rope of its own"));
-  EXPECT_THAT(Refusal(j, "rope_scaling", {{"rope_type", "proportional"}}), HasSubstr("supported are default, linear"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"full_attention", {{"rope_type", "default"}}}}), HasSubstr("rope of its own"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"rope_type", "proportional"}}), HasSubstr("supported are default, linear"));
 }
 
 TEST(ModelConfigHf, ReadsScaledRope) {
@@ -56,11 +56,12 @@ TEST(ModelConfigHf, ReadsScaledRope) {
   for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) {
     json without = llama3;
     without.erase(key);
-    EXPECT_THAT(Refusal(j, "rope_scaling", without), HasSubstr(std::string("'") + key + "' is missing"));
+    EXPECT_THAT(ConfigRefusal(j, "rope_scaling", without), HasSubstr(std::string("'") + key + "' is missing"));
   }
-  EXPECT_THAT(Refusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 0}}), HasSubstr("factor is 0, expected a positive"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"type", "linear"}, {"factor", 0}}),
+              HasSubstr("factor is 0, expected a positive"));
   llama3["low_freq_factor"] = 5.0;
-  EXPECT_THAT(Refusal(j, "rope_scaling", llama3), HasSubstr("less than high_freq_factor"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_scaling", llama3), HasSubstr("less than high_freq_factor"));
 }
 
 TEST(ModelConfigHf, LongRopeGoesAsFarAsItsShortFactors) {

@@ -24,7 +24,7 @@ inline nlohmann::json LlamaJson() {
 inline StatusOr<ModelConfig> Parse(const nlohmann::json& value) { return ModelConfigFromHfJson(value.dump(), "config.json"); }
 
 // The message of `base` with one key changed, which must be refused.
-inline std::string Refusal(nlohmann::json base, const char* key, const nlohmann::json& value) {
+inline std::string ConfigRefusal(nlohmann::json base, const char* key, const nlohmann::json& value) {
   base[key] = value;
   const auto config = Parse(base);
   EXPECT_FALSE(config.ok()) << key;
