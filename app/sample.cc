@@ -19,7 +19,19 @@ Status Print(const nlohmann::json& object) {
 // The sampler of a run, or one that is put together from a model or a YAML file.
 StatusOr<std::unique_ptr<Task>> OpenSampler(const SampleCommand& command) {
   const bool is_run = IsRunFolder(command.target) || FileExists(JoinPath(command.target, "manifest.json"));
-  if (!is_run) return BuildSampler({command.target, command.adapter, command.overrides}, Log);
+  if (!is_run) {
+    const bool is_folder = FolderExists(command.target);
+    const bool may_be_model = is_folder ? FileExists(JoinPath(command.target, "config.json")) ||
+                                              FileExists(JoinPath(command.target, "adapter_config.json"))
+                                        : FileExists(command.target);
+    if (!may_be_model) {
+      return NotFound(command.target + (is_folder
+                                            ? ": neither a run folder (resolved.yaml is missing) nor a checkpoint nor a model"
+                                            : ": no such file or folder; expected a run folder, a checkpoint, a model or a "
+                                              "YAML file"));
+    }
+    return BuildSampler({command.target, command.adapter, command.overrides}, Log);
+  }
   if (!command.adapter.empty() || !command.overrides.empty()) {
     return InvalidArgument(command.target + std::string(command.adapter.empty() ? ": --set" : ": --adapter") +
                            " is for a model or a YAML file; a run has settings and an adapter of its own");

@@ -21,12 +21,6 @@ using testing::HasSubstr;
 
 const std::string kStories = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/";
 
-InfillConfig SmallTask() {
-  InfillConfig task;
-  task.support.min_len = 2;
-  return task;
-}
-
 RunSettings SettingsOf(const std::string& path, const std::string& tokenizer, int64_t seed, const LoraConfig& lora) {
   RunSettings settings;
   settings.seed = seed;
@@ -36,6 +30,12 @@ RunSettings SettingsOf(const std::string& path, const std::string& tokenizer, in
   model.tokenizer = tokenizer;
   settings.lora = lora;
   return settings;
+}
+
+InfillConfig SmallTask() {
+  InfillConfig task;
+  task.support.min_len = 2;
+  return task;
 }
 
 // A sampler whose adapter does something; the seed decides its values.
@@ -211,6 +211,8 @@ TEST_F(OnStories, SamplerFileIsReadBack) {
   for (const auto& [key, value] : std::vector<std::pair<std::string, nlohmann::json>>{{"legal_id_ranges", {{5, 3}}},
                                                                                       {"legal_id_ranges", {{0, 1 << 30}}},
                                                                                       {"stop_ids", {-1}},
+                                                                                      {"max_len", int64_t{1} << 62},
+                                                                                      {"min_len", -1},
                                                                                       {"prompt", 3},
                                                                                       {"base_dtype", "int3"},
                                                                                       {"format", 2},

@@ -183,6 +183,13 @@ uint64_t PeftDigest(const PeftAdapter& adapter) {
   return digest.value();
 }
 
+uint64_t PeftShapeDigest(const PeftAdapter& adapter) {
+  Digest digest;
+  for (const auto& [module, lora] : adapter.modules)
+    digest.String(module).Int(adapter.config.RankOf(module)).Real(adapter.config.ScaleOf(module));
+  return digest.value();
+}
+
 Status WritePeft(const std::string& folder, const PeftAdapter& adapter) {
   PeftConfig config = adapter.config;
   if (config.target_modules.empty()) {

@@ -62,6 +62,8 @@ std::string DescribePeft(const PeftAdapter& adapter);
 
 // Identifies the function that the adapter adds: a hash of every module's name, scale and numbers.
 uint64_t PeftDigest(const PeftAdapter& adapter);
+// The same without the numbers: of names, ranks and scales, which a sampler that was trained from it keeps.
+uint64_t PeftShapeDigest(const PeftAdapter& adapter);
 
 // Makes the folder if needed and replaces the two files. Tensors are written in their own dtype (fp32, bf16, fp16), from any
 // device. InvalidArgument if a shape disagrees with the config.

@@ -149,7 +149,16 @@ StatusOr<StartedAdapter> StartAdapter(const LanguageModel& model, const LoraConf
   started.config = peft.config;
   started.config.dropout = config.dropout;
   started.path_hash = PeftDigest(peft);
+  started.path_shape_hash = PeftShapeDigest(peft);
   return started;
+}
+
+void SetScales(const PeftConfig& config, Adapter& adapter) {
+  for (auto& layer : adapter.layers) {
+    for (LoraGroup& group : layer) {
+      for (LoraPart& part : group.parts) part.scale = config.ScaleOf(part.module.path);
+    }
+  }
 }
 
 StatusOr<LoraConfig> ResolveLora(const LoraConfig& config) {

@@ -60,12 +60,15 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
 // The adapter that a run starts with: a fresh one, or that of config.path.
 struct StartedAdapter {
   Adapter adapter;
-  PeftConfig config;                  // what it goes out with
-  std::optional<uint64_t> path_hash;  // of what lay in config.path (PeftDigest)
+  PeftConfig config;  // what it goes out with
+  // Of what lay in config.path: PeftDigest and PeftShapeDigest.
+  std::optional<uint64_t> path_hash, path_shape_hash;
 };
 // InvalidArgument where a key of the configuration says something else than the folder.
 StatusOr<StartedAdapter> StartAdapter(const LanguageModel& model, const LoraConfig& config, uint64_t seed,
                                       ParameterSet& parameters);
+// Gives every module the scale that PEFT's settings say.
+void SetScales(const PeftConfig& config, Adapter& adapter);
 // The configuration with the folder's rank (the largest), alpha, rslora and targets in it: sizes for people and for estimates.
 StatusOr<LoraConfig> ResolveLora(const LoraConfig& config);
 

@@ -60,7 +60,7 @@ class InfillExaminer {
       : parts_(parts), sampler_(sampler), limits_(LimitsOf(*parts.model)) {
     adapter_ = parts.adapter;
     // What the configuration says, not what the sampler at hand does.
-    adapter_.scale = parts.settings.lora->Scale();
+    SetScales(parts.adapter_config, adapter_);
   }
 
   StatusOr<InfillFindings> Run(const std::vector<ConditionId>& conditions, int64_t rollouts) {

@@ -128,6 +128,11 @@ StatusOr<std::unique_ptr<InfillParts>> BuildInfill(const InfillConfig& task, con
     for (const bool illegal : parts->environment->support().illegal_last) digest.Bool(illegal);
     parts->identity["task.support.last_from_data of task.data.train"] = DigestToHex(digest.value());
   }
+  if (started.path_shape_hash) parts->identity["ranks and scales of lora.path"] = DigestToHex(*started.path_shape_hash);
+  if (own != nullptr && started.path_hash == PeftDigest(*own)) {
+    return InvalidArgument("lora.path " + settings.lora->path + ": this adapter is part of the frozen model already (" +
+                           parts->source->adapter_path() + "), and would be applied twice; use one of the two");
+  }
   const std::string reward_digest =
       "likelihood of x z stop y, weights " + DigestToHex(weight_hash) + ", " + std::string(EnumName(source.dtype));
   LikelihoodRewardOptions reward_options;

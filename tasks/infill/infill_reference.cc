@@ -74,11 +74,10 @@ void ReferenceModel::Merge() {
     for (int slot = 0; slot < kNumSlots; ++slot) {
       const LoraGroup& group = adapter.layers[layer][static_cast<size_t>(slot)];
       const at::Tensor& weight_OI = model->Matrix(static_cast<int64_t>(layer), static_cast<Slot>(slot)).weight();
-      for (size_t p = 0; p < group.parts.size(); ++p) {
+      for (const LoraPart& part : group.parts) {
         GFN_CHECK(weight_OI.defined()) << "a packed matrix cannot be written to";
-        const LoraPart& part = group.parts[p];
-        const at::Tensor a = group.a.narrow(0, static_cast<int64_t>(p) * adapter.rank, adapter.rank);
-        weight_OI.narrow(0, part.module.out_begin, part.module.out_count).add_(at::mm(part.b, a), adapter.scale);
+        const at::Tensor a = group.a.narrow(0, part.a_begin, part.rank());
+        weight_OI.narrow(0, part.module.out_begin, part.module.out_count).add_(at::mm(part.b, a), part.scale);
       }
     }
   }
@@ -99,7 +98,7 @@ StatusOr<std::unique_ptr<ReferenceModel>> MakeReference(const InfillParts& parts
   ASSIGN_OR_RETURN(reference->model, LanguageModel::Load(*parts.source, {ModelDtype::kFloat64, parts.model->device()}));
   reference->adapter = parts.adapter;
   // What the configuration says, not what the sampler at hand does.
-  reference->adapter.scale = parts.settings.lora->Scale();
+  SetScales(parts.adapter_config, reference->adapter);
   size_t next = 0;
   const auto copy = [&](at::Tensor& factor) {
     const Parameter& own = parts.parameters[next++];

@@ -108,6 +108,10 @@ StatusOr<std::optional<SamplerFile>> ReadSamplerFile(const std::string& folder) 
   }
   ASSIGN_OR_RETURN(file.support.min_len, fields.Int("min_len"));
   ASSIGN_OR_RETURN(file.support.max_len, fields.Int("max_len"));
+  constexpr int64_t kLongest = 1 << 20;
+  if (file.support.min_len < 0) return fields.Wrong("min_len", "a number from 0 on");
+  if (file.support.max_len < file.support.min_len || file.support.max_len > kLongest)
+    return fields.Wrong("max_len", "a number from min_len to " + std::to_string(kLongest));
   ASSIGN_OR_RETURN(file.base_weight_hash, fields.String("base_weight_hash"));
   ASSIGN_OR_RETURN(file.tokenizer_digest, fields.String("tokenizer_digest"));
   ASSIGN_OR_RETURN(const std::string dtype, fields.String("base_dtype"));

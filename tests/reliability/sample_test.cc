@@ -11,6 +11,7 @@
 
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/json_util.h"
+#include "gflownet/tensor/safetensors_tensors.h"
 #include "tests/reliability/gfn_process.h"
 #include "tests/reliability/tiny_run.h"
 
@@ -188,21 +189,47 @@ TEST_F(SampleLines, WithoutARun) {
 // A run that starts from an adapter goes on from it, and a resume sees that it is another one now.
 TEST_F(SampleLines, ARunStartsFromAnAdapter) {
   std::filesystem::copy(*tiny_ / "run/adapter", *tiny_ / "start", std::filesystem::copy_options::recursive);
-  const std::vector<std::string> keys = {"lora={path: start}",       "lora.rank=null",    "task.simulation.attempts=0",
-                                         "train.warm_start_steps=0", "train.max_steps=1", "checkpoint.every_steps=1"};
-  GfnResult result = RunGfn(tiny_->folder(), TinyRun::Train("second", keys));
+  const auto keys = [](const std::string& max_steps) {
+    return std::vector<std::string>{"lora={path: start}",       "lora.rank=null",           "task.simulation.attempts=0",
+                                    "train.warm_start_steps=0", "checkpoint.every_steps=1", "train.max_steps=" + max_steps};
+  };
+  const std::vector<std::string> sample = {"second", "--input", "stories.jsonl", "--num", "1"};
+  GfnResult result = RunGfn(tiny_->folder(), TinyRun::Train("second", keys("1")));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(tiny_->Read("second/resolved.yaml"), HasSubstr("path: start"));
-  EXPECT_EQ(Sampled({"second", "--input", "stories.jsonl", "--num", "1"}).size(), 3u);
-  // Another adapter of the same shape in its place: the sampler is what it was, its training cannot go on.
+  const std::vector<json> before = Sampled(sample);
+  ASSERT_EQ(before.size(), 3u);
+  // Other numbers of the same modules: the sampler is what it was, its training cannot go on.
+  const std::string weights = *tiny_ / "start/adapter_model.safetensors";
+  std::vector<NamedTensor> tensors = ReadTensors(weights).value();
+  for (NamedTensor& tensor : tensors) tensor.tensor = tensor.tensor + 0.01;
+  ASSERT_TRUE(WriteTensors(weights, tensors).ok());
+  EXPECT_EQ(Sampled(sample), before);
+  result = RunGfn(tiny_->folder(), TinyRun::Train("second", keys("2"), true));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("start adapter: "));
+  // Another scale: another sampler.
   json config = ReadJsonFile(*tiny_ / "start/adapter_config.json").value();
   config["lora_alpha"] = 1;
   ASSERT_TRUE(WriteJsonFile(*tiny_ / "start/adapter_config.json", config).ok());
-  std::vector<std::string> more = keys;
-  more[4] = "train.max_steps=2";
-  result = RunGfn(tiny_->folder(), TinyRun::Train("second", more, true));
+  result = Sample(sample);
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.err, HasSubstr("start adapter: "));
+  EXPECT_THAT(result.err, HasSubstr("ranks and scales of lora.path"));
+}
+
+// The same adapter as part of the frozen model and as the start of the policy would be applied twice.
+TEST_F(SampleLines, NoAdapterIsAppliedTwice) {
+  const GfnResult result =
+      Sample({"tiny.yaml", "--adapter", "run/adapter", "--set", "model.adapter=run/adapter", "--input", "stories.jsonl"});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_EQ(result.out, "");
+  // gfn_sampler.json names the bare model as its base.
+  EXPECT_THAT(result.err, HasSubstr("base_weight_hash"));
+  std::filesystem::copy(*tiny_ / "run/adapter", *tiny_ / "bare", std::filesystem::copy_options::recursive);
+  std::filesystem::remove(*tiny_ / "bare/gfn_sampler.json");
+  const GfnResult bare = Sample({"tiny.yaml", "--adapter", "bare", "--set", "model.adapter=bare", "--input", "stories.jsonl"});
+  EXPECT_EQ(bare.exit_code, 2);
+  EXPECT_THAT(bare.err, HasSubstr("part of the frozen model already"));
 }
 
 // Numbers of every command are taken as they are written, or not at all.
