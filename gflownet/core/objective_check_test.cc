@@ -112,8 +112,9 @@ INSTANTIATE_TEST_SUITE_P(Table, InvalidPairs, testing::ValuesIn(Invalid()),
 
 // Where no objective is right the reason stands alone.
 TEST(ObjectiveCheck, AStochasticWorldNeedsALearnedBackwardPolicy) {
-  for (const auto& [change, reason] : {std::pair{FixedBackward, "cannot be right with a fixed P_B in world"},
-                                       {StochasticTree, "a tree in which nature decides"}}) {
+  const std::vector<std::pair<Change, std::string>> changes = {{FixedBackward, "cannot be right with a fixed P_B in world"},
+                                                               {StochasticTree, "a tree in which nature decides"}};
+  for (const auto& [change, reason] : changes) {
     ObjectiveSetting setting = Everything();
     change(setting);
     EXPECT_TRUE(FittingObjectives(setting).empty());
@@ -134,7 +135,7 @@ TEST(ObjectiveCheck, WhatThePolicyCouldOfferCountsForTheAlternatives) {
   setting.offered = Need::kLogPf | Need::kLogPb | Need::kLogStop;
   const std::string without = Message(CheckObjective(*MakeObjective(VarGradConfig{}).value(), setting));
   EXPECT_EQ(without.find(" tb"), std::string::npos) << without;
-  setting.could_offer = Need::kLogZ | Needs(Need::kLogFlow);
+  setting.could_offer = Need::kLogZ | Need::kLogFlow;
   const std::string message = Message(CheckObjective(*MakeObjective(VarGradConfig{}).value(), setting));
   EXPECT_NE(message.find("; here fit: tb, db, "), std::string::npos) << message;
   EXPECT_FALSE(CheckObjective(*MakeObjective(TbConfig{}).value(), setting).ok()) << "it is not offered yet";

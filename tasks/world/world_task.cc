@@ -157,7 +157,7 @@ class WorldTask : public Task {
  private:
   // Heads that MakeWorldPolicy adds for an objective that asks for them.
   Needs CouldOffer() const {
-    const Needs flows = Need::kLogFlow | Needs(Need::kLogZ);
+    const Needs flows = Need::kLogFlow | Need::kLogZ;
     const bool discrete = world_->environment->Spec().action == EnvironmentSpec::Action::kDiscrete;
     return discrete ? flows | Need::kLogInflow : flows;
   }
