@@ -135,9 +135,7 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       chunk = {};
     }
   }
-  const auto as_float = [](const at::Tensor& x) { return x.to(at::kFloat); };
-  value.log_reward_along_BT = as_float(value.log_reward_along_BT);
-  value.terms = {{"log_p_z", as_float(log_p_z)}, {"log_p_stop", as_float(log_p_stop)}, {"log_p_y", as_float(log_p_y)}};
+  value.terms = {{"log_p_z", log_p_z}, {"log_p_stop", log_p_stop}, {"log_p_y", log_p_y}};
   return value;
 }
 
