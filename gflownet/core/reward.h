@@ -14,14 +14,15 @@
 
 namespace gfn {
 
+// Values are kept in float64 (EvaluateReward); a reward that computes in it rounds nothing on the way.
 struct RewardValue {
-  at::Tensor log_reward_B;                  // float [B]
-  std::map<std::string, at::Tensor> terms;  // name -> float [B]; they need not add up, they are for people
+  at::Tensor log_reward_B;                  // [B]
+  std::map<std::string, at::Tensor> terms;  // name -> [B]; they need not add up, they are for people
 };
 
 struct RewardValueAlong {
-  at::Tensor log_reward_along_BT;           // float [B, T]: log R of stopping in s_k with this row's stop action
-  std::map<std::string, at::Tensor> terms;  // name -> float [B], of the object that was finished
+  at::Tensor log_reward_along_BT;           // [B, T]: log R of stopping in s_k with this row's stop action
+  std::map<std::string, at::Tensor> terms;  // name -> [B], of the object that was finished
 };
 
 // No gradient flows through a reward.

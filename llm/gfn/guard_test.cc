@@ -5,6 +5,8 @@
 
 #include "gflownet/core/checked_policy.h"
 #include "gflownet/core/trainer.h"
+#include "gflownet/tensor/device.h"
+#include "gflownet/tensor/tolerances.h"
 #include "llm/gfn/test_world.h"
 
 namespace gfn {
@@ -48,6 +50,7 @@ void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; 
 
 class Guard : public testing::TestWithParam<Setting> {
  protected:
+  void SetUp() override { SetNumThreads(1); }
   // Trains with the guard; the status of the first bad step. `mutant`: the decoder gets no adapter.
   Status Run(bool mutant, int64_t num_steps) {
     const Setting& setting = GetParam();

@@ -26,7 +26,7 @@ class LikelihoodReward : public PrefixReward {
   LikelihoodReward(const LanguageModel& model, const SequenceEnvironment& environment, std::string digest,
                    LikelihoodRewardOptions options);
 
-  // Terms of the finished object: "log_p_z", "log_p_stop", "log_p_y".
+  // float64. Terms of the finished object: "log_p_z", "log_p_stop", "log_p_y".
   StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override;
   // Of the finished objects alone: one suffix a rollout.
   StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const override;

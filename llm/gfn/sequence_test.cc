@@ -63,11 +63,13 @@ std::unique_ptr<TestSampler> Trained(const TestWorld& world, uint64_t seed, bool
 
 TEST_P(Sequences, Environment) { CheckEnvironment(*world_.environment, world_.conditions, kOptions); }
 
-// Rewards leave the model's reward as floats.
+// In float64, as all that keeps rewards does.
 TEST_P(Sequences, Reward) {
-  ConformanceOptions options = kOptions;
-  options.tolerance = ToleranceOf(at::kFloat);
-  CheckReward(*world_.environment, *world_.reward, world_.conditions, options);
+  CheckReward(*world_.environment, *world_.reward, world_.conditions, kOptions);
+  TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
+  const RewardValueAlong along = world_.reward->LogRewardAlong(batch).value();
+  EXPECT_EQ(along.log_reward_along_BT.scalar_type(), at::kDouble);
+  for (const auto& [name, value_B] : along.terms) EXPECT_EQ(value_B.scalar_type(), at::kDouble) << name;
 }
 
 TEST_P(Sequences, Policy) {
@@ -210,7 +212,7 @@ TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
         std::vector<int32_t> stopped = z;
         stopped.push_back(static_cast<int32_t>(batch.actions_BT[b][length - 1].item<int64_t>()));
         const double plain = PlainLogLikelihood(*world_.model, condition, stopped);
-        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, 1e-5 * std::abs(plain))
+        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, kTinyModelTolerance.value * std::abs(plain))
             << "row " << b << " prefix " << k;
         ++num_prefixes;
       }
@@ -218,7 +220,7 @@ TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
     }
     double terms = 0;
     for (const auto& [name, value_B] : batch.reward_terms) terms += value_B[b].item<double>();
-    EXPECT_NEAR(terms, batch.log_reward_B[b].item<double>(), 1e-4);
+    EXPECT_NEAR(terms, batch.log_reward_B[b].item<double>(), kTinyModelTolerance.value);
   }
   EXPECT_GE(num_prefixes, batch.size());
 }
@@ -234,7 +236,7 @@ TEST_P(Sequences, SharingPrefixesChangesNothing) {
   TrajectoryBatch again = batch;
   ASSERT_TRUE(EvaluateReward(*world_.reward, batch, true).ok());
   ASSERT_TRUE(EvaluateReward(plain, again, true).ok());
-  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, ToleranceOf(at::kFloat),
+  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, kTinyModelTolerance,
               "log R, also in passes of one condition each");
 }
 
@@ -246,7 +248,7 @@ TEST(LikelihoodReward, IsOfTheFullSoftmaxAndOfItsOwnAdapter) {
   ASSERT_TRUE(CompleteBatch(*wide.environment, b).ok());
   ASSERT_TRUE(EvaluateReward(*narrow.reward, a).ok());
   ASSERT_TRUE(EvaluateReward(*wide.reward, b).ok());
-  ExpectClose(a.log_reward_B, b.log_reward_B, ToleranceOf(at::kFloat), "log R over two supports");
+  ExpectClose(a.log_reward_B, b.log_reward_B, kTinyModelTolerance, "log R over two supports");
   const auto sampler = Trained(narrow, 4);
   const LikelihoodReward adapted(*narrow.model, *narrow.environment, "adapted", {.adapter = &sampler->adapter});
   TrajectoryBatch c = a;
@@ -264,7 +266,7 @@ TEST(SequencePolicy, ReadsItsPromptOrOnlyX) {
   const auto by_x = ScoreTexts(*world.environment, x, *world.reward, world.conditions, objects).value();
   EXPECT_GT(std::abs(by_prompt[0].log_q - by_prompt[1].log_q), 1e-3);
   EXPECT_NEAR(by_x[0].log_q, by_x[1].log_q, 1e-12);
-  EXPECT_NEAR(by_prompt[0].log_reward, by_prompt[1].log_reward, 1e-6);
+  EXPECT_NEAR(by_prompt[0].log_reward, by_prompt[1].log_reward, kTinyModelTolerance.value);
 }
 
 TEST(SequenceEnvironment, RefusesSupportsWithoutSense) {
