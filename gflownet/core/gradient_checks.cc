@@ -124,6 +124,7 @@ StatusOr<GradientError> CompareWithDifferences(ParameterSet& parameters, const s
     double error = INFINITY;
     for (const double step : {options.step, options.step / 8}) {
       const double measured = (value_at(step) - value_at(-step)) / (2 * step);
+      if (!std::isfinite(measured)) continue;
       const double difference = std::max(0.0, std::abs(measured - computed) - options.noise / step);
       error = std::min(error, difference / std::max({std::abs(measured), std::abs(computed), std::sqrt(usual), 1e-300}));
     }
