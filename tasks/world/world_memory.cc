@@ -60,7 +60,7 @@ StatusOr<Shapes> ShapesOf(const World& world, const WorldSettings& config, const
     shapes.width = Number(mlp->width);
     shapes.depth = Number(mlp->depth);
     shapes.outputs = shapes.actions + (heads.learned_backward ? shapes.backward_actions : 0) + (heads.flow ? 1 : 0);
-    shapes.is_fast = fast != nullptr && world.features.target<FastFeatures>() != nullptr && !needs.Has(Need::kLogInflow) &&
+    shapes.is_fast = fast != nullptr && world.features.fast_face() != nullptr && !needs.Has(Need::kLogInflow) &&
                      (config.backward != BackwardKind::kMaxEntropy || spec.is_tree);
   }
   shapes.scores_children = needs.Has(Need::kLogInflow) || (needs.Has(Need::kLogPb) && heads.learned_backward);
