@@ -162,7 +162,9 @@ class Search {
     ASSIGN_OR_RETURN(TrajectoryBatch batch,
                      BackwardRollout(environment_, *sampler_.policy, FinalStates(environment_, chains.batch),
                                      chains.batch.condition_ids, streams, KeyOf(RngPurpose::kBackward, move)));
-    return Weighed(std::move(batch));
+    batch.log_reward_B = chains.batch.log_reward_B;
+    at::Tensor log_mass_B = batch.log_reward_B / sampler_.temperature + LogPb(batch), log_uniform_BT = LogUniform(batch);
+    return Chains{std::move(batch), std::move(log_mass_B), std::move(log_uniform_BT)};
   }
 
   // log of the probability that `undone` of `num` steps are taken back.

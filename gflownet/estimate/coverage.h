@@ -18,7 +18,7 @@ namespace gfn {
 
 struct CoverageOptions {
   int64_t num_chains = 128;  // half of them begin at samples of the sampler, half at uniform trajectories
-  int64_t num_moves = 64;
+  int64_t num_moves = 32;
   double confidence = 0.95;
   RngKey key{0, RngPurpose::kBackward, 0};
 };

@@ -132,8 +132,11 @@ Interval EstimateMutualInformation(const std::vector<int64_t>& a_B, const std::v
   }
   Interval interval = TInterval(pointwise, confidence);
   const double corrected = CountedEntropy(a, num) + CountedEntropy(b, num) - CountedEntropy(both, num);
-  const double shift = corrected - interval.mean;
-  return {.mean = corrected, .low = interval.low + shift, .high = interval.high + shift, .num_values = interval.num_values};
+  // Near independence the first-order variance vanishes, and what is left is that of a chi-square variable over 2 n.
+  const double degrees = static_cast<double>((a.size() - 1) * (b.size() - 1));
+  const double quantile = StudentTQuantile(num - 1, 0.5 + confidence / 2);
+  const double half = std::hypot((interval.high - interval.low) / 2, quantile * std::sqrt(degrees / 2) / num);
+  return {.mean = corrected, .low = corrected - half, .high = corrected + half, .num_values = interval.num_values};
 }
 
 StatusOr<Interval> EstimateConditionInformation(const Sampler& sampler, const std::vector<ConditionId>& conditions,

@@ -59,7 +59,8 @@ StatusOr<EntropyEstimate> EstimateEntropy(const Sampler& sampler, const std::vec
                                           int64_t num_backward, const EstimateOptions& options);
 
 // I(A; B) of two parts of the samples by counting, with the Miller-Madow correction of each entropy (Miller 1955); the interval
-// is that of the mean of log p(a, b) / p(a) p(b). For parts with far fewer values than samples.
+// is that of the mean of log p(a, b) / p(a) p(b), and of the chi-square variable that is left where the parts are independent
+// (Wilks 1938). For parts with far fewer values than samples.
 Interval EstimateMutualInformation(const std::vector<int64_t>& a_B, const std::vector<int64_t>& b_B, double confidence = 0.95);
 
 // I(X; C) of object and condition, every condition being equally likely: the mean of log q(x | c) - log 1/C sum_c' q(x | c'). In

@@ -90,8 +90,14 @@ TEST_F(OnGrid10, ARightSamplerIsLeftAlone) {
       EXPECT_FALSE(quantity.misses_exact) << quantity.name;
     }
   }
-  // The step right is not below the cell (1, 0) alone: weights vary, and the intervals hold.
-  for (const Quantity& quantity : All({Estimand::kMarginal, Estimand::kEntropy}, Of(policy), Request(kListed)))
+  // Its steps are the target's for its own P_B, so the weights below (1, 0) vary: many samples are needed for these.
+  EstimandRequest many = Request(kListed);
+  many.options.num_samples = 20000;
+  for (const Quantity& quantity : All({Estimand::kMarginal}, Of(policy), many)) {
+    EXPECT_FALSE(quantity.misses_exact) << quantity.name << " " << quantity.estimate.low << " .. " << quantity.estimate.high
+                                        << " against " << *quantity.exact << ", ESS " << quantity.ess.value_or(0);
+  }
+  for (const Quantity& quantity : All({Estimand::kEntropy}, Of(policy), Request(kListed)))
     EXPECT_FALSE(quantity.misses_exact) << quantity.name << " " << quantity.estimate.mean << " against " << *quantity.exact;
 }
 
@@ -160,7 +166,7 @@ TEST_F(OnGrid10, WithoutExactValuesObjectsFoundElsewhereSpeak) {
 // Every quantity of the sampler says so where its target's is another one.
 TEST(Honesty, QuantitiesOfTheSamplerAreToldFromThoseOfTheTarget) {
   const PrefixTree tree({.num_symbols = 3, .min_length = 1, .max_length = 3});
-  const PrefixTreeReward reward(tree, 3, 2);
+  const PrefixTreeReward reward(tree, 3, 1);
   const RulePolicy collapsed = Collapsed(tree, 40), blind = Ideal(tree, reward, -60), right = Ideal(tree, reward, 0);
   const std::vector<Estimand> what = {Estimand::kEntropy, Estimand::kMutualInformation};
   for (const RulePolicy* policy : {&collapsed, &blind}) {
@@ -176,7 +182,7 @@ TEST(Honesty, QuantitiesOfTheSamplerAreToldFromThoseOfTheTarget) {
   }
   const Sampler sampler{.environment = &tree, .policy = &right, .reward = &reward};
   for (const int64_t max_states : {1 << 18, 3}) {
-    for (const Quantity& quantity : All(what, sampler, {.max_states = max_states, .options = {.num_samples = 1000}}))
+    for (const Quantity& quantity : All(what, sampler, {.max_states = max_states, .options = {.num_samples = 4000}}))
       EXPECT_THAT(quantity.warnings, IsEmpty()) << quantity.name;
   }
 }
@@ -227,20 +233,19 @@ TEST(Honesty, ExactValuesOfIsingByStatesObjectsAndTransferMatrix) {
   const IsingReward warm(large, {.beta = 0.05, .field = 0.1});
   const RulePolicy any = Untrained(large);
   const Sampler unlisted{.environment = &large, .policy = &any, .reward = &warm};
-  const auto found =
-      All({Estimand::kLogZ, Estimand::kMarginal, Estimand::kEntropy}, unlisted, {.path = path, .options = {.num_samples = 2000}});
+  const auto found = All({Estimand::kLogZ, Estimand::kMarginal}, unlisted, {.path = path, .options = {.num_samples = 2000}});
   EXPECT_FALSE(Named(found, "log_z").misses_exact);
   for (const char* name : {"marginal_weighted", "marginal_by_flow"}) {
     ASSERT_TRUE(Named(found, name).exact.has_value()) << name;
     EXPECT_NEAR(Named(found, name).estimate.mean, *Named(found, name).exact, 0.1) << name;
   }
-  EXPECT_TRUE(
-      Named(All({Estimand::kEntropy}, unlisted, {.options = {.num_samples = 100}}), "entropy_lower").of_target.has_value());
+  EXPECT_TRUE(Named(All({Estimand::kEntropy}, unlisted, {.num_backward = 1, .options = {.num_samples = 50}}), "entropy_lower")
+                  .of_target.has_value());
 }
 
 // A collapsed sampler of a lattice that has no exact method either.
 TEST(Honesty, ALatticeWithoutAnyExactMethod) {
-  const Ising world({.side = 12});
+  const Ising world({.side = 12, .order = AssignmentOrder::kLeftToRight});
   const IsingReward reward(world, {.beta = 0.2});
   const RulePolicy collapsed = Collapsed(world, 5), untrained = Untrained(world);
   const auto log_z_of = [&](const Policy& policy) {
