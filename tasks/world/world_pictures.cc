@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMostCells = 128 * 128, kMostPoints = 1500, kMostBars = 24, kMostConditions = 12;
+constexpr int64_t kMostCells = 128 * 128, kMostBars = 24, kMostConditions = 12;
 
 json ListOf(const at::Tensor& values) {
   const at::Tensor flat = values.to(at::kDouble).contiguous();

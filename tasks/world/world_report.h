@@ -17,6 +17,9 @@ report::Table WorldTable(const World& world, const StepMetrics& metrics, const W
 // total_variation, jensen_shannon and exact_log_z. Everywhere else a metric is the mean of these.
 nlohmann::json WorldConditions(const World& world, const WorldMeasurement& measurement);
 
+// A calibration shows at most so many points.
+inline constexpr int64_t kMostPoints = 1500;
+
 // What the report draws: the learned and the true distribution of every condition (of twelve, evenly chosen, where there are
 // more), and log q against log R of all of them.
 nlohmann::json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, const WorldMeasurement& measurement,
