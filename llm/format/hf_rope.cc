@@ -84,22 +84,17 @@ struct RopeReader {
 // type, ...}, which goes first where both are there.
 Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
   ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", 10000.0));
-  const json* value = nullptr;
-  const char* key = "";
-  for (const char* name : {"rope_parameters", "rope_scaling"}) {
-    const json* found = fields.Find(name);
-    if (found == nullptr || (found->is_object() && found->empty())) continue;
-    value = found;
-    key = name;
-    ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*found, fields.where() + ": " + name));
-    ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
-  }
+  const json* scaling_of_old = fields.Find("rope_scaling");
+  const bool old_way = scaling_of_old != nullptr && *scaling_of_old != json::object();
+  const char* key = old_way ? "rope_scaling" : "rope_parameters";
+  const json* value = fields.Find(key);
   if (value == nullptr) return OkStatus();
   ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
   for (const json& part : *value) {
     if (part.is_object()) return fields.Unsupported(key, "rope of its own for some layers");
   }
   RETURN_IF_ERROR(rope.Only("partial_rotary_factor", 1.0));
+  ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
   ASSIGN_OR_RETURN(const std::string old_name, rope.StringOr("type", "default"));
   ASSIGN_OR_RETURN(const std::string type, rope.StringOr("rope_type", old_name));
   RopeScaling& scaling = config.rope_scaling;

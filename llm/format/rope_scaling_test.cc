@@ -24,7 +24,7 @@ TEST(ModelConfigHf, ReadsBothWaysOfRope) {
   EXPECT_EQ(Parse(j)->rope_theta, 10000.0);
   j["rope_scaling"] = {{"type", "default"}};
   EXPECT_TRUE(Parse(j).ok());
-  EXPECT_THAT(ConfigRefusal(j, "rope_parameters", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"partial_rotary_factor", 0.5}}), HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"full_attention", {{"rope_type", "default"}}}}), HasSubstr("rope of its own"));
   EXPECT_THAT(ConfigRefusal(j, "rope_scaling", {{"rope_type", "proportional"}}), HasSubstr("supported are default, linear"));
 }
