@@ -55,6 +55,7 @@ struct GradientError {
 struct GradientCheckOptions {
   RngKey key{1, RngPurpose::kTest, 2};
   double step = 1e-2;      // of a tensor, relative to the root mean square of its values
+  double enough = 1e-2;    // a quotient that is farther away is taken again at a smaller step, clear of the kinks of a network
   int64_t directions = 8;  // at most: tensors share one where there are more of them, each with draws of its own
   double noise = 0;        // of a value; what it does to a quotient is no error
 };

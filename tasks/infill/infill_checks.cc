@@ -179,16 +179,16 @@ class InfillExaminer {
     const Phase phase("reward");
     RETURN_IF_ERROR(EvaluateReward(*sampler_.reward, probe_.all, true));
     const at::Tensor& along_BT = probe_.all.log_reward_along_BT;
-    Check worst;
+    double worst = 0;
     for (const int64_t row : probe_.plain_reward) {
       const PlainObject object = ObjectOf(probe_.all, row);
       for (int64_t k = parts_.environment->support().min_len; k <= static_cast<int64_t>(object.inner.size()); ++k) {
         const double plain = PlainLogReward(parts_, object, k);
         const double error = std::abs(plain - along_BT[row][k].item<double>()) / std::max(1.0, std::abs(plain));
-        if (!(error <= worst.found)) worst.found = error;
+        worst = std::max(worst, std::isfinite(error) ? error : INFINITY);
       }
     }
-    Add(infill_check::kReward, worst.found, std::max(limits_.token, limits_.same_bits ? kSequenceLogRewardTolerance.value : 0));
+    Add(infill_check::kReward, worst, std::max(limits_.token, limits_.same_bits ? kSequenceLogRewardTolerance.value : 0));
     ASSIGN_OR_RETURN(const RewardValue alone, sampler_.reward->LogReward(probe_.all));
     Add(infill_check::kRewardAlone, LargestDifference(alone.log_reward_B, probe_.all.log_reward_B), limits_.token);
     at::Tensor sum_B = at::zeros({probe_.all.size()}, at::kDouble);
@@ -253,14 +253,13 @@ class InfillExaminer {
       at::Tensor difference = expected;
       if (gradients[i].defined()) difference = gradients[i].to(at::kDouble) - expected;
       const double error = std::sqrt((difference.square().sum() / expected.square().sum().clamp_min(1e-300)).item<double>());
-      if (!(error <= worst)) {
-        worst = error;
-        where = parameters[i].name;
-      }
+      if (error <= worst) continue;
+      worst = std::isfinite(error) ? error : INFINITY;
+      where = parameters[i].name;
     }
     Add(infill_check::kGradient, worst, limits_.gradient).detail = where;
     ASSIGN_OR_RETURN(const GradientError differences,
-                     CompareWithDifferences(parameters, value, {.step = 1e-4, .directions = 4, .noise = 0}));
+                     CompareWithDifferences(parameters, value, {.step = 1e-4, .enough = 1e-4, .directions = 4}));
     Add(infill_check::kDifferences, differences.value, 1e-4).detail = differences.value > 1e-4 ? differences.tensors : "";
     reference->Merge();
     double merged = 0;
