@@ -193,7 +193,13 @@ std::vector<InfillMistake> SamplerMistakes() {
   const auto without_adapter = [](Adapter& adapter) {
     for (auto& layer : adapter.layers) layer = {};
   };
-  const auto without_scale = [](Adapter& adapter) { adapter.scale = 1; };
+  const auto without_scale = [](Adapter& adapter) {
+    for (auto& layer : adapter.layers) {
+      for (LoraGroup& group : layer) {
+        for (LoraPart& part : group.parts) part.scale = 1;
+      }
+    }
+  };
   const auto without_layer = [](Adapter& adapter) { adapter.layers[2] = {}; };
   const auto without_module = [](Adapter& adapter) {
     at::Tensor& b = GroupOf(adapter, 1, Slot::kQkv).parts[2].b;
@@ -212,7 +218,7 @@ std::vector<InfillMistake> SamplerMistakes() {
       {"the scorer does not apply the adapter", Adapters({}, without_adapter)},
       {"neither applies the adapter", Adapters(without_adapter, without_adapter)},
       {"alpha / r is left out while sampling", Adapters(without_scale, {})},
-      {"alpha / r is left out everywhere", [](InfillParts& parts, PlantedInfill&) { parts.adapter.scale = 1; }},
+      {"alpha / r is left out everywhere", [=](InfillParts& parts, PlantedInfill&) { without_scale(parts.adapter); }},
       {"the sampler leaves out the adapter of one layer", Adapters(without_layer, {})},
       {"both leave out the adapter of one layer", Adapters(without_layer, without_layer)},
       {"the sampler leaves out the adapter of one module", Adapters(without_module, {})},

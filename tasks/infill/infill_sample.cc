@@ -129,13 +129,12 @@ class Scorer {
     StatusOr<InfillExample> sampled = ParseInfillExample(line, {.id = "id", .x = {"x"}, .y = {"y"}, .z = fields.z}, where);
     if (sampled.ok()) return sampled;
     if (by_id_.empty()) return Annotate(own.status(), "no condition (give --input, and lines may name its examples by \"id\")");
-    if (!line.contains("id") || !line["id"].is_string())
-      return InvalidArgument(where + ": expected a condition, or a text under \"id\" that names an example of --input");
-    const auto found = by_id_.find(line["id"].get<std::string>());
-    if (found == by_id_.end())
-      return InvalidArgument(where + ": no example of --input has the id '" + line["id"].get<std::string>() + "'");
-    if (repeated_.contains(found->first))
-      return InvalidArgument(where + ": several examples of --input have the id '" + found->first + "'");
+    if (!line.contains("id") || !(line["id"].is_string() || line["id"].is_number_integer()))
+      return InvalidArgument(where + ": expected a condition, or under \"id\" the name of an example of --input");
+    const std::string id = line["id"].is_string() ? line["id"].get<std::string>() : line["id"].dump();
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) return InvalidArgument(where + ": no example of --input has the id '" + id + "'");
+    if (repeated_.contains(id)) return InvalidArgument(where + ": several examples of --input have the id '" + id + "'");
     return found->second;
   }
 
