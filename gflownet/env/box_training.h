@@ -20,7 +20,8 @@ class BoxTraining {
       : world_(config),
         reward_(world_, config.reward),
         policy_(
-            world_, [this](const State& state) { return world_.Features(state); }, world_.NumFeatures(), parameters_,
+            world_, StateFeatures([this](const State& state) { return world_.Features(state); }), world_.NumFeatures(),
+            parameters_,
             {.mlp = {.heads = {.learned_backward = true, .flow = true}, .width = 32}, .num_components = 6, .wraps = config.torus},
             {1, RngPurpose::kInit, 0}),
         log_z_policy_(policy_, conditions_, parameters_, at::Tensor()) {

@@ -52,7 +52,9 @@ TEST(Hypergrid, RoundingDecidesNothing) {
       ring += 10 * distance > 6 * n && 10 * distance < 8 * n;
       outer += 4 * distance > 2 * n;
     }
-    if (side < 4096) EXPECT_EQ(ring, known) << side;
+    if (side < 4096) {
+      EXPECT_EQ(ring, known) << side;
+    }
     for (const int64_t dimensions : {1, 2}) {
       if (side == 4096 && dimensions == 2) continue;
       const Hypergrid grid({.dimensions = dimensions, .side = side});
