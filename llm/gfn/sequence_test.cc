@@ -1,7 +1,9 @@
 // Token sequences as a world, the language model as its policy and its reward: the suites that every part passes, and what is
 // special to text. tiny_llama in float64, so that equal means equal.
+#include <ATen/ExpandUtils.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/library.h>
 
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/random.h"
@@ -108,6 +110,29 @@ TEST_P(Sequences, SessionAndScorerComputeTheSameBits) {
     EXPECT_FALSE(scored(*other, false).eq(expected).logical_and(computed).any().item<bool>()) << "another adapter, other bits";
     EXPECT_LT(log_pf.sum(1).max().item<double>(), 0);
   }
+}
+
+// What LibTorch has no shape function of, without its Python part.
+at::Tensor IndexSelectOnMeta(const at::Tensor& x, int64_t dim, const at::Tensor& index) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape[at::maybe_wrap_dim(dim, x.dim())] = index.numel();
+  return at::empty(shape, x.options());
+}
+std::vector<int64_t> ShapeOfWhere(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no) {
+  for (const at::Tensor& x : {condition, yes, no}) TORCH_CHECK(x.is_meta() || x.dim() == 0, "two devices meet");
+  return at::infer_size(condition.sizes(), at::infer_size(yes.sizes(), no.sizes()));
+}
+at::Tensor WhereOnMeta(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no) {
+  return at::empty(ShapeOfWhere(condition, yes, no), at::TensorOptions().dtype(at::result_type(yes, no)).device(at::kMeta));
+}
+at::Tensor& WhereOutOnMeta(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no, at::Tensor& out) {
+  out.resize_(ShapeOfWhere(condition, yes, no));
+  return out;
+}
+TORCH_LIBRARY_IMPL(aten, Meta, library) {
+  library.impl("index_select", &IndexSelectOnMeta);
+  library.impl("where.self", &WhereOnMeta);
+  library.impl("where.self_out", &WhereOutOnMeta);
 }
 
 // Scores are where the model computes. A device of type meta computes nothing, but knows where everything is.

@@ -209,7 +209,10 @@ StatusOr<HfTokenizerFiles> HfFilesOfGguf(const GgufFile& file, const Tokenizer& 
              TokenizerConfig(tokens, tokenizer)};
   }
   ASSIGN_OR_RETURN(const int64_t pad, file.IntOr("tokenizer.ggml.padding_token_id", -1));
-  if (pad >= 0 && pad < tokenizer.vocab_size()) files.config["pad_token"] = tokenizer.TokenName(static_cast<int32_t>(pad));
+  // Only a special token: naming another one here would make it special, and texts would be cut at it.
+  if (pad >= 0 && pad < tokenizer.vocab_size() && tokenizer.IsSpecial(static_cast<int32_t>(pad))) {
+    files.config["pad_token"] = tokenizer.TokenName(static_cast<int32_t>(pad));
+  }
   if (file.Has("tokenizer.chat_template")) {
     ASSIGN_OR_RETURN(files.config["chat_template"], file.String("tokenizer.chat_template"));
   }
