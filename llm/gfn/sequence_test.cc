@@ -129,7 +129,18 @@ at::Tensor& WhereOutOnMeta(const at::Tensor& condition, const at::Tensor& yes, c
   out.resize_(ShapeOfWhere(condition, yes, no));
   return out;
 }
+at::Tensor& UnaryOutOnMeta(const at::Tensor& x, at::Tensor& out) {
+  out.resize_(x.sizes());
+  return out;
+}
+at::Tensor& BinaryOutOnMeta(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) {
+  TORCH_CHECK(x.is_meta() && (y.is_meta() || y.dim() == 0), "two devices meet");
+  out.resize_(at::infer_size(x.sizes(), y.sizes()));
+  return out;
+}
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
+  for (const char* name : {"abs.out", "logical_not.out"}) library.impl(name, &UnaryOutOnMeta);
+  for (const char* name : {"logical_and.out", "logical_or.out"}) library.impl(name, &BinaryOutOnMeta);
   library.impl("index_select", &IndexSelectOnMeta);
   library.impl("where.self", &WhereOnMeta);
   library.impl("where.self_out", &WhereOutOnMeta);
