@@ -17,21 +17,13 @@
 namespace gfn {
 namespace {
 
-struct BuiltWorld {
+struct BuiltWorld : MadePieces {
   std::unique_ptr<World> world;
   std::unique_ptr<Objective> objective;
   ParameterSet parameters;
   WorldPolicy policy;
   std::vector<ExactTruth> truth;
   WorldSampler sampler;
-  std::vector<std::shared_ptr<const void>> pieces;
-
-  template <class T, class... Arguments>
-  const T& Make(Arguments&&... arguments) {
-    auto piece = std::make_shared<T>(std::forward<Arguments>(arguments)...);
-    pieces.push_back(piece);
-    return *piece;
-  }
 };
 
 // An error where world and objective do not go together.

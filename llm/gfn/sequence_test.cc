@@ -6,6 +6,7 @@
 #include <torch/library.h>
 
 #include "gflownet/core/rollout.h"
+#include "gflownet/core/rollout_checks.h"
 #include "gflownet/tensor/random.h"
 #include "llm/gfn/device_rollout.h"
 #include "llm/gfn/test_world.h"
@@ -100,15 +101,14 @@ TEST_P(Sequences, SessionAndScorerComputeTheSameBits) {
     const auto scored = [&](const TestSampler& by, bool with_grad) {
       return by.policy->Score(batch, {.needs = Need::kFingerprint | Need::kLogPf, .with_grad = with_grad}).fingerprint_BT;
     };
-    at::Tensor said;
-    const at::Tensor log_pf = SessionLogPf(*world.environment, *sampler->policy, batch, &said),
-                     expected = scored(*sampler, false);
+    const Replay said = ReplayThroughSession(*world.environment, *sampler->policy, batch);
+    const at::Tensor expected = scored(*sampler, false);
     const at::Tensor computed = expected.ne(0);
-    EXPECT_TRUE(said.where(computed, 0).equal(expected));
+    EXPECT_TRUE(said.fingerprint_BT.where(computed, 0).equal(expected));
     EXPECT_TRUE(scored(*sampler, true).equal(expected)) << "with a tape";
     if (IsCertain()) continue;
     EXPECT_FALSE(scored(*other, false).eq(expected).logical_and(computed).any().item<bool>()) << "another adapter, other bits";
-    EXPECT_LT(log_pf.sum(1).max().item<double>(), 0);
+    EXPECT_LT(said.log_pf_BT.sum(1).max().item<double>(), 0);
   }
 }
 
