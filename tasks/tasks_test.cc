@@ -131,7 +131,8 @@ void ExpectMergedIsTheSampler(const InfillParts& parts, const std::string& folde
   };
   const at::Tensor expected = logits(*parts.model, &parts.adapter), base = logits(*parts.model, nullptr);
   EXPECT_GT((expected - base).abs().max().item<double>(), 1e-2) << "the adapter does something";
-  const Closeness close = AllClose(logits(**merged, nullptr), expected, ToleranceOf(at::kFloat));
+  // The weights are rounded once more, and an fp32 pass over them adds up other numbers: the design's 5e-5 of a token.
+  const Closeness close = AllClose(logits(**merged, nullptr), expected, Tolerance{5e-5});
   EXPECT_TRUE(close.close) << close.worst;
 }
 
