@@ -276,9 +276,10 @@ std::vector<WorldMistake> RuleAndRewardMistakes() {
            if (support.mask_BA.defined()) support.mask_BA = at::ones_like(support.mask_BA);
          };
        })},
-      {"nature's probabilities are other ones than her draws'",
-       WithRules([](OtherRules& rules) { rules.outcomes = [](const at::Tensor& log_p) { return log_p.flip({1}); }; }), TbConfig{},
-       Windy},
+      {"nature's probabilities are other ones than her draws'", WithRules([](OtherRules& rules) {
+         rules.outcomes = [](const at::Tensor& log_p) { return (0.5 * log_p).log_softmax(1); };
+       }),
+       TbConfig{}, Windy},
       {"an action is illegal while sampling that the scorer allows",
        [](BuiltWorld& built) {
          built.sampler.environment = &built.Make<OtherSupport>(*built.world->environment, [](const State&, Support& support) {
