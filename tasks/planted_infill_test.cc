@@ -61,7 +61,7 @@ class PlantedInfillTest : public testing::TestWithParam<ModelDtype> {
     const auto parts = MakeParts(dropout);
     const std::vector<ConditionId> conditions = Conditions(*parts);
     const auto objective = MakeObjective(config).value();
-    PlantedInfill planted{SamplerOf(*parts, *objective), {}};
+    PlantedInfill planted{{}, SamplerOf(*parts, *objective)};
     if (mistake != nullptr) mistake->plant(*parts, planted);
     auto findings = CheckInfill(*parts, planted.sampler, conditions, 4);
     EXPECT_TRUE(findings.ok()) << findings.status();

@@ -17,21 +17,13 @@
 namespace gfn {
 namespace {
 
-struct BuiltWorld {
+struct BuiltWorld : MadePieces {
   std::unique_ptr<World> world;
   std::unique_ptr<Objective> objective;
   ParameterSet parameters;
   WorldPolicy policy;
   std::vector<ExactTruth> truth;
   WorldSampler sampler;
-  std::vector<std::shared_ptr<const void>> pieces;
-
-  template <class T, class... Arguments>
-  const T& Make(Arguments&&... arguments) {
-    auto piece = std::make_shared<T>(std::forward<Arguments>(arguments)...);
-    pieces.push_back(piece);
-    return *piece;
-  }
 };
 
 // An error where world and objective do not go together.
@@ -284,9 +276,10 @@ std::vector<WorldMistake> RuleAndRewardMistakes() {
            if (support.mask_BA.defined()) support.mask_BA = at::ones_like(support.mask_BA);
          };
        })},
-      {"nature's probabilities are other ones than her draws'",
-       WithRules([](OtherRules& rules) { rules.outcomes = [](const at::Tensor& log_p) { return log_p.flip({1}); }; }), TbConfig{},
-       Windy},
+      {"nature's probabilities are other ones than her draws'", WithRules([](OtherRules& rules) {
+         rules.outcomes = [](const at::Tensor& log_p) { return (0.5 * log_p).log_softmax(1); };
+       }),
+       TbConfig{}, Windy},
       {"an action is illegal while sampling that the scorer allows",
        [](BuiltWorld& built) {
          built.sampler.environment = &built.Make<OtherSupport>(*built.world->environment, [](const State&, Support& support) {

@@ -39,8 +39,11 @@ InfillConfig SmallTask() {
 }
 
 // A sampler whose adapter does something; the seed decides its values.
-std::unique_ptr<InfillParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed) {
-  auto parts = BuildInfill(SmallTask(), SettingsOf(path, tokenizer, seed, {.rank = 2, .targets = {}}), {});
+std::unique_ptr<InfillParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed,
+                                         ModelDtype dtype = ModelDtype::kFloat32) {
+  RunSettings settings = SettingsOf(path, tokenizer, seed, {.rank = 2, .targets = {}});
+  settings.model->dtype = dtype;
+  auto parts = BuildInfill(SmallTask(), settings, {});
   EXPECT_TRUE(parts.ok()) << parts.status();
   const at::NoGradGuard no_grad;
   for (const Parameter& parameter : (*parts)->parameters) at::Tensor(parameter.value).add_(0.01 * static_cast<double>(seed));
@@ -79,7 +82,9 @@ TEST_F(OnStories, AdapterGoesOutAndComesIn) {
   const auto other = BuildInfill(SmallTask(), Settings(2, {.targets = {}, .path = folder.path()}), {});
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_EQ(LogQ(**other), log_q);
-  EXPECT_EQ((*other)->identity, original->identity);
+  std::map<std::string, std::string> identity = (*other)->identity;
+  EXPECT_EQ(identity.erase("ranks and scales of lora.path"), 1u);
+  EXPECT_EQ(identity, original->identity);
   EXPECT_TRUE((*other)->start.contains("start adapter"));
   EXPECT_TRUE(original->start.empty());
   // As part of the frozen model: of the policy's base and of the reward.
@@ -105,7 +110,7 @@ TEST_F(OnStories, AdapterGoesOutAndComesIn) {
 void ExpectMergedIsTheSampler(const InfillParts& parts, const std::string& folder) {
   const auto source = OpenModel(folder);
   ASSERT_TRUE(source.ok()) << source.status();
-  const auto merged = LanguageModel::Load(**source, {ModelDtype::kFloat32, at::kCPU});
+  const auto merged = LanguageModel::Load(**source, {parts.settings.model->dtype, at::kCPU});
   ASSERT_TRUE(merged.ok()) << merged.status();
   const auto tokenizer = LoadTokenizer(folder);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
@@ -126,7 +131,8 @@ void ExpectMergedIsTheSampler(const InfillParts& parts, const std::string& folde
   };
   const at::Tensor expected = logits(*parts.model, &parts.adapter), base = logits(*parts.model, nullptr);
   EXPECT_GT((expected - base).abs().max().item<double>(), 1e-2) << "the adapter does something";
-  const Closeness close = AllClose(logits(**merged, nullptr), expected, ToleranceOf(at::kFloat));
+  // The weights are rounded once more, and an fp32 pass over them adds up other numbers: the design's 5e-5 of a token.
+  const Closeness close = AllClose(logits(**merged, nullptr), expected, Tolerance{5e-5});
   EXPECT_TRUE(close.close) << close.worst;
 }
 
@@ -140,7 +146,8 @@ TEST_F(OnStories, MergedLlama2cModelIsTheSampler) {
 
 TEST(Merge, GgufModelIsTheSampler) {
   const TestFolder folder;
-  const auto parts = MakeSampler(GFN_SOURCE_DIR "/tests/golden/format/tiny_stories.gguf", "", 3);
+  // In float64, so that what the folder's fp32 rounds is all that differs.
+  const auto parts = MakeSampler(GFN_SOURCE_DIR "/tests/golden/format/tiny_stories.gguf", "", 3, ModelDtype::kFloat64);
   const Status merged = MergeInfill(*parts, folder / "merged", "fp32");
   ASSERT_TRUE(merged.ok()) << merged;
   ExpectMergedIsTheSampler(*parts, folder / "merged");

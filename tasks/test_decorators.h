@@ -15,6 +15,18 @@
 
 namespace gfn {
 
+// What a planted mistake is made of, kept alive with it.
+struct MadePieces {
+  std::vector<std::shared_ptr<const void>> pieces;
+
+  template <class T, class... Arguments>
+  const T& Make(Arguments&&... arguments) {
+    auto piece = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+    pieces.push_back(piece);
+    return *piece;
+  }
+};
+
 class SessionDecorator : public RolloutSession {
  public:
   explicit SessionDecorator(std::unique_ptr<RolloutSession> session) : session_(std::move(session)) {}

@@ -78,16 +78,8 @@ void ForEachFactor(Adapter& adapter, const std::function<void(size_t, at::Tensor
 ConditionId NextCondition(const InfillParts& parts, ConditionId id);
 
 // A wrong sampler, with everything that it is made of.
-struct PlantedInfill {
+struct PlantedInfill : MadePieces {
   InfillSampler sampler;
-  std::vector<std::shared_ptr<const void>> pieces;
-
-  template <class T, class... Arguments>
-  const T& Make(Arguments&&... arguments) {
-    auto piece = std::make_shared<T>(std::forward<Arguments>(arguments)...);
-    pieces.push_back(piece);
-    return *piece;
-  }
 };
 
 struct InfillMistake {

@@ -75,7 +75,7 @@ TEST(WorldTask, TrainsToItsTargetAndKnowsIt) {
   EXPECT_EQ(lines, 5);
   const auto examination = (*task)->Examine();
   ASSERT_TRUE(examination.ok()) << examination.status();
-  EXPECT_EQ(examination->checks.size(), 4u);
+  EXPECT_EQ(examination->checks.size(), 15u);
   for (const Check& check : examination->checks) EXPECT_TRUE(check.ok()) << check.name << ": " << check.found;
   report::Report page;
   ASSERT_TRUE(MakePlan(config)->Report({}, page).ok());

@@ -195,39 +195,6 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   return batch;
 }
 
-at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
-                        at::Tensor* fingerprint_BT) {
-  const at::NoGradGuard no_grad;
-  const int64_t num_rows = batch.size();
-  at::Tensor log_pf_BT = at::zeros({num_rows, batch.num_steps()}, at::kDouble);
-  if (fingerprint_BT != nullptr) *fingerprint_BT = at::Tensor();
-  const std::unique_ptr<RolloutSession> session = policy.StartRollout(batch.condition_ids);
-  State state = environment.Initial(batch.condition_ids);
-  at::Tensor live_N = at::arange(num_rows, at::kLong);
-  for (int64_t step = 0; step < batch.num_steps(); ++step) {
-    const at::Tensor logits_NA = session->Logits(state);
-    const at::Tensor log_probs_NA = environment.ForwardSupport(state).LogProbs(logits_NA.to(at::kCPU, at::kDouble));
-    const at::Tensor actions_N = batch.actions_BT.select(1, step).index_select(0, live_N);
-    log_pf_BT.select(1, step).index_copy_(0, live_N, log_probs_NA.gather(1, actions_N.unsqueeze(1)).squeeze(1));
-    if (fingerprint_BT != nullptr) {
-      if (const at::Tensor fingerprint_N = session->Fingerprints(); fingerprint_N.defined()) {
-        if (!fingerprint_BT->defined()) *fingerprint_BT = at::zeros(log_pf_BT.sizes(), at::kLong);
-        fingerprint_BT->select(1, step).index_copy_(0, live_N, fingerprint_N.to(at::kCPU));
-      }
-    }
-    const at::Tensor outcome_N =
-        batch.outcomes_BT.defined() ? batch.outcomes_BT.select(1, step).index_select(0, live_N) : at::Tensor();
-    const State next = environment.Step(state, actions_N, outcome_N);
-    session->Advance(actions_N.to(logits_NA.device()));
-    const at::Tensor keep_M = next.done_B().logical_not().nonzero().squeeze(1);
-    if (keep_M.numel() == 0) break;
-    if (keep_M.numel() < live_N.numel()) session->Keep(keep_M.to(logits_NA.device()));
-    state = next.Gather(keep_M);
-    live_N = live_N.index_select(0, keep_M);
-  }
-  return log_pf_BT;
-}
-
 std::vector<State> Unroll(const Environment& environment, const TrajectoryBatch& batch) {
   const at::NoGradGuard no_grad;
   std::vector<State> states = {environment.Initial(batch.condition_ids)};

@@ -22,13 +22,6 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
 // the device. [N, A], legal [N, A] bool
 at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_NA, const std::vector<Exploration>& rows);
 
-// log q of every action of a batch as the policy's sampling session says it, renormalised over the legal actions: the session is
-// led along the batch in the order of a rollout. Double [B, T] on the CPU, 0 in padding. For guards: what Score says of the same
-// batch has to be the same. `fingerprint_BT` (may be null): what RolloutSession::Fingerprints said, undefined where it said
-// nothing. Discrete worlds.
-at::Tensor SessionLogPf(const Environment& environment, const Policy& policy, const TrajectoryBatch& batch,
-                        at::Tensor* fingerprint_BT = nullptr);
-
 // `num` rows of each condition, streams counted from `first_stream`, all with the same exploration.
 std::vector<RolloutRow> RolloutRows(const std::vector<ConditionId>& conditions, int64_t num, const Exploration& exploration = {},
                                     uint64_t first_stream = 0);

@@ -1,9 +1,12 @@
 // Token sequences as a world, the language model as its policy and its reward: the suites that every part passes, and what is
 // special to text. tiny_llama in float64, so that equal means equal.
+#include <ATen/ExpandUtils.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/library.h>
 
 #include "gflownet/core/rollout.h"
+#include "gflownet/core/rollout_checks.h"
 #include "gflownet/tensor/random.h"
 #include "llm/gfn/device_rollout.h"
 #include "llm/gfn/test_world.h"
@@ -98,16 +101,49 @@ TEST_P(Sequences, SessionAndScorerComputeTheSameBits) {
     const auto scored = [&](const TestSampler& by, bool with_grad) {
       return by.policy->Score(batch, {.needs = Need::kFingerprint | Need::kLogPf, .with_grad = with_grad}).fingerprint_BT;
     };
-    at::Tensor said;
-    const at::Tensor log_pf = SessionLogPf(*world.environment, *sampler->policy, batch, &said),
-                     expected = scored(*sampler, false);
+    const Replay said = ReplayThroughSession(*world.environment, *sampler->policy, batch);
+    const at::Tensor expected = scored(*sampler, false);
     const at::Tensor computed = expected.ne(0);
-    EXPECT_TRUE(said.where(computed, 0).equal(expected));
+    EXPECT_TRUE(said.fingerprint_BT.where(computed, 0).equal(expected));
     EXPECT_TRUE(scored(*sampler, true).equal(expected)) << "with a tape";
     if (IsCertain()) continue;
     EXPECT_FALSE(scored(*other, false).eq(expected).logical_and(computed).any().item<bool>()) << "another adapter, other bits";
-    EXPECT_LT(log_pf.sum(1).max().item<double>(), 0);
+    EXPECT_LT(said.log_pf_BT.sum(1).max().item<double>(), 0);
   }
+}
+
+// What LibTorch has no shape function of, without its Python part.
+at::Tensor IndexSelectOnMeta(const at::Tensor& x, int64_t dim, const at::Tensor& index) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape[at::maybe_wrap_dim(dim, x.dim())] = index.numel();
+  return at::empty(shape, x.options());
+}
+std::vector<int64_t> ShapeOfWhere(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no) {
+  for (const at::Tensor& x : {condition, yes, no}) TORCH_CHECK(x.is_meta() || x.dim() == 0, "two devices meet");
+  return at::infer_size(condition.sizes(), at::infer_size(yes.sizes(), no.sizes()));
+}
+at::Tensor WhereOnMeta(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no) {
+  return at::empty(ShapeOfWhere(condition, yes, no), at::TensorOptions().dtype(at::result_type(yes, no)).device(at::kMeta));
+}
+at::Tensor& WhereOutOnMeta(const at::Tensor& condition, const at::Tensor& yes, const at::Tensor& no, at::Tensor& out) {
+  out.resize_(ShapeOfWhere(condition, yes, no));
+  return out;
+}
+at::Tensor& UnaryOutOnMeta(const at::Tensor& x, at::Tensor& out) {
+  out.resize_(x.sizes());
+  return out;
+}
+at::Tensor& BinaryOutOnMeta(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) {
+  TORCH_CHECK(x.is_meta() && (y.is_meta() || y.dim() == 0), "two devices meet");
+  out.resize_(at::infer_size(x.sizes(), y.sizes()));
+  return out;
+}
+TORCH_LIBRARY_IMPL(aten, Meta, library) {
+  for (const char* name : {"abs.out", "logical_not.out"}) library.impl(name, &UnaryOutOnMeta);
+  for (const char* name : {"logical_and.out", "logical_or.out"}) library.impl(name, &BinaryOutOnMeta);
+  library.impl("index_select", &IndexSelectOnMeta);
+  library.impl("where.self", &WhereOnMeta);
+  library.impl("where.self_out", &WhereOutOnMeta);
 }
 
 // Scores are where the model computes. A device of type meta computes nothing, but knows where everything is.

@@ -255,6 +255,30 @@ TEST(ToPeft, NamesWholePathsWhereOtherModulesHaveTheSameName) {
               testing::ElementsAre("transformer.h.1.attn.out_proj", "transformer.h.1.attn.q_proj", "transformer.h.1.mlp.fc_in"));
 }
 
+// Biases, scaled rope, a head of its own: whatever a base has, the merged folder has it too, from GGUF as well.
+TEST(MergedModels, EveryTinyModelIsTheAdapterApplied) {
+  std::vector<std::string> bases;
+  for (const std::string& name : kTinyModels) bases.push_back(kGoldenModels + name);
+  for (const char* name : {"tiny_llama_biases", "tiny_llama3", "tiny_qwen2_yarn"}) {
+    bases.push_back(std::string(GFN_SOURCE_DIR) + "/tests/golden/format/" + name + ".gguf");
+  }
+  for (const std::string& path : bases) {
+    const auto base = OpenModel(path).value();
+    const auto model = LoadModel(path, ModelDtype::kFloat64);
+    const Adapter adapter = RandomAdapter(*model, 2, 3);
+    PeftConfig config;
+    config.rank = 2;
+    config.alpha = 2 * adapter.layers[0][0].parts[0].scale;  // every part has the same
+    const PeftAdapter peft = ToPeft(*model, adapter, config, path);
+    const TestFolder folder;
+    const Status written = WriteHfModel(folder / "merged", base->config(), at::kFloat, MergedReader(*base, peft));
+    ASSERT_TRUE(written.ok()) << path << ": " << written;
+    const std::vector<int32_t> tokens = RandomTokens(2, 0, 12, 64);
+    const at::Tensor expected = PlainLogits(*model, tokens, {.adapter = &adapter, .with_grad = false, .dropout_key = {}});
+    ExpectAllClose(PlainLogits(*LoadModel(folder / "merged", ModelDtype::kFloat64), tokens), expected, kReferenceTolerance, path);
+  }
+}
+
 TEST(Lora, FreshAdapterChangesNothing) {
   for (const std::string& name : kTinyModels) {
     const auto model = LoadTiny(name, ModelDtype::kFloat64);

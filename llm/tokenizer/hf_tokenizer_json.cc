@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -56,17 +57,33 @@ json AddedTokensOf(const std::vector<WrittenToken>& tokens, const Tokenizer& tok
   return added;
 }
 
-// What goes before a text, as the step that transformers takes it from.
+// What goes before and behind a text, as the step that transformers takes it from.
 json PostProcessor(const std::vector<WrittenToken>& tokens, const Tokenizer& tokenizer) {
-  if (!tokenizer.prepends_bos()) return nullptr;
-  const int32_t bos = *tokenizer.bos_id();
-  const std::string& name = tokens[bos].name;
-  const auto special = [&](int type) { return json{{"SpecialToken", {{"id", name}, {"type_id", type}}}}; };
-  const auto sequence = [](const char* id, int type) { return json{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
+  const std::span<const int32_t> leading = tokenizer.leading_ids(), trailing = tokenizer.trailing_ids();
+  if (leading.empty() && trailing.empty()) return nullptr;
+  const auto text = [&](const char* id, int type) {
+    json steps = json::array();
+    const auto add = [&](std::span<const int32_t> ids) {
+      for (const int32_t token : ids) steps.push_back({{"SpecialToken", {{"id", tokens[token].name}, {"type_id", type}}}});
+    };
+    add(leading);
+    steps.push_back({{"Sequence", {{"id", id}, {"type_id", type}}}});
+    add(trailing);
+    return steps;
+  };
+  json pair = text("A", 0);
+  for (const json& step : text("B", 1)) pair.push_back(step);
+  json special = json::object();
+  for (const std::span<const int32_t> ids : {leading, trailing}) {
+    for (const int32_t token : ids) {
+      const std::string& name = tokens[token].name;
+      special[name] = {{"id", name}, {"ids", {token}}, {"tokens", {name}}};
+    }
+  }
   return {{"type", "TemplateProcessing"},
-          {"single", {special(0), sequence("A", 0)}},
-          {"pair", {special(0), sequence("A", 0), special(1), sequence("B", 1)}},
-          {"special_tokens", {{name, {{"id", name}, {"ids", {bos}}, {"tokens", {name}}}}}}};
+          {"single", text("A", 0)},
+          {"pair", std::move(pair)},
+          {"special_tokens", std::move(special)}};
 }
 
 json ByteLevel(bool use_regex) {
@@ -209,7 +226,10 @@ StatusOr<HfTokenizerFiles> HfFilesOfGguf(const GgufFile& file, const Tokenizer& 
              TokenizerConfig(tokens, tokenizer)};
   }
   ASSIGN_OR_RETURN(const int64_t pad, file.IntOr("tokenizer.ggml.padding_token_id", -1));
-  if (pad >= 0 && pad < tokenizer.vocab_size()) files.config["pad_token"] = tokenizer.TokenName(static_cast<int32_t>(pad));
+  // Only a special token: naming another one here would make it special, and texts would be cut at it.
+  if (pad >= 0 && pad < tokenizer.vocab_size() && tokenizer.IsSpecial(static_cast<int32_t>(pad))) {
+    files.config["pad_token"] = tokenizer.TokenName(static_cast<int32_t>(pad));
+  }
   if (file.Has("tokenizer.chat_template")) {
     ASSIGN_OR_RETURN(files.config["chat_template"], file.String("tokenizer.chat_template"));
   }

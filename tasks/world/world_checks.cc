@@ -7,6 +7,7 @@
 #include "gflownet/core/gradient_checks.h"
 #include "gflownet/core/rollout_checks.h"
 #include "gflownet/tensor/device.h"
+#include "gflownet/tensor/exceptions.h"
 #include "gflownet/tensor/random.h"
 #include "gflownet/tensor/tolerances.h"
 
@@ -245,7 +246,8 @@ class WorldExaminer {
 
 StatusOr<std::vector<Check>> CheckWorldSampler(const World& world, const WorldSampler& sampler,
                                                const std::vector<ExactTruth>& truth) {
-  return WorldExaminer(world, sampler, truth).Run();
+  // Rules that lead to states that are none make features and rewards throw: that is a finding as well.
+  return CatchExceptions("the examination", [&] { return WorldExaminer(world, sampler, truth).Run(); });
 }
 
 StatusOr<Examination> ExamineWorld(const World& world, const WorldSampler& sampler, const std::vector<ExactTruth>& truth) {

@@ -26,7 +26,7 @@ double Doubled(double n, double step) { return step * std::exp2(std::ceil(std::l
 
 // What is known of a run's shapes.
 struct Shapes {
-  double steps = 0, actions = 0, backward_actions = 0, features = 0, active = 0;
+  double steps = 0, actions = 0, backward_actions = 0, features = 0, active = 0, row_words = 0;
   double states = 0;                         // different ones, finished ones too; infinite where nobody counts them
   double state_bytes = 0;                    // of one state
   double width = 0, depth = 0, outputs = 0;  // of the network; 0: a table
@@ -52,6 +52,7 @@ StatusOr<Shapes> ShapesOf(const World& world, const WorldSettings& config, const
   shapes.features = Number(world.num_features);
   const FastWorld* fast = FastFace(*world.environment);
   shapes.active = fast != nullptr ? Number(fast->MaxActive()) : shapes.features;
+  shapes.row_words = fast != nullptr ? Number(fast->RowWords()) : 0;
   shapes.states = INFINITY;
   if (world.enumerable != nullptr) shapes.states = Number(world.enumerable->NumStates()) + Number(world.enumerable->NumObjects());
   shapes.state_bytes = BytesOf(world.environment->Initial({world.conditions.ids()[0]}));
@@ -80,7 +81,7 @@ double PassBytes(const Shapes& s, double rows, bool with_grad) {
     // While the last buffer doubles, its old half is there too.
     const double network = kFloat * (held * ((s.depth + 1) * width + outputs) + held / 2 * std::max(width, outputs));
     const double sums = with_grad ? kFloat * (PaddedWidth(s.parameters) + 8 * 192 * width) : 0;
-    return recorded + shards * (network + slots * (12 * s.active + s.state_bytes + 96) + sums);
+    return recorded + shards * (network + slots * (8 * s.active + 5 * s.row_words + 96) + sums);
   }
   // A row of the network's input for every visited state, and for every state that a step leads to where P_B is learned.
   const double visits = rows * s.steps * (s.scores_children ? 2 : 1);

@@ -74,16 +74,16 @@ StatusOr<at::Tensor> WholeNumbers(const json& list, const std::string& what) {
 
 // [1, T, D]
 StatusOr<at::Tensor> Coordinates(const json& list, int64_t width, const std::string& what) {
-  std::vector<float> values;
+  std::vector<double> values;
   for (const json& action : list) {
     if (!action.is_array() || static_cast<int64_t>(action.size()) != width)
       return InvalidArgument(what + " is not a list of lists of " + std::to_string(width) + " numbers");
     for (const json& value : action) {
       if (!value.is_number()) return InvalidArgument(what + " holds something else than numbers");
-      values.push_back(value.get<float>());
+      values.push_back(value.get<double>());
     }
   }
-  return at::tensor(values, at::kFloat).view({1, -1, width});
+  return at::tensor(values, at::kDouble).view({1, -1, width});
 }
 
 // The trajectory that the actions of a line are.

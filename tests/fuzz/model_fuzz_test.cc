@@ -36,6 +36,8 @@ class ModelFuzz : public testing::Test {
 TEST_F(ModelFuzz, Gguf) {
   EXPECT_GT(FuzzCopy("format/tiny_qwen2.gguf", "", 1, LoadModel).num_read, 0) << "changed weights are weights";
 }
+TEST_F(ModelFuzz, GgufWithScaledRope) { FuzzCopy("format/tiny_llama3.gguf", "", 2, LoadModel); }
+TEST_F(ModelFuzz, YarnConfig) { FuzzCopy("models/tiny_llama_yarn", "config.json", 10, LoadModel); }
 TEST_F(ModelFuzz, Safetensors) { FuzzCopy("models/tiny_gpt2", "model.safetensors", 3, LoadModel); }
 TEST_F(ModelFuzz, HuggingFaceConfig) { FuzzCopy("models/tiny_llama", "config.json", 4, LoadModel); }
 TEST_F(ModelFuzz, GptjConfig) { FuzzCopy("models/tiny_gptj", "config.json", 5, LoadModel); }

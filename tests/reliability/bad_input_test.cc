@@ -170,7 +170,9 @@ TEST_F(BadInput, AModelWithMoreRowsThanTheTokenizerHasTokensIsFine) {
   const size_t begin = folders.find(':') + 1, end = folders.find(",\n\"cases\"");
   tiny_.Write("small.json", folders.substr(begin, end - begin));
   tiny_.Write("stories.jsonl", R"({"x": "A dog.", "z": "It ran.", "y": "Ran."})");  // a token a byte, and 64 positions
-  const GfnResult result = RunGfn(tiny_.folder(), TinyRun::Train("run", {"model.tokenizer=small.json", "train.max_steps=1"}));
+  const GfnResult result = RunGfn(
+      tiny_.folder(), TinyRun::Train("run", {"model.tokenizer=small.json", "train.max_steps=1", "task.simulation.attempts=19200",
+                                             "train.conditions_per_step=1", "train.warm_start_conditions=1"}));
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 

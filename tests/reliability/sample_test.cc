@@ -41,7 +41,7 @@ class SampleLines : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     tiny_ = new TinyRun;
-    const GfnResult trained = RunGfn(tiny_->folder(), TinyRun::Train("run", {"task.simulation.attempts=192"}));
+    const GfnResult trained = RunGfn(tiny_->folder(), TinyRun::Train("run"));
     ASSERT_EQ(trained.exit_code, 0) << trained.err;
   }
   static void TearDownTestSuite() {
