@@ -163,7 +163,7 @@ std::vector<std::string> UnguardedRegions(std::string_view path, std::string_vie
 const std::vector<Layer>& Layers() {
   static const std::vector<Layer> layers = [] {
     const Names base = {"gflownet/base"}, tensor = base + Names{"gflownet/kernels", "gflownet/tensor"},
-                train = tensor + Names{"gflownet/train"}, core = train + Names{"gflownet/core"},
+                train = tensor + Names{"gflownet/train"}, core = train + Names{"gflownet/nets", "gflownet/core"},
                 tensor_only = base + Names{"gflownet/tensor"},  // what the language model's engine needs of gflownet
         files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"}, lora = model + Names{"llm/model"},
                 generate = lora + Names{"llm/lora", "llm/tokenizer"}, engine = generate + Names{"llm/generate", "llm/metrics"};
@@ -174,7 +174,8 @@ const std::vector<Layer>& Layers() {
         {"gflownet/kernels", base, false},
         {"gflownet/tensor", base},
         {"gflownet/train", tensor},
-        {"gflownet/core", train},
+        {"gflownet/nets", tensor},
+        {"gflownet/core", train + Names{"gflownet/nets"}},
         {"gflownet/env", core},
         {"gflownet/estimate", core + Names{"gflownet/env"}},
         {"report", base, false},

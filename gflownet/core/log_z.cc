@@ -11,7 +11,7 @@ LogZPolicy::LogZPolicy(const Policy& policy, const ConditionTable& conditions, P
       initial_C.defined() ? initial_C.to(at::kFloat, false, true) : at::zeros({conditions.size()}, at::kFloat);
   GFN_CHECK(start_C.dim() == 1 && start_C.size(0) == conditions.size())
       << "log Z of " << conditions.size() << " conditions starts from " << start_C.sizes();
-  log_z_C_ = parameters.Add("log_z", kGroup, start_C);
+  log_z_C_ = parameters.Add("log_z", kGroup, start_C, parameters.TagOf({}));
 }
 
 TrajectoryScores LogZPolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {

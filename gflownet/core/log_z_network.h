@@ -10,7 +10,7 @@
 
 #include "gflownet/core/condition.h"
 #include "gflownet/core/policy.h"
-#include "gflownet/tensor/mlp.h"
+#include "gflownet/nets/mlp.h"
 #include "gflownet/tensor/parameter_set.h"
 
 namespace gfn {

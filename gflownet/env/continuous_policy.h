@@ -15,8 +15,8 @@
 #include "gflownet/core/policy.h"
 #include "gflownet/env/state_policies.h"
 #include "gflownet/env/world.h"
-#include "gflownet/tensor/linear.h"
-#include "gflownet/tensor/mlp.h"
+#include "gflownet/nets/linear.h"
+#include "gflownet/nets/mlp.h"
 #include "gflownet/tensor/parameter_set.h"
 
 namespace gfn {

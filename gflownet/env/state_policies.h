@@ -11,8 +11,8 @@
 #include "gflownet/base/rng.h"
 #include "gflownet/core/state_policy.h"
 #include "gflownet/env/world.h"
-#include "gflownet/tensor/linear.h"
-#include "gflownet/tensor/mlp.h"
+#include "gflownet/nets/linear.h"
+#include "gflownet/nets/mlp.h"
 #include "gflownet/tensor/parameter_set.h"
 
 namespace gfn {

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kSumBlock = 4096;  // elements summed at a time, whatever the number of threads
 
+constexpr char kParametrisationKey[] = "parametrisation";  // metadata of the file; "<key>.<parameter>" of each
+
 // Sum of squares in double, in an order that depends on the number of elements alone.
 template <class T>
 double SumOfSquares(const T* x, int64_t count) {
@@ -71,12 +73,13 @@ std::string ShapeText(at::IntArrayRef shape) {
 
 }  // namespace
 
-const at::Tensor& ParameterSet::Add(std::string name, std::string group, const at::Tensor& tensor) {
+const at::Tensor& ParameterSet::Add(std::string name, std::string group, const at::Tensor& tensor,
+                                    std::optional<ParameterTag> tag) {
   GFN_CHECK(!name.empty() && !group.empty()) << "parameter '" << name << "' of group '" << group << "'";
   GFN_CHECK(Find(name) == nullptr) << "parameter '" << name << "' is there already";
   GFN_CHECK(tensor.defined() && tensor.is_floating_point() && tensor.layout() == at::kStrided && tensor.is_contiguous())
       << "parameter '" << name << "' must be a contiguous tensor of floating-point numbers";
-  parameters_.push_back({std::move(name), std::move(group), tensor.detach().set_requires_grad(true)});
+  parameters_.push_back({std::move(name), std::move(group), tensor.detach().set_requires_grad(true), std::move(tag)});
   return parameters_.back().value;
 }
 
@@ -144,7 +147,18 @@ StatusOr<double> ParameterSet::GradNorm() const {
 Status ParameterSet::Save(const std::string& path) const {
   std::vector<NamedTensor> tensors;
   for (const Parameter& parameter : parameters_) tensors.push_back({parameter.name, parameter.value.detach()});
-  return WriteTensors(path, tensors);
+  return WriteTensors(path, tensors, Metadata());
+}
+
+std::map<std::string, std::string> ParameterSet::Metadata() const {
+  std::map<std::string, std::string> metadata;
+  if (parametrisation_.is_standard()) return metadata;
+  metadata[kParametrisationKey] = Describe(parametrisation_);
+  for (const Parameter& parameter : parameters_) {
+    metadata[kParametrisationKey + ("." + parameter.name)] =
+        parameter.tag.has_value() ? Describe(parameter.tag->shape) + "; " + Describe(parameter.tag->factors) : "none";
+  }
+  return metadata;
 }
 
 Status ParameterSet::Load(const std::string& path) {
@@ -174,6 +188,20 @@ Status ParameterSet::Load(const std::string& path) {
   }
   for (const TensorView& view : file.tensors()) {
     if (Find(view.name) == nullptr) mistakes.push_back("unknown tensor '" + view.name + "'");
+  }
+  const std::map<std::string, std::string> expected = Metadata();
+  for (const auto& [key, text] : expected) {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) {
+      mistakes.push_back("no " + key + ", expected '" + text + "'");
+    } else if (found->second != text) {
+      mistakes.push_back(key + " is '" + found->second + "', expected '" + text + "'");
+    }
+  }
+  for (const auto& [key, text] : file.metadata()) {
+    if (key.starts_with(kParametrisationKey) && !expected.contains(key)) {
+      mistakes.push_back(key + " is '" + text + "', expected the standard one");
+    }
   }
   if (!mistakes.empty()) return DataLoss(path + ": does not hold these parameters: " + Join(mistakes, "; "));
 

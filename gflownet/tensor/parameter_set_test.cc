@@ -117,6 +117,30 @@ TEST(ParameterSetTest, LoadNamesEveryDifferenceAndChangesNothing) {
   EXPECT_EQ(set.version(), 1u);
 }
 
+ParameterSet TaggedSet(const Parametrisation& parametrisation, Width width) {
+  ParameterSet set(parametrisation);
+  set.Add("w", "net", at::ones({6, 6}), set.TagOf(MatrixShape(width, width, {4, 2})));
+  return set;
+}
+
+TEST(ParameterSetTest, TheParametrisationIsSavedAndAnotherIsRefused) {
+  const std::string path = testing::TempDir() + "/parameter_set_mup.safetensors";
+  const Parametrisation mup = {ParametrisationTable::kMupTable9, 1.0};
+  ASSERT_TRUE(TaggedSet(mup, {6, 2}).Save(path).ok());
+  ParameterSet same = TaggedSet(mup, {6, 2});
+  EXPECT_TRUE(same.Load(path).ok());
+  ParameterSet other_base = TaggedSet(mup, {6, 3});
+  EXPECT_THAT(Message(other_base.Load(path)),
+              HasSubstr("parametrisation.w is 'hidden, fan_in 6 (base 2), fan_out 6 (base 2), depth 4 (base 2); init_variance"));
+  ParameterSet other_table = TaggedSet({ParametrisationTable::kMupTable3, 1.0}, {6, 2});
+  EXPECT_THAT(Message(other_table.Load(path)),
+              HasSubstr("parametrisation is 'mup_table9, depth_alpha 1', expected 'mup_table3, depth_alpha 1'"));
+  ParameterSet standard = TaggedSet({}, {6, 2});
+  EXPECT_THAT(Message(standard.Load(path)), HasSubstr("expected the standard one"));
+  ASSERT_TRUE(standard.Save(path).ok());
+  EXPECT_THAT(Message(same.Load(path)), HasSubstr("no parametrisation, expected 'mup_table9, depth_alpha 1'"));
+}
+
 TEST(ParameterSetTest, LoadRefusesValuesThatAreNotFinite) {
   const std::string path = testing::TempDir() + "/parameter_set_nan.safetensors";
   ParameterSet set = MakeSet(1);

@@ -57,6 +57,10 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterSet* parameters) : 
       slot.learning_rate_scale = group.learning_rate_scale;
       slot.weight_decay = group.weight_decay.value_or(config.weight_decay);
     }
+    const ParameterFactors factors = parameter.tag.has_value() ? parameter.tag->factors : ParameterFactors{};
+    slot.learning_rate_scale *= factors.learning_rate;
+    slot.weight_decay *= factors.weight_decay;
+    slot.epsilon = config.epsilon * factors.epsilon;
     const at::Tensor value = parameter.value.detach();
     if (NeedsMaster(value)) slot.master = value.to(at::kFloat);
     const at::Tensor& shape = slot.master.defined() ? slot.master : value;
@@ -78,6 +82,14 @@ StatusOr<Optimizer> Optimizer::Create(const OptimizerConfig& config, ParameterSe
     if (has(known, name) || has(may_be_absent, name)) continue;
     return InvalidArgument("optimizer.groups." + std::to_string(i) + ".group: " +
                            UnknownName("group", name, "groups of this run", known) + "; mend the name, or remove this entry");
+  }
+  if (!parameters->parametrisation().is_standard()) {
+    for (const Parameter& parameter : *parameters) {
+      if (parameter.tag.has_value()) continue;
+      return InvalidArgument("parameter '" + parameter.name + "' (group '" + parameter.group + "') has no role (" +
+                             Join(EnumChoices<ParameterRole>(), ", ") + "), which parametrisation " +
+                             Describe(parameters->parametrisation()) + " needs of every parameter");
+    }
   }
   return Optimizer(config, parameters);
 }
@@ -107,7 +119,7 @@ void Optimizer::StepOne(const Parameter& parameter, Slot& slot, double learning_
                                .beta2 = config_.beta2,
                                .step_size = rate / (1 - std::pow(config_.beta1, t)),
                                .root_correction = std::sqrt(1 - std::pow(config_.beta2, t)),
-                               .epsilon = config_.epsilon,
+                               .epsilon = slot.epsilon,
                                .gradient_scale = clip_scale};
   at::Tensor value = slot.master.defined() ? slot.master : parameter.value.detach();
   const at::Tensor gradient = parameter.value.grad().to(value.scalar_type()).contiguous();

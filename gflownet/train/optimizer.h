@@ -6,7 +6,8 @@
 //
 // Gradients are first scaled so that their global L2 norm is at most clip_norm. Half-precision parameters keep an fp32
 // master copy here; float64 ones are stepped in float64. A parameter without a gradient is left alone, its t too.
-// Not supported: sparse gradients, amsgrad.
+// Learning rate, weight decay and epsilon are multiplied by the factors of each parameter's tag (tensor/parametrisation.h), 1
+// without one. Not supported: sparse gradients, amsgrad.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -70,7 +71,8 @@ struct OptimizerStep {
 class Optimizer {
  public:
   // InvalidArgument if the configuration names a group that no parameter has, unless it is one of `may_be_absent`, which then has
-  // no effect. `parameters` must outlive the optimiser and is complete: parameters added later are a programmer error.
+  // no effect; and if a parameter without a tag is in a set of another than the standard parametrisation. `parameters` must
+  // outlive the optimiser and is complete: parameters added later are a programmer error.
   static StatusOr<Optimizer> Create(const OptimizerConfig& config, ParameterSet* parameters,
                                     const std::vector<std::string>& may_be_absent = {});
 
@@ -90,6 +92,7 @@ class Optimizer {
     at::Tensor master;        // undefined where the parameter itself is fp32 or float64
     double learning_rate_scale = 1;
     double weight_decay = 0;
+    double epsilon = 0;
     int64_t num_steps = 0;
   };
   Optimizer(const OptimizerConfig& config, ParameterSet* parameters);

@@ -139,6 +139,16 @@ TEST(OptimizerTest, UnknownAndRepeatedGroupsAreRefused) {
   EXPECT_THAT(Message(Optimizer::Create(config, &set).status()), HasSubstr("'adapter' is given a second time"));
 }
 
+TEST(OptimizerTest, AParameterWithoutARoleIsRefusedWhereThereIsAParametrisation) {
+  ParameterSet set(Parametrisation{ParametrisationTable::kMupTable8, {}});
+  set.Add("w", "net", at::ones({2, 2}), set.TagOf(MatrixShape({2, 1}, {2, 1})));
+  EXPECT_TRUE(Optimizer::Create({}, &set).ok());
+  set.Add("stray", "head", at::ones({1}));
+  EXPECT_THAT(Message(Optimizer::Create({}, &set).status()),
+              HasSubstr("parameter 'stray' (group 'head') has no role (input, hidden, output, tied, vector, scalar), which "
+                        "parametrisation mup_table8 needs"));
+}
+
 ParameterSet TwoParameters() {
   ParameterSet set;
   set.Add("a", "adapter", NormalTensor({1, RngPurpose::kTest, 0}, {50}));

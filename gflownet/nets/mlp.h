@@ -9,7 +9,7 @@
 
 #include "gflownet/base/enum_table.h"
 #include "gflownet/base/rng.h"
-#include "gflownet/tensor/linear.h"
+#include "gflownet/nets/linear.h"
 #include "gflownet/tensor/parameter_set.h"
 
 namespace gfn {

@@ -1,4 +1,4 @@
-#include "gflownet/tensor/mlp.h"
+#include "gflownet/nets/mlp.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
