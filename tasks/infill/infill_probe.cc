@@ -37,8 +37,8 @@ StatusOr<TrajectoryBatch> ListedObjects(const InfillParts& parts, const std::vec
 void PerturbAdapter(InfillParts& parts, const TrajectoryBatch& batch) {
   const ScoreOptions plain{.needs = Need::kLogPf, .with_grad = false};
   const at::Tensor base = parts.untrained->Score(batch, plain).log_pf_BT;
-  double size = 2e-3;
-  for (uint64_t attempt = 0; attempt < 12; ++attempt, size *= 2) {
+  double size = 1e-4;
+  for (uint64_t attempt = 0; attempt < 16; ++attempt, size *= 2) {
     {
       const at::NoGradGuard no_grad;
       uint64_t stream = 0;
