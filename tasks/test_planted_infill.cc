@@ -234,6 +234,8 @@ std::vector<InfillMistake> SamplerMistakes() {
       {"the forced stop is not forced in the scorer", ScorerSupport([](SequenceSupport& support) { ++support.max_len; })},
       {"the vocabulary mask is left out in the sampler",
        LegalActions([](const State&, Support& support) { support.vocabulary_A = at::ones_like(support.vocabulary_A); })},
+      {"the vocabulary mask is inverted in the sampler",
+       LegalActions([](const State&, Support& support) { support.vocabulary_A = support.vocabulary_A.logical_not(); })},
       {"the mask of the last place is left out in the sampler",
        LegalActions([](const State&, Support& support) { support.mask_BA = at::Tensor(); })},
       {"the shortest length is left out in the sampler",

@@ -37,7 +37,7 @@ InfillLimits LimitsOf(const LanguageModel& model) {
     case ModelDtype::kFloat32:
       return {kernels, kSamplerScorerTolerance.value, 1e-3, 1e-2};
     case ModelDtype::kBFloat16:
-      return {kernels, kernels ? kSamplerScorerTolerance.value : ToleranceOf(at::kBFloat16).value, 0.25, 0.25};
+      return {kernels, kernels ? kSamplerScorerTolerance.value : ToleranceOf(at::kBFloat16).value, 0.1, 0.2};
   }
   return {};
 }
