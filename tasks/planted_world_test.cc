@@ -346,7 +346,7 @@ TEST(PlantedWorldTest, RightSamplersAreGreen) {
       [] { return StatusOr<std::unique_ptr<World>>(Windy()); },
       [] { return MakeWorld(BayesNetConfig{.num_nodes = 3}); },
       [] { return MakeWorld(BitSequenceConfig{.num_bits = 6, .word_bits = 2, .reward = {.num_modes = 2}}); },
-      [] { return MakeWorld(BoxConfig{.dimensions = 1}); },
+      [] { return MakeWorld(BoxConfig{}); },
       [] { return MakeWorld(IsingConfig{.side = 2}); },
       [] { return MakeWorld(LayeredGraphConfig{.width = 3}); },
       [] { return MakeWorld(PhylogenyConfig{.num_species = 4}); },

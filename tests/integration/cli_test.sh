@@ -130,8 +130,10 @@ case $part in
     ;;
   doctor)
     need_model
-    "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=fp32 --set train.rollouts=2 --set task.support.max_len=6 | tee "$work/doctor"
-    grep -q "all green" "$work/doctor" || fail "doctor is not green"
+    for dtype in bf16 fp32; do
+      "$gfn" doctor configs/infill/smoke.yaml --set model.dtype=$dtype --set task.support.max_len=6 | tee "$work/doctor"
+      grep -q "all green" "$work/doctor" || fail "doctor is not green in $dtype"
+    done
     ;;
   *) fail "unknown part $part" ;;
 esac
