@@ -1,8 +1,16 @@
 #include "gflownet/core/state.h"
 
 #include "gflownet/base/check.h"
+#include "gflownet/core/condition_column.h"
 
 namespace gfn {
+
+at::Tensor ConditionColumn(const std::vector<ConditionId>& conditions_B) {
+  std::vector<int64_t> bits;
+  bits.reserve(conditions_B.size());
+  for (const ConditionId id : conditions_B) bits.push_back(static_cast<int64_t>(id.value));
+  return at::tensor(bits, at::kLong);
+}
 
 State::State(at::Tensor done_B) { SetDone(std::move(done_B)); }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "gflownet/base/check.h"
@@ -70,7 +71,7 @@ StatusOr<StepMetrics> Trainer::Step() {
     parts_.parameters->ZeroGrad();
     double numerator = 0, weight = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
-      ASSIGN_OR_RETURN(const BatchLoss scored, AddGradient(parts[i], sampled_log_pf[i]));
+      ASSIGN_OR_RETURN(const BatchLoss scored, AddGradient(parts[i], objective(), sampled_log_pf[i]));
       numerator += SumOf(scored.loss.numerator_G.detach());
       weight += SumOf(scored.loss.weight_G);
       if (update > 0) continue;
@@ -95,17 +96,35 @@ StatusOr<StepMetrics> Trainer::Step() {
   return metrics;
 }
 
-StatusOr<BatchLoss> Trainer::AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const {
+StatusOr<StepMetrics> Trainer::StepOn(const TrajectoryBatch& batch, const Objective& objective) {
+  Rows rows;
+  rows.batch = batch;
+  rows.streams.resize(static_cast<size_t>(batch.size()));
+  std::iota(rows.streams.begin(), rows.streams.end(), uint64_t{0});
+  parts_.parameters->ZeroGrad();
+  ASSIGN_OR_RETURN(const BatchLoss scored, AddGradient(rows, objective, at::Tensor()));
+  StepMetrics metrics;
+  RETURN_IF_ERROR(TakeStep(SumOf(scored.loss.numerator_G.detach()), SumOf(scored.loss.weight_G), metrics));
+  return metrics;
+}
+
+Status Trainer::RewardChanged() {
+  if (replay_.NumItems() == 0) return OkStatus();
+  return replay_.Recompute(*parts_.reward, NeedsRewardsAlong(), config_.conditions_per_step * config_.rollouts);
+}
+
+StatusOr<BatchLoss> Trainer::AddGradient(const Rows& rows, const Objective& objective,
+                                         const at::Tensor& sampled_log_pf_BT) const {
   const auto score = [&] {
     const Phase phase("score");
     AddPhaseWork("tokens", SumOf(rows.batch.lengths_B));
     const RngKey dropout_key{parts_.seed, RngPurpose::kDropout, static_cast<uint64_t>(step_)};
-    return LossOfBatch(*parts_.environment, *parts_.policy, objective(), rows.batch,
+    return LossOfBatch(*parts_.environment, *parts_.policy, objective, rows.batch,
                        {config_.reward_temperature.At(step_), {{}, true, dropout_key, rows.streams}, sampled_log_pf_BT});
   };
   BatchLoss scored = score();
   const Phase phase("backward");
-  if (const Status status = Accumulate(scored.loss, rows.batch, objective()); !status.ok())
+  if (const Status status = Accumulate(scored.loss, rows.batch, objective); !status.ok())
     return SaveFailure(status, rows.batch);
   return scored;
 }
@@ -160,9 +179,7 @@ Status Trainer::Load(const std::string& folder) {
   if (TrajectoryBatch stored = replay_.Contents(); stored.size() > 0) {
     if (const Status status = CompleteBatch(*parts_.environment, stored); !status.ok()) return Annotate(status, replay_path);
   }
-  if (!replay_.HasRewards()) {
-    RETURN_IF_ERROR(replay_.Recompute(*parts_.reward, NeedsRewardsAlong(), config_.conditions_per_step * config_.rollouts));
-  }
+  if (!replay_.HasRewards()) RETURN_IF_ERROR(RewardChanged());
   step_ = state["step"].get<int64_t>();
   return OkStatus();
 }

@@ -97,6 +97,11 @@ class Trainer : public TrainingLoop {
   // sampled.
   StatusOr<StepMetrics> Step() override;
   int64_t num_steps() const override { return step_; }
+  // One optimiser step of another objective on complete trajectories of known objects, beside the steps that are counted. Metrics:
+  // loss, grad_norm, learning_rate.
+  StatusOr<StepMetrics> StepOn(const TrajectoryBatch& batch, const Objective& objective);
+  // The reward gives other values than before (a model was fitted): those in the replay buffer are evaluated again.
+  Status RewardChanged();
   Status Save(const std::string& folder) const override;
   // Objects in the stored replay buffer are checked against the environment; if its rewards are of another reward they are
   // evaluated again.
@@ -118,7 +123,7 @@ class Trainer : public TrainingLoop {
   const Objective& objective() const { return IsWarmStart() ? *parts_.warm_start : *parts_.objective; }
   bool NeedsRewardsAlong() const;
   // `sampled_log_pf_BT`: of the policy that drew the rows; undefined at the first update.
-  StatusOr<BatchLoss> AddGradient(const Rows& rows, const at::Tensor& sampled_log_pf_BT) const;
+  StatusOr<BatchLoss> AddGradient(const Rows& rows, const Objective& objective, const at::Tensor& sampled_log_pf_BT) const;
   Status TakeStep(double numerator, double weight, StepMetrics& metrics);
   // trainer_collect.cc
   Status SeedReplay();

@@ -4,6 +4,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/core/condition_column.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/env/make_world.h"
 
@@ -37,12 +38,6 @@ std::vector<int64_t> FirstOfLength(int64_t num_legal, int64_t max_length) {
 const at::Tensor& Symbols(const State& state) { return state.Get("symbols"); }  // int64 [B, M], -1 after the end
 const at::Tensor& Length(const State& state) { return state.Get("length"); }    // int64 [B]
 const at::Tensor& Stop(const State& state) { return state.Get("stop"); }        // int64 [B], -1 until done
-
-at::Tensor Bits(const std::vector<ConditionId>& conditions) {
-  std::vector<int64_t> bits;
-  for (const ConditionId id : conditions) bits.push_back(static_cast<int64_t>(id.value));
-  return at::tensor(bits, at::kLong);
-}
 
 }  // namespace
 
@@ -80,7 +75,7 @@ State PrefixTree::Initial(const std::vector<ConditionId>& conditions_B) const {
   state.Set("symbols", at::full({rows, config_.max_length}, -1, at::kLong));
   state.Set("length", at::zeros({rows}, at::kLong));
   state.Set("stop", at::full({rows}, -1, at::kLong));
-  return state.Set("condition", Bits(conditions_B));
+  return state.Set("condition", ConditionColumn(conditions_B));
 }
 
 State PrefixTree::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {

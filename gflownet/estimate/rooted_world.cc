@@ -2,6 +2,7 @@
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/digest.h"
+#include "gflownet/core/condition_column.h"
 #include "gflownet/estimate/state_values.h"
 
 namespace gfn {
@@ -60,13 +61,10 @@ State RootedWorld::MakeState(at::Tensor node_B, at::Tensor is_start_B, at::Tenso
 }
 
 State RootedWorld::Initial(const std::vector<ConditionId>& conditions_B) const {
-  std::vector<int64_t> nodes, ids;
-  for (const ConditionId id : conditions_B) {
-    nodes.push_back(RootOf(id).node);
-    ids.push_back(static_cast<int64_t>(id.value));
-  }
+  std::vector<int64_t> nodes;
+  for (const ConditionId id : conditions_B) nodes.push_back(RootOf(id).node);
   const at::Tensor node_B = at::tensor(nodes, at::kLong);
-  return MakeState(node_B, at::ones_like(node_B, at::kBool), at::tensor(ids, at::kLong));
+  return MakeState(node_B, at::ones_like(node_B, at::kBool), ConditionColumn(conditions_B));
 }
 
 State RootedWorld::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
