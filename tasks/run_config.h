@@ -11,6 +11,7 @@
 #include "tasks/task/run_settings.h"
 #include "tasks/world/hypergrid_world.h"
 #include "tasks/world/ising_energy_world.h"
+#include "tasks/world/mixture_world.h"
 #include "tasks/world/small_worlds.h"
 #include "tasks/world/trade_off_world.h"
 #include "tasks/world/world_config.h"
@@ -20,7 +21,7 @@ namespace gfn {
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
 using TaskConfig =
     std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
-                 WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
+                 WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>, WorldConfig<MixtureWorld>,
                  WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
                  WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
 

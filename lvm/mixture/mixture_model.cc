@@ -1,5 +1,7 @@
 #include "lvm/mixture/mixture_model.h"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <numbers>
 
@@ -22,8 +24,15 @@ at::Tensor PointsOnCircle(int64_t num, double radius) {
   return at::tensor(points, at::kDouble).view({num, 2});
 }
 
-// The bits of both coordinates name a point.
-std::string Canonical(const double* point) { return {reinterpret_cast<const char*>(point), 2 * sizeof(double)}; }
+// Both coordinates in the shortest form that reads back to the same number, so that a condition can be shown.
+std::string Canonical(const double* point) {
+  std::array<char, 80> text;
+  char* end = std::to_chars(text.begin(), text.end(), point[0]).ptr;
+  *end++ = ',';
+  *end++ = ' ';
+  end = std::to_chars(end, text.end(), point[1]).ptr;
+  return {text.data(), end};
+}
 
 struct Draws {
   at::Tensor codes_B2;   // int64

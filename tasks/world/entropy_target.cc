@@ -31,7 +31,7 @@ Status UseEntropyTarget(const EntropyTargetConfig& config, World& world) {
   if (world.environment->Spec().action == EnvironmentSpec::Action::kContinuous) {
     return InvalidArgument("task.entropy_target: " + name + " is continuous; the entropy of a sum is of discrete worlds");
   }
-  if (world.energy != nullptr)
+  if (world.learner != nullptr)
     return InvalidArgument("task.entropy_target: the reward of " + name + " changes while it is learned, so no c bounds it");
   double log_c = config.log_c.value_or(0);
   if (!config.log_c.has_value()) {

@@ -7,6 +7,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/env/state_graph.h"
+#include "tasks/world/energy_learner.h"
 #include "tasks/world/world.h"
 
 namespace gfn {
@@ -48,7 +49,7 @@ StatusOr<at::Tensor> ReadSpins(const std::string& path, int64_t num_spins) {
 }
 
 // Couplings drawn at random, and exact samples of the energy that they make.
-StatusOr<at::Tensor> Simulate(const SpinSimulationConfig& config, const Ising& rules, EnergyModel& model) {
+StatusOr<at::Tensor> Simulate(const SpinSimulationConfig& config, const Ising& rules, EnergyLearner& model) {
   if (const Status status = CheckListable(rules); !status.ok())
     return Annotate(status, "task.data is needed: simulated spins are drawn exactly, from all objects");
   const at::NoGradGuard no_grad;
@@ -78,7 +79,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const IsingEnergyWorld& config) {
   RETURN_IF_ERROR(world->conditions.Insert("").status());
   ASSIGN_OR_RETURN(RewardedWorld lattice, CreateWorld(IsingConfig{.side = config.side, .order = config.order}));
   const auto& rules = dynamic_cast<const Ising&>(*lattice.environment);
-  auto model = std::make_unique<EnergyModel>();
+  auto model = std::make_unique<EnergyLearner>();
   const Bonds bonds = BondsOf(config.side);
   model->graph.Add(std::make_unique<PairModule>("couplings", bonds, model->parameters));
   model->graph.Add(std::make_unique<FieldModule>("field", rules.num_sites(), model->parameters));
@@ -104,7 +105,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const IsingEnergyWorld& config) {
       {"couplings, fields", std::to_string(bonds.size()) + ", " + std::to_string(rules.num_sites())},
       {"data", std::to_string(model->data_NV.size(0)) + (config.data.empty() ? " exact samples of known couplings" : " lines")}};
   world->environment = std::move(lattice.environment);
-  world->energy = std::move(model);
+  world->learner = std::move(model);
   return world;
 }
 

@@ -19,7 +19,7 @@
 #include "gflownet/core/reward.h"
 #include "gflownet/env/state_policies.h"
 #include "gflownet/estimate/pareto.h"
-#include "tasks/world/energy_model.h"
+#include "tasks/task/learner.h"
 
 namespace gfn {
 
@@ -34,10 +34,11 @@ struct Quadrature {
 struct World {
   std::shared_ptr<const void> refers_to;  // what the environment and the reward refer to, or null
   std::unique_ptr<Environment> environment;
-  std::unique_ptr<EnergyModel> energy;   // whose reward changes while it is learned, or null
+  std::unique_ptr<Learner> learner;      // what makes the reward and is learned with the sampler, or null
   std::unique_ptr<Reward> plain_reward;  // what the reward is a function of, or null
   std::unique_ptr<Reward> reward;
   ConditionTable conditions;  // at least one
+  int64_t num_measured = 0;   // the first so many are measured one by one where nobody asks for another number; 0: all
   // What an MLP reads of a state.
   StateFeatures features;
   int64_t num_features = 0;

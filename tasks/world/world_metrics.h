@@ -57,9 +57,8 @@ struct MeasureOptions {
 StatusOr<WorldMeasurement> MeasureWorld(const World& world, const std::vector<ExactTruth>& truth, const Policy& policy,
                                         const MeasureOptions& options);
 
-// log_likelihood: mean over the data of log p, with log Z exact where it is known, else by the samples' importance weights;
-// coupling_error: root mean square of learned less true couplings, where these are known.
-StepMetrics EnergyMetrics(const EnergyModel& model, const WorldMeasurement& measurement);
+// log Z of the first condition: exact where it is known, else by the samples' importance weights, a bound from below.
+double LogZOf(const WorldMeasurement& measurement);
 
 // Means over the conditions, under the names that metrics.jsonl has: total_variation, jensen_shannon, kl, correlation,
 // log_ratio_variance where exact; hypervolume, front_distance of worlds with several rewards; elbo, iw_bound, ess, spread,

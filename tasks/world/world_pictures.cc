@@ -79,10 +79,6 @@ json WorldPictures(const World& world, const std::vector<ExactTruth>& truth, con
       pictures["distributions"].push_back(std::move(picture));
     }
   }
-  if (world.energy != nullptr && world.energy->true_couplings_M.defined()) {
-    pictures["couplings"] = {{"true", ListOf(world.energy->true_couplings_M)},
-                             {"learned", ListOf(world.energy->couplings_M.detach())}};
-  }
   if (measurement.front.has_value()) {
     pictures["front"] = {{"true", world.true_front}, {"found", measurement.front->found}};
   }

@@ -5,6 +5,7 @@
 
 #include "gflownet/base/text_util.h"
 #include "tasks/task/curves.h"
+#include "tasks/world/learner_figures.h"
 
 namespace gfn {
 namespace {
@@ -19,6 +20,8 @@ struct MetricName {
 };
 constexpr MetricName kMetrics[] = {
     {"log_likelihood", "log-likelihood", "mean over the data, nats", false},
+    {"true_log_likelihood", "of the truth", "log-likelihood of the parameters that made the data", false},
+    {"posterior_tv", "posterior TV", "1/2 sum |q(z | x) - p(z | x)|, exact, mean over all data", false},
     {"coupling_error", "coupling error", "root mean square of learned less true couplings", false},
     {"total_variation", "total variation", "1/2 sum |q - p| over all objects, exact"},
     {"jensen_shannon", "Jensen-Shannon", "nats, exact"},
@@ -159,22 +162,6 @@ report::Figure CalibrationFigure(const json& calibration) {
   return figure;
 }
 
-report::Figure CouplingsFigure(const json& couplings) {
-  report::ScatterChart chart;
-  chart.x.label = "true";
-  chart.y.label = "learned";
-  chart.unit_line_offset = 0;
-  chart.unit_line_label = "learned = true";
-  chart.series = {Points("couplings", Hue::kBlue, Numbers(couplings["true"]), Numbers(couplings["learned"]))};
-  report::Figure figure;
-  figure.title = "Couplings";
-  figure.chart = std::move(chart);
-  figure.half_width = true;
-  figure.how_to_read =
-      "One point a coupling. Finite data leave some distance between the most likely couplings and the true ones.";
-  return figure;
-}
-
 // The first two rewards.
 report::Figure FrontFigure(const json& front) {
   const auto series = [&](const char* key, const std::string& name, Hue hue) {
@@ -268,6 +255,8 @@ void AddHeadlines(const json& metrics, int64_t num_conditions, report::Report& p
     page.headlines.push_back({label, FormatShort(metrics[key].get<double>()), detail});
   };
   add("log_likelihood", "Log-likelihood", "mean over the data, nats");
+  add("true_log_likelihood", "Of the truth", "log-likelihood of the parameters that made the data, nats");
+  add("posterior_tv", "Posterior TV", "of q(z | x), exact, mean over the data; 0 is perfect");
   add("coupling_error", "Coupling error", "root mean square of learned less true");
   add("total_variation", "Total variation", "from the target, exact; 0 is perfect" + OfConditions(num_conditions));
   add("log_z_error", "log Z error", "|learned - exact|, nats" + OfConditions(num_conditions));
@@ -296,7 +285,7 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
     sampler.blocks.push_back(report::Note{std::to_string(pictures.size()) + " of " + std::to_string(num_conditions) +
                                           " conditions are drawn, evenly chosen; the table has all of them."});
   }
-  if (world.contains("couplings")) sampler.blocks.push_back(CouplingsFigure(world["couplings"]));
+  for (report::Figure& figure : LearnerFigures(world, record.lines)) sampler.blocks.push_back(std::move(figure));
   if (world.contains("front")) sampler.blocks.push_back(FrontFigure(world["front"]));
   page.sections.push_back(std::move(sampler));
   report::Section training = TrainingSection(record.lines, num_conditions);

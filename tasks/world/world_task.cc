@@ -56,42 +56,28 @@ class WorldTask : public Task {
   }
 
   StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(Trainer& trainer) override {
-    if (world_->energy == nullptr) return std::unique_ptr<TrainingLoop>();
-    if (settings_.train.trainer.behaviour.UsesReplay()) {
-      return InvalidArgument(
-          "train.behaviour: replay and backward take stored rewards, which are of an older energy in a world that learns its "
-          "energy");
-    }
-    if (settings_.train.trainer.reward_temperature.end != 1 || settings_.train.trainer.reward_temperature.start != 1) {
-      return InvalidArgument("train.reward_temperature: an energy is learned at temperature 1");
-    }
-    EnergyModel& model = *world_->energy;
-    ASSIGN_OR_RETURN(Optimizer optimizer, Optimizer::Create(model.optimizer, &model.parameters));
-    energy_optimizer_ = std::make_unique<Optimizer>(std::move(optimizer));
-    EnergyTrainingParts parts;
-    parts.sampler_trainer = &trainer;
-    parts.sampler = {.environment = world_->environment.get(), .policy = &policy_.sampler(), .reward = world_->reward.get()};
-    parts.sampler.condition = world_->conditions.ids()[0];
-    parts.reward = dynamic_cast<const FactorGraphReward*>(world_->reward.get());
-    parts.energy_parameters = &model.parameters;
-    parts.energy_optimizer = energy_optimizer_.get();
-    parts.data_NV = model.data_NV;
-    parts.seed = static_cast<uint64_t>(settings_.seed);
-    return std::unique_ptr<TrainingLoop>(std::make_unique<EnergyTraining>(model.training, parts));
+    if (world_->learner == nullptr) return std::unique_ptr<TrainingLoop>();
+    LearnerParts parts;
+    parts.trainer = &trainer;
+    parts.environment = world_->environment.get();
+    parts.policy = &policy_.sampler();
+    parts.reward = world_->reward.get();
+    parts.conditions = world_->conditions.ids();
+    parts.settings = &settings_;
+    return world_->learner->MakeLoop(parts);
   }
 
   Status LoadLearned(const std::string& checkpoint) override {
-    return world_->energy == nullptr ? OkStatus()
-                                     : world_->energy->parameters.Load(JoinPath(checkpoint, EnergyTraining::kEnergyFile));
+    return world_->learner == nullptr ? OkStatus() : world_->learner->Load(checkpoint);
   }
 
   StatusOr<Evaluation> Validate() override {
     ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(0, 0, settings_.evaluation.max_conditions));
     Evaluation evaluation;
-    evaluation.metrics = AllMetrics(measurement);
-    // Distance where it is known, else the bound of log Z; of an energy what the data say.
-    if (const double* likelihood = evaluation.metrics.Find("log_likelihood"); likelihood != nullptr) {
-      evaluation.score = *likelihood;
+    ASSIGN_OR_RETURN(evaluation.metrics, AllMetrics(measurement));
+    // What is learned besides decides; else the distance where it is known, else the bound of log Z.
+    if (world_->learner != nullptr) {
+      evaluation.score = *evaluation.metrics.Find(world_->learner->Score());
     } else {
       evaluation.score =
           measurement.exact.empty() ? *evaluation.metrics.Find("elbo") : -*evaluation.metrics.Find("total_variation");
@@ -100,7 +86,7 @@ class WorldTask : public Task {
   }
 
   std::vector<std::string> Highlights() const override {
-    return {"log_likelihood", "coupling_error", "total_variation", "log_z_error", "elbo", "spread", "modes"};
+    return {"log_likelihood", "coupling_error", "posterior_tv", "total_variation", "log_z_error", "elbo", "spread", "modes"};
   }
 
   StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
@@ -116,7 +102,7 @@ class WorldTask : public Task {
     ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(request.samples, 1, request.max_conditions));
     EvalResult result;
     result.name = "world";
-    const StepMetrics metrics = AllMetrics(measurement);
+    ASSIGN_OR_RETURN(const StepMetrics metrics, AllMetrics(measurement));
     result.table = WorldTable(*world_, metrics, measurement);
     for (const auto& [name, value] : metrics.values()) result.numbers["metrics"][name] = FiniteOrNull(value);
     result.numbers["step"] = request.step;
@@ -124,6 +110,10 @@ class WorldTask : public Task {
     if (world_->conditions.size() > 1) result.numbers["conditions"] = WorldConditions(*world_, measurement);
     result.numbers["num_samples"] = measurement.sampled[0].samples.batch.size();
     result.pictures = WorldPictures(*world_, truth_, measurement, Temperature());
+    if (world_->learner != nullptr) {
+      ASSIGN_OR_RETURN(const nlohmann::json learned, world_->learner->Pictures(policy_.sampler()));
+      result.pictures.update(learned);
+    }
     return result;
   }
 
@@ -135,8 +125,8 @@ class WorldTask : public Task {
   }
 
   StatusOr<Examination> Examine() override {
-    if (world_->energy != nullptr) {
-      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
+    if (world_->learner != nullptr) {
+      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the reward as it stands
     }
     // Also an objective that cannot be right here is an illness.
     TrainerParts parts;
@@ -164,24 +154,27 @@ class WorldTask : public Task {
   double Temperature() const { return settings_.train.trainer.reward_temperature.end; }
 
   StatusOr<WorldMeasurement> Measure(int64_t samples, uint64_t draw, int64_t max_conditions) {
-    if (world_->energy != nullptr) {
-      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the energy as it stands
+    if (world_->learner != nullptr) {
+      ASSIGN_OR_RETURN(truth_, FindTruth(*world_, config_.metrics));  // of the reward as it stands
     }
     const RngKey key{static_cast<uint64_t>(settings_.seed), RngPurpose::kEval, draw};
     const EvaluationConfig& evaluation = settings_.evaluation;
     return MeasureWorld(*world_, truth_, policy_.sampler(),
                         {.num_samples = samples > 0 ? samples : evaluation.samples,
                          .batch_rows = evaluation.batch_rows,
-                         .max_conditions = max_conditions,
+                         .max_conditions = max_conditions > 0 ? max_conditions : world_->num_measured,
                          .top_k = config_.metrics.top_k,
                          .temperature = Temperature(),
                          .key = key,
                          .stop_requested = StopRequested});
   }
 
-  StepMetrics AllMetrics(const WorldMeasurement& measurement) const {
+  StatusOr<StepMetrics> AllMetrics(const WorldMeasurement& measurement) const {
     StepMetrics metrics = ToMetrics(measurement);
-    if (world_->energy != nullptr) metrics.Merge(EnergyMetrics(*world_->energy, measurement));
+    if (world_->learner != nullptr) {
+      ASSIGN_OR_RETURN(const StepMetrics learned, world_->learner->Measure(policy_.sampler(), LogZOf(measurement)));
+      metrics.Merge(learned);
+    }
     if (policy_.with_log_z == nullptr) return metrics;
     const at::Tensor log_z_C = policy_.log_z_C().to(at::kDouble);
     metrics.Set("learned_log_z", log_z_C.mean().item<double>());
@@ -198,8 +191,7 @@ class WorldTask : public Task {
   std::unique_ptr<World> world_;
   ParameterSet parameters_;
   WorldPolicy policy_;
-  std::unique_ptr<Optimizer> energy_optimizer_;  // of a world that learns its energy, once it is trained
-  std::vector<ExactTruth> truth_;                // of each condition; empty without exact metrics
+  std::vector<ExactTruth> truth_;  // of each condition; empty without exact metrics
 };
 
 class WorldPlan : public TaskPlan {

@@ -1,6 +1,7 @@
 #include "tasks/world/world_truth.h"
 
 #include <cmath>
+#include <span>
 
 #include "gflownet/env/continuous_policy.h"
 #include "gflownet/env/exact.h"
@@ -63,7 +64,9 @@ StatusOr<std::vector<ExactTruth>> FindTruth(const World& world, const WorldMetri
   std::vector<ExactTruth> truth;
   ASSIGN_OR_RETURN(const int64_t states, NumExactStates(world, config));
   if (states == 0) return truth;
-  for (const ConditionId condition : world.conditions.ids()) {
+  const std::vector<ConditionId>& all = world.conditions.ids();
+  const size_t num = world.num_measured == 0 ? all.size() : std::min(all.size(), static_cast<size_t>(world.num_measured));
+  for (const ConditionId condition : std::span(all).first(num)) {
     ASSIGN_OR_RETURN(ExactTruth of_condition, ExactTruth::Find(world, condition));
     truth.push_back(std::move(of_condition));
   }
