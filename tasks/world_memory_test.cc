@@ -35,8 +35,9 @@ TEST(WorldMemory, ParametersAreCountedAsTheyAreMade) {
   for (const char* world :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}",
         "kind: bit_sequence, num_bits: 6, word_bits: 2, order: left_to_right, reward: {num_modes: 2}", "kind: box, dimensions: 2",
-        "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3", "kind: phylogeny, num_species: 4",
-        "kind: sequence, max_length: 3", "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3",
+        "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3",
+        "kind: mixture, simulation: {num: 9}", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
+        "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3",
         "kind: trade_off, side: 3, log_z: {kind: network, width: 6, depth: 2}", "kind: windy_grid, side: 3"}) {
     for (const char* policy : {"{kind: mlp, width: 9, depth: 3}", "{kind: tabular}"}) {
       if (std::string(world).starts_with("kind: box") && std::string(policy).find("tabular") != std::string::npos) continue;

@@ -162,8 +162,8 @@ TEST(WorldTask, EveryWorldTrainsAndIsMeasured) {
   for (const char* task :
        {"kind: bayes_net, num_nodes: 3", "kind: bit_sequence, num_bits: 6, word_bits: 2, reward: {num_modes: 2}",
         "kind: box, dimensions: 1", "kind: ising, side: 2", "kind: ising_energy, side: 2", "kind: layered_graph, width: 3",
-        "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3", "kind: subset, num_elements: 4, max_size: 3",
-        "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
+        "kind: mixture, simulation: {num: 20}", "kind: phylogeny, num_species: 4", "kind: sequence, max_length: 3",
+        "kind: subset, num_elements: 4, max_size: 3", "kind: trade_off, side: 3", "kind: windy_grid, side: 3"}) {
     SCOPED_TRACE(task);
     const RunConfig config =
         Config(std::string("threads: 1\ntask: {") + task + ", policy: {kind: mlp, width: 8, depth: 1}}\nobjective: {kind: tb}\n" +

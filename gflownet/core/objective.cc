@@ -10,6 +10,11 @@ namespace internal {
 at::Tensor AsDouble(const at::Tensor& values) { return values.to(at::kDouble); }
 
 at::Tensor SumByGroup(const at::Tensor& values_M, const at::Tensor& group_M, int64_t num_groups) {
+  // The matrix of members costs G x M. Without it the order of a sum is not fixed on devices.
+  constexpr int64_t kLargestMatrix = int64_t{1} << 16;
+  if (num_groups * group_M.numel() > kLargestMatrix && values_M.device().is_cpu()) {
+    return at::zeros({num_groups}, values_M.options()).index_add(0, group_M, values_M);
+  }
   const at::Tensor groups_G = at::arange(num_groups, group_M.options());
   const at::Tensor member_GM = groups_G.unsqueeze(1).eq(group_M.unsqueeze(0)).to(values_M.scalar_type());
   return member_GM.matmul(values_M);

@@ -33,7 +33,7 @@ struct MixtureWorld {
   std::string data;
   MixtureDataConfig simulation;
   int64_t start_seed = 1;
-  std::optional<double> floor = -20;
+  std::optional<double> floor;
   EmConfig em;
 
   template <class V>
