@@ -277,6 +277,7 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
   AddHeadlines(world["metrics"], num_conditions, page);
   report::Section sampler;
   sampler.title = "The sampler after step " + std::to_string(world["step"].get<int64_t>());
+  for (report::Figure& figure : LearnerFigures(world, record.lines)) sampler.blocks.push_back(std::move(figure));
   if (num_conditions > 1) sampler.blocks.push_back(ConditionsTable(world["conditions"]));
   const json pictures = world.value("distributions", json::array());
   for (const json& picture : pictures)
@@ -285,7 +286,6 @@ void ReportWorld(const RunRecord& record, report::Report& page) {
     sampler.blocks.push_back(report::Note{std::to_string(pictures.size()) + " of " + std::to_string(num_conditions) +
                                           " conditions are drawn, evenly chosen; the table has all of them."});
   }
-  for (report::Figure& figure : LearnerFigures(world, record.lines)) sampler.blocks.push_back(std::move(figure));
   if (world.contains("front")) sampler.blocks.push_back(FrontFigure(world["front"]));
   page.sections.push_back(std::move(sampler));
   report::Section training = TrainingSection(record.lines, num_conditions);
