@@ -125,24 +125,50 @@ std::string FormatShort(double value) {
   return buffer;
 }
 
+size_t Utf8CharLength(std::string_view text) {
+  if (text.empty()) return 0;
+  const auto at = [&](size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto is_tail = [&](size_t i) { return (at(i) & 0xC0) == 0x80; };
+  const unsigned lead = at(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2) return 0;
+  if (lead < 0xE0) return is_tail(1) ? 2 : 0;
+  if (lead < 0xF0) {
+    if (lead == 0xE0 && at(1) < 0xA0) return 0;   // overlong
+    if (lead == 0xED && at(1) >= 0xA0) return 0;  // surrogates
+    return is_tail(1) && is_tail(2) ? 3 : 0;
+  }
+  if (lead > 0xF4) return 0;
+  if (lead == 0xF0 && at(1) < 0x90) return 0;   // overlong
+  if (lead == 0xF4 && at(1) >= 0x90) return 0;  // above U+10FFFF
+  return is_tail(1) && is_tail(2) && is_tail(3) ? 4 : 0;
+}
+
+char32_t NextUtf8Char(std::string_view text, size_t* pos) {
+  const auto at = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[*pos + i])); };
+  const char32_t lead = at(0);
+  char32_t c;
+  if (lead < 0x80) {
+    c = lead;
+    *pos += 1;
+  } else if (lead < 0xE0) {
+    c = (lead & 0x1F) << 6 | (at(1) & 0x3F);
+    *pos += 2;
+  } else if (lead < 0xF0) {
+    c = (lead & 0x0F) << 12 | (at(1) & 0x3F) << 6 | (at(2) & 0x3F);
+    *pos += 3;
+  } else {
+    c = (lead & 0x07) << 18 | (at(1) & 0x3F) << 12 | (at(2) & 0x3F) << 6 | (at(3) & 0x3F);
+    *pos += 4;
+  }
+  return c;
+}
+
 std::optional<size_t> FindInvalidUtf8(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto continues = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
   for (size_t i = 0; i < text.size();) {
-    const unsigned first = byte(i), second = byte(i + 1);
-    if (first < 0x80) {
-      i += 1;
-    } else if (first >= 0xC2 && first <= 0xDF && continues(i + 1)) {
-      i += 2;
-    } else if (first >= 0xE0 && first <= 0xEF && continues(i + 1) && continues(i + 2) && !(first == 0xE0 && second < 0xA0) &&
-               !(first == 0xED && second > 0x9F)) {
-      i += 3;
-    } else if (first >= 0xF0 && first <= 0xF4 && continues(i + 1) && continues(i + 2) && continues(i + 3) &&
-               !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second > 0x8F)) {
-      i += 4;
-    } else {
-      return i;
-    }
+    const size_t length = Utf8CharLength(text.substr(i));
+    if (length == 0) return i;
+    i += length;
   }
   return std::nullopt;
 }
