@@ -58,6 +58,9 @@ MODELS = {
     "tiny_mistral": (torch.bfloat16, None, lambda: transformers.MistralConfig(
         **LLAMA, head_dim=16, rms_norm_eps=1e-5, sliding_window=48, tie_word_embeddings=False,
         rope_parameters=dict(rope_type="linear", rope_theta=1000.0, factor=3.0))),
+    # norms of the heads of q and k, heads wider than hidden_size / num_heads
+    "tiny_qwen3": (torch.bfloat16, None, lambda: transformers.Qwen3Config(
+        **LLAMA, head_dim=16, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
 }
 
 

@@ -1,0 +1,150 @@
+#include "llm/format/family.h"
+
+#include <algorithm>
+
+#include "gflownet/base/check.h"
+
+namespace gfn {
+namespace {
+
+// GGUF's names are those of gguf-py's tensor_mapping.py.
+const Naming& LlamaNaming() {
+  static const Naming naming = {
+      .name = "llama",
+      .root = "model.",
+      .layers = "model.layers.",
+      .embedding = {"model.embed_tokens", "token_embd"},
+      .positions = {},
+      .final_norm = {"model.norm", "output_norm"},
+      .products = {{{{{"self_attn.q_proj", "attn_q"}, {Piece::kQuery}},
+                     {{"self_attn.k_proj", "attn_k"}, {Piece::kKey}},
+                     {{"self_attn.v_proj", "attn_v"}, {Piece::kValue}}},
+                    {{{"self_attn.o_proj", "attn_output"}, {Piece::kHidden}}},
+                    {{{"mlp.gate_proj", "ffn_gate"}, {Piece::kGate}}, {{"mlp.up_proj", "ffn_up"}, {Piece::kUp}}},
+                    {{{"mlp.down_proj", "ffn_down"}, {Piece::kHidden}}}}},
+      .conv1d = false,
+      .buffers = {".rotary_emb.inv_freq"}};
+  return naming;
+}
+
+const Naming& Gpt2Naming() {
+  static const Naming naming = {.name = "gpt2",
+                                .root = "transformer.",
+                                .layers = "transformer.h.",
+                                .embedding = {"transformer.wte", "token_embd"},
+                                .positions = {"transformer.wpe", "position_embd"},
+                                .final_norm = {"transformer.ln_f", "output_norm"},
+                                .products = {{{{{"attn.c_attn", "attn_qkv"}, {Piece::kQuery, Piece::kKey, Piece::kValue}}},
+                                              {{{"attn.c_proj", "attn_output"}, {Piece::kHidden}}},
+                                              {{{"mlp.c_fc", "ffn_up"}, {Piece::kUp}}},
+                                              {{{"mlp.c_proj", "ffn_down"}, {Piece::kHidden}}}}},
+                                .conv1d = true,
+                                .buffers = {".attn.bias", ".attn.masked_bias", ".attn.embed_positions"}};
+  return naming;
+}
+
+const Naming& GptJNaming() {
+  static const Naming naming = {.name = "gptj",
+                                .root = "transformer.",
+                                .layers = "transformer.h.",
+                                .embedding = {"transformer.wte", ""},
+                                .positions = {},
+                                .final_norm = {"transformer.ln_f", ""},
+                                .products = {{{{{"attn.q_proj", ""}, {Piece::kQuery}},
+                                               {{"attn.k_proj", ""}, {Piece::kKey}},
+                                               {{"attn.v_proj", ""}, {Piece::kValue}}},
+                                              {{{"attn.out_proj", ""}, {Piece::kHidden}}},
+                                              {{{"mlp.fc_in", ""}, {Piece::kUp}}},
+                                              {{{"mlp.fc_out", ""}, {Piece::kHidden}}}}},
+                                .conv1d = false,
+                                .buffers = {".attn.bias", ".attn.masked_bias", ".attn.embed_positions"}};
+  return naming;
+}
+
+constexpr NameInFiles kInputNorm = {"input_layernorm", "attn_norm"}, kPreMlpNorm = {"post_attention_layernorm", "ffn_norm"};
+
+std::vector<Family> MakeFamilies() {
+  const Family llama = {.model_type = "llama",
+                        .hf_class = "LlamaForCausalLM",
+                        .gguf = "llama",
+                        .naming = &LlamaNaming(),
+                        .attention_norm = kInputNorm,
+                        .mlp_norm = kPreMlpNorm,
+                        .gguf_interleaves = true,
+                        .bias = {.attention_key = true, .mlp_key = true}};
+
+  Family mistral = llama;
+  mistral.model_type = "mistral";
+  mistral.hf_class = "MistralForCausalLM";
+  mistral.default_window = 4096;
+  mistral.bias = {};
+  mistral.window = WindowRule::kAll;
+
+  Family qwen2 = mistral;
+  qwen2.model_type = qwen2.gguf = "qwen2";
+  qwen2.hf_class = "Qwen2ForCausalLM";
+  qwen2.gguf_interleaves = false;
+  qwen2.bias = {.qkv = true};
+  qwen2.window = WindowRule::kUse;
+
+  Family qwen3 = qwen2;
+  qwen3.model_type = qwen3.gguf = "qwen3";
+  qwen3.hf_class = "Qwen3ForCausalLM";
+  qwen3.qk_norm = QkNorm::kHead;
+  qwen3.default_head_dim = 128;
+  qwen3.bias = {.attention_key = true};
+
+  const Family gpt2 = {.model_type = "gpt2",
+                       .hf_class = "GPT2LMHeadModel",
+                       .gguf = "gpt2",
+                       .naming = &Gpt2Naming(),
+                       .norm = NormKind::kLayer,
+                       .attention_norm = {"ln_1", "attn_norm"},
+                       .mlp_norm = {"ln_2", "ffn_norm"},
+                       .activation = Activation::kGeluTanh,
+                       .gated = false,
+                       .rotates = false,
+                       .ties_by_default = true,
+                       .activation_key = "activation_function",
+                       .bias = {.qkv = true, .attention_out = true, .mlp = true}};
+  const Family gptj = {.model_type = "gptj",
+                       .hf_class = "GPTJForCausalLM",
+                       .gguf = "",
+                       .naming = &GptJNaming(),
+                       .norm = NormKind::kLayer,
+                       .attention_norm = {"ln_1", ""},
+                       .parallel = true,
+                       .activation = Activation::kGeluTanh,
+                       .gated = false,
+                       .lm_head_bias = true,
+                       .rope_interleaved = true,
+                       .partial_rotary = true,
+                       .activation_key = "activation_function",
+                       .bias = {.mlp = true}};
+  return {llama, mistral, qwen2, gpt2, gptj, qwen3};
+}
+
+}  // namespace
+
+std::span<const Family> Families() {
+  static const std::vector<Family> families = MakeFamilies();
+  return families;
+}
+
+const Family* FindFamily(std::string_view model_type) {
+  const auto found = std::ranges::find(Families(), model_type, &Family::model_type);
+  return found == Families().end() ? nullptr : &*found;
+}
+
+const Family& FamilyOf(std::string_view model_type) {
+  const Family* family = FindFamily(model_type);
+  GFN_CHECK(family != nullptr) << model_type;
+  return *family;
+}
+
+const Family* FindGgufFamily(std::string_view architecture) {
+  const auto found = std::ranges::find(Families(), architecture, &Family::gguf);
+  return architecture.empty() || found == Families().end() ? nullptr : &*found;
+}
+
+}  // namespace gfn
