@@ -94,6 +94,15 @@ std::vector<Family> MakeFamilies() {
   qwen3.default_head_dim = 128;
   qwen3.bias = {.attention_key = true};
 
+  Family smollm3 = llama;
+  smollm3.model_type = smollm3.gguf = "smollm3";
+  smollm3.hf_class = "SmolLM3ForCausalLM";
+  smollm3.layer_ropes = LayerRopes::kSomeNone;
+  smollm3.default_rope_theta = 2000000.0;
+  smollm3.ties_by_default = true;
+  smollm3.window = WindowRule::kUseNope;
+  smollm3.own_keys = {"no_rope_layers", "no_rope_layer_interval"};
+
   const Family gpt2 = {.model_type = "gpt2",
                        .hf_class = "GPT2LMHeadModel",
                        .gguf = "gpt2",
@@ -121,7 +130,7 @@ std::vector<Family> MakeFamilies() {
                        .partial_rotary = true,
                        .activation_key = "activation_function",
                        .bias = {.mlp = true}};
-  return {llama, mistral, qwen2, gpt2, gptj, qwen3};
+  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3};
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ Run with the packages torch, transformers, gguf and numpy (gguf 0.19 when the st
 - blocks.gguf: random blocks of each tensor type, as tensor "<type>", with the numbers that the Python package `gguf` makes
   of them as fp32 tensor "<type>.f32"; and one metadata key of each value type.
 - tiny_*.gguf: the models of tests/golden/models under the names that the package's tensor map gives, with what llama.cpp's
-  convert_hf_to_gguf.py does to them: rows of q and k of llama (weights and biases) permuted, Conv1D of gpt2 transposed, vectors as
+  convert_hf_to_gguf.py does to them: rows of q and k of llama and smollm3 (weights and biases) permuted, Conv1D of gpt2 transposed, vectors as
   fp32, llama3's rope as the tensor rope_freqs.weight, yarn's as keys. tiny_stories.gguf is a model of its own, with a tokenizer.
 - smollm2_tensors.json: for each tensor of SmolLM2-135M-Instruct (its GGUF as transformers loads it, in fp32) the shape and the
   sum of bits * (1 + index) modulo 2^64 over the bit patterns of its numbers. Only with the folder given.
@@ -143,9 +143,10 @@ def model_file(name, arch):
         with safe_open(path, "pt") as file:
             for key in file.keys():
                 tensor = file.get_tensor(key)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("q_proj.weight", "q_proj.bias")):
+                permuted = arch in (gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.SMOLLM3)
+                if permuted and key.endswith(("q_proj.weight", "q_proj.bias")):
                     tensor = permute(tensor, heads)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("k_proj.weight", "k_proj.bias")):
+                if permuted and key.endswith(("k_proj.weight", "k_proj.bias")):
                     tensor = permute(tensor, config["num_key_value_heads"])
                 if is_gpt2 and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
                     tensor = tensor.transpose(1, 0)
@@ -214,7 +215,8 @@ def stories_file():
 
 MODEL_FILES = {"tiny_llama_sharded": gguf.MODEL_ARCH.LLAMA, "tiny_qwen2": gguf.MODEL_ARCH.QWEN2, "tiny_gpt2": gguf.MODEL_ARCH.GPT2,
                "tiny_llama_biases": gguf.MODEL_ARCH.LLAMA, "tiny_llama3": gguf.MODEL_ARCH.LLAMA,
-               "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2, "tiny_qwen3": gguf.MODEL_ARCH.QWEN3}
+               "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2, "tiny_qwen3": gguf.MODEL_ARCH.QWEN3,
+               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3}
 
 
 def main():

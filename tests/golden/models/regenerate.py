@@ -61,6 +61,9 @@ MODELS = {
     # norms of the heads of q and k, heads wider than hidden_size / num_heads
     "tiny_qwen3": (torch.bfloat16, None, lambda: transformers.Qwen3Config(
         **LLAMA, head_dim=16, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
+    # the fourth layer is not rotated
+    "tiny_smollm3": (torch.bfloat16, None, lambda: transformers.SmolLM3Config(
+        **{**LLAMA, "num_hidden_layers": 4}, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
 }
 
 
