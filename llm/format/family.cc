@@ -103,6 +103,16 @@ std::vector<Family> MakeFamilies() {
   smollm3.window = WindowRule::kUseNope;
   smollm3.own_keys = {"no_rope_layers", "no_rope_layer_interval"};
 
+  Family olmo2 = llama;
+  olmo2.model_type = olmo2.gguf = "olmo2";
+  olmo2.hf_class = "Olmo2ForCausalLM";
+  olmo2.attention_norm = olmo2.mlp_norm = {};
+  olmo2.attention_post_norm = {"post_attention_layernorm", "post_attention_norm"};
+  olmo2.mlp_post_norm = {"post_feedforward_layernorm", "post_ffw_norm"};
+  olmo2.qk_norm = QkNorm::kWidth;
+  olmo2.gguf_interleaves = false;
+  olmo2.bias = {.attention_key = true};
+
   const Family gpt2 = {.model_type = "gpt2",
                        .hf_class = "GPT2LMHeadModel",
                        .gguf = "gpt2",
@@ -130,7 +140,7 @@ std::vector<Family> MakeFamilies() {
                        .partial_rotary = true,
                        .activation_key = "activation_function",
                        .bias = {.mlp = true}};
-  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3};
+  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3, olmo2};
 }
 
 }  // namespace

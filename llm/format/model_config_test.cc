@@ -160,8 +160,9 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 }
 
 TEST(ModelConfigHf, WritesWhatItReads) {
-  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
-                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3"}) {
+  for (const char* name :
+       {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases", "tiny_llama3",
+        "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -194,7 +195,7 @@ TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
-  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3"}) {
+  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2"}) {
     auto gguf = ReadModelConfig(std::string(GFN_SOURCE_DIR "/tests/golden/format/") + name + ".gguf");
     const auto hf = ReadModelConfig(kModels + name);
     ASSERT_TRUE(gguf.ok() && hf.ok()) << Message(gguf.status()) << Message(hf.status());

@@ -42,13 +42,15 @@ struct GoldenAdapter {
   std::string name, base;
 };
 class Peft : public testing::TestWithParam<GoldenAdapter> {};
-INSTANTIATE_TEST_SUITE_P(
-    Golden, Peft,
-    testing::Values(GoldenAdapter{"tiny_llama", "tiny_llama"}, GoldenAdapter{"tiny_gpt2", "tiny_gpt2"},
-                    GoldenAdapter{"tiny_llama_patterns", "tiny_llama"}, GoldenAdapter{"tiny_llama_regex", "tiny_llama"},
-                    GoldenAdapter{"tiny_llama_all_linear", "tiny_llama"}, GoldenAdapter{"tiny_gptj_layers", "tiny_gptj"},
-                    GoldenAdapter{"tiny_qwen3", "tiny_qwen3"}, GoldenAdapter{"tiny_smollm3", "tiny_smollm3"}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Golden, Peft,
+                         testing::Values(GoldenAdapter{"tiny_llama", "tiny_llama"}, GoldenAdapter{"tiny_gpt2", "tiny_gpt2"},
+                                         GoldenAdapter{"tiny_llama_patterns", "tiny_llama"},
+                                         GoldenAdapter{"tiny_llama_regex", "tiny_llama"},
+                                         GoldenAdapter{"tiny_llama_all_linear", "tiny_llama"},
+                                         GoldenAdapter{"tiny_gptj_layers", "tiny_gptj"},
+                                         GoldenAdapter{"tiny_qwen3", "tiny_qwen3"}, GoldenAdapter{"tiny_smollm3", "tiny_smollm3"},
+                                         GoldenAdapter{"tiny_olmo2", "tiny_olmo2"}),
+                         [](const auto& info) { return info.param.name; });
 
 // A model folder with an adapter in it.
 void MakeFolder(const std::string& folder, const GoldenAdapter& golden) {

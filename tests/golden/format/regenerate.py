@@ -216,7 +216,7 @@ def stories_file():
 MODEL_FILES = {"tiny_llama_sharded": gguf.MODEL_ARCH.LLAMA, "tiny_qwen2": gguf.MODEL_ARCH.QWEN2, "tiny_gpt2": gguf.MODEL_ARCH.GPT2,
                "tiny_llama_biases": gguf.MODEL_ARCH.LLAMA, "tiny_llama3": gguf.MODEL_ARCH.LLAMA,
                "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2, "tiny_qwen3": gguf.MODEL_ARCH.QWEN3,
-               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3}
+               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3, "tiny_olmo2": gguf.MODEL_ARCH.OLMO2}
 
 
 def main():

@@ -64,6 +64,9 @@ MODELS = {
     # the fourth layer is not rotated
     "tiny_smollm3": (torch.bfloat16, None, lambda: transformers.SmolLM3Config(
         **{**LLAMA, "num_hidden_layers": 4}, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
+    # norms behind attention and MLP alone, norms of all of q and of k
+    "tiny_olmo2": (torch.bfloat16, None, lambda: transformers.Olmo2Config(
+        **LLAMA, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=False)),
 }
 
 
