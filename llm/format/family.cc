@@ -113,6 +113,29 @@ std::vector<Family> MakeFamilies() {
   olmo2.gguf_interleaves = false;
   olmo2.bias = {.attention_key = true};
 
+  Family gemma3 = llama;
+  gemma3.model_type = "gemma3_text";
+  gemma3.gguf = "gemma3";
+  gemma3.hf_class = "Gemma3ForCausalLM";
+  gemma3.norm_offset = 1;
+  gemma3.attention_post_norm = olmo2.attention_post_norm;
+  gemma3.mlp_norm = {"pre_feedforward_layernorm", "ffn_norm"};
+  gemma3.mlp_post_norm = olmo2.mlp_post_norm;
+  gemma3.qk_norm = QkNorm::kHead;
+  gemma3.activation = Activation::kGeluTanh;
+  gemma3.scaled_embedding = true;
+  gemma3.layer_ropes = LayerRopes::kLocal;
+  gemma3.default_rope_theta = 1000000.0;
+  gemma3.gguf_interleaves = false;
+  gemma3.default_head_dim = 256;
+  gemma3.default_query_scalar = 256;
+  gemma3.default_window = 4096;
+  gemma3.ties_by_default = true;
+  gemma3.activation_key = "hidden_activation";
+  gemma3.bias = {.attention_key = true};
+  gemma3.window = WindowRule::kTypes;
+  gemma3.own_keys = {"query_pre_attn_scalar"};
+
   const Family gpt2 = {.model_type = "gpt2",
                        .hf_class = "GPT2LMHeadModel",
                        .gguf = "gpt2",
@@ -140,7 +163,7 @@ std::vector<Family> MakeFamilies() {
                        .partial_rotary = true,
                        .activation_key = "activation_function",
                        .bias = {.mlp = true}};
-  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3, olmo2};
+  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3, olmo2, gemma3};
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ struct Family {
 
   // What transformers takes where a config.json lacks the key.
   int64_t default_head_dim = 0;            // 0: the hidden size over the number of heads
+  double default_query_scalar = 0;         // 0: no such key, the head size
   int64_t default_window = 0;              // 0: none
   int64_t default_original_positions = 0;  // of longrope; 0: the model's positions
   bool ties_by_default = false;

@@ -162,6 +162,11 @@ Status ReadLayerRopes(const Keys& keys, ModelConfig& config) {
       config.layer_ropes.push_back(l % kStep == 0 ? LayerRope::kNone : LayerRope::kGlobal);
     }
   }
+  if (config.family().default_query_scalar > 0) {
+    constexpr int64_t kLayersOfGemma27b = 62;  // the one size whose scale is not that of its heads
+    config.query_scalar =
+        static_cast<double>(config.num_layers == kLayersOfGemma27b ? config.hidden_size / config.num_heads : config.head_dim);
+  }
   if (kind == LayerRopes::kLocal && config.sliding_window) {
     ASSIGN_OR_RETURN(config.local_rope_theta, keys.FloatOr("rope.freq_base_swa", 10000.0));
     ASSIGN_OR_RETURN(const int64_t pattern, keys.IntOr("attention.sliding_window_pattern", 6));

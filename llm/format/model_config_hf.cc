@@ -184,8 +184,8 @@ Status ReadLlama(const JsonFields& fields, ModelConfig& config) {
   RETURN_IF_ERROR(ReadRotatedLayers(fields, config));
   RETURN_IF_ERROR(ReadSlidingWindow(fields, config));
   RETURN_IF_ERROR(ReadHfRope(fields, config));
-  if (fields.Has("query_pre_attn_scalar")) {  // foreign to families that do not know it
-    ASSIGN_OR_RETURN(config.query_scalar, fields.Real("query_pre_attn_scalar"));
+  if (family.default_query_scalar > 0) {
+    ASSIGN_OR_RETURN(config.query_scalar, fields.RealOr("query_pre_attn_scalar", family.default_query_scalar));
   }
   RETURN_IF_ERROR(CheckActivation(fields, family));
   return ReadBiases(fields, config);

@@ -160,9 +160,9 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 }
 
 TEST(ModelConfigHf, WritesWhatItReads) {
-  for (const char* name :
-       {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases", "tiny_llama3",
-        "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2"}) {
+  for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
+                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3",
+                           "tiny_olmo2", "tiny_gemma3", "tiny_gemma3_sixth"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -195,7 +195,8 @@ TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
-  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2"}) {
+  for (const char* name :
+       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2", "tiny_gemma3_sixth"}) {
     auto gguf = ReadModelConfig(std::string(GFN_SOURCE_DIR "/tests/golden/format/") + name + ".gguf");
     const auto hf = ReadModelConfig(kModels + name);
     ASSERT_TRUE(gguf.ok() && hf.ok()) << Message(gguf.status()) << Message(hf.status());

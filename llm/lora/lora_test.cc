@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(Golden, Peft,
                                          GoldenAdapter{"tiny_llama_all_linear", "tiny_llama"},
                                          GoldenAdapter{"tiny_gptj_layers", "tiny_gptj"},
                                          GoldenAdapter{"tiny_qwen3", "tiny_qwen3"}, GoldenAdapter{"tiny_smollm3", "tiny_smollm3"},
-                                         GoldenAdapter{"tiny_olmo2", "tiny_olmo2"}),
+                                         GoldenAdapter{"tiny_olmo2", "tiny_olmo2"}, GoldenAdapter{"tiny_gemma3", "tiny_gemma3"}),
                          [](const auto& info) { return info.param.name; });
 
 // A model folder with an adapter in it.

@@ -67,6 +67,19 @@ MODELS = {
     # norms behind attention and MLP alone, norms of all of q and of k
     "tiny_olmo2": (torch.bfloat16, None, lambda: transformers.Olmo2Config(
         **LLAMA, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=False)),
+    # four norms of 1 + w, GELU gates, a scaled embedding, scores over the root of 24; two layers with a window and a base of their
+    # own, then one without, whose rope is scaled
+    "tiny_gemma3": (torch.bfloat16, None, lambda: transformers.Gemma3TextConfig(
+        **{**LLAMA, "num_hidden_layers": 3}, head_dim=16, rms_norm_eps=1e-6, tie_word_embeddings=True, sliding_window=40,
+        query_pre_attn_scalar=24, layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": dict(rope_type="linear", rope_theta=1000.0, factor=4.0),
+                         "sliding_attention": dict(rope_type="default", rope_theta=100.0)})),
+    # what llama.cpp has built in for Gemma 3: every sixth layer without a window, a local base of 10000, the scale of the heads
+    "tiny_gemma3_sixth": (torch.bfloat16, None, lambda: transformers.Gemma3TextConfig(
+        **{**LLAMA, "num_hidden_layers": 7, "hidden_size": 16}, head_dim=8, rms_norm_eps=1e-6, tie_word_embeddings=True,
+        sliding_window=40, query_pre_attn_scalar=8,
+        rope_parameters={"full_attention": dict(rope_type="linear", rope_theta=1000000.0, factor=8.0),
+                         "sliding_attention": dict(rope_type="default", rope_theta=10000.0)})),
 }
 
 
@@ -76,7 +89,7 @@ def randomize(model, generator):
         is_norm = "norm" in name or ".ln_" in name
         with torch.no_grad():
             if name.endswith("weight") and is_norm:
-                p.copy_(1 + 0.2 * noise)
+                p.copy_(0.2 * noise + (0 if model.config.model_type == "gemma3_text" else 1))
             elif p.dim() == 1:
                 p.copy_(0.2 * noise)
             else:

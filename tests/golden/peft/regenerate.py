@@ -40,6 +40,7 @@ ADAPTERS = {
     "tiny_qwen3": ("tiny_qwen3", dict(r=2, lora_alpha=4, target_modules="all-linear")),
     "tiny_smollm3": ("tiny_smollm3", dict(r=2, lora_alpha=4, target_modules=["q_proj", "k_proj", "down_proj"])),
     "tiny_olmo2": ("tiny_olmo2", dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    "tiny_gemma3": ("tiny_gemma3", dict(r=2, lora_alpha=4, target_modules="all-linear")),
 }
 
 
