@@ -27,6 +27,17 @@ const Naming& LlamaNaming() {
   return naming;
 }
 
+const Naming& Phi3Naming() {
+  static const Naming naming = [] {
+    Naming fused = LlamaNaming();
+    fused.products[static_cast<size_t>(Slot::kQkv)] = {
+        {{"self_attn.qkv_proj", "attn_qkv"}, {Piece::kQuery, Piece::kKey, Piece::kValue}}};
+    fused.products[static_cast<size_t>(Slot::kUp)] = {{{"mlp.gate_up_proj", "ffn_up"}, {Piece::kGate, Piece::kUp}}};
+    return fused;
+  }();
+  return naming;
+}
+
 const Naming& Gpt2Naming() {
   static const Naming naming = {.name = "gpt2",
                                 .root = "transformer.",
@@ -136,6 +147,17 @@ std::vector<Family> MakeFamilies() {
   gemma3.window = WindowRule::kTypes;
   gemma3.own_keys = {"query_pre_attn_scalar"};
 
+  Family phi3 = llama;
+  phi3.model_type = phi3.gguf = "phi3";
+  phi3.hf_class = "Phi3ForCausalLM";
+  phi3.naming = &Phi3Naming();
+  phi3.partial_rotary = true;
+  phi3.gguf_interleaves = false;
+  phi3.default_original_positions = 4096;
+  phi3.bias = {};
+  phi3.window = WindowRule::kAll;
+  phi3.own_keys = {"partial_rotary_factor"};
+
   const Family gpt2 = {.model_type = "gpt2",
                        .hf_class = "GPT2LMHeadModel",
                        .gguf = "gpt2",
@@ -163,7 +185,7 @@ std::vector<Family> MakeFamilies() {
                        .partial_rotary = true,
                        .activation_key = "activation_function",
                        .bias = {.mlp = true}};
-  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3, olmo2, gemma3};
+  return {llama, mistral, qwen2, gpt2, gptj, qwen3, smollm3, olmo2, gemma3, phi3};
 }
 
 }  // namespace

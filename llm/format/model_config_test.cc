@@ -162,7 +162,7 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 TEST(ModelConfigHf, WritesWhatItReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
                            "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3",
-                           "tiny_olmo2", "tiny_gemma3", "tiny_gemma3_sixth"}) {
+                           "tiny_olmo2", "tiny_gemma3", "tiny_gemma3_sixth", "tiny_phi3"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -195,13 +195,15 @@ TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
-  for (const char* name :
-       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2", "tiny_gemma3_sixth"}) {
+  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2",
+                           "tiny_gemma3_sixth", "tiny_phi3"}) {
     auto gguf = ReadModelConfig(std::string(GFN_SOURCE_DIR "/tests/golden/format/") + name + ".gguf");
     const auto hf = ReadModelConfig(kModels + name);
     ASSERT_TRUE(gguf.ok() && hf.ok()) << Message(gguf.status()) << Message(hf.status());
     EXPECT_NEAR(gguf->norm_eps, hf->norm_eps, 1e-12);  // stored as fp32
     gguf->norm_eps = hf->norm_eps;
+    EXPECT_NEAR(gguf->rope_scaling.attention_factor, hf->rope_scaling.attention_factor, 1e-6);
+    gguf->rope_scaling.attention_factor = hf->rope_scaling.attention_factor;
     EXPECT_EQ(ModelConfigToHfJson(*gguf, "float32"), ModelConfigToHfJson(*hf, "float32")) << name;
   }
 }

@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(Golden, Peft,
                                          GoldenAdapter{"tiny_llama_all_linear", "tiny_llama"},
                                          GoldenAdapter{"tiny_gptj_layers", "tiny_gptj"},
                                          GoldenAdapter{"tiny_qwen3", "tiny_qwen3"}, GoldenAdapter{"tiny_smollm3", "tiny_smollm3"},
-                                         GoldenAdapter{"tiny_olmo2", "tiny_olmo2"}, GoldenAdapter{"tiny_gemma3", "tiny_gemma3"}),
+                                         GoldenAdapter{"tiny_olmo2", "tiny_olmo2"}, GoldenAdapter{"tiny_gemma3", "tiny_gemma3"},
+                                         GoldenAdapter{"tiny_phi3", "tiny_phi3"}),
                          [](const auto& info) { return info.param.name; });
 
 // A model folder with an adapter in it.
@@ -359,6 +360,25 @@ TEST(Lora, TargetsChooseModules) {
   const auto unknown = CreateAdapter(*model, {.rank = 2, .targets = {"q_proj", "c_attn"}}, 1, others);
   ASSERT_FALSE(unknown.ok());
   EXPECT_THAT(std::string(Message(unknown.status())), testing::AllOf(HasSubstr("c_attn"), HasSubstr("down_proj")));
+}
+
+// PEFT's word for every linear module of the layers; fused modules are one each.
+TEST(Lora, AllLinearIsEveryModule) {
+  for (const std::string& name : kTinyModels) {
+    const auto model = LoadTiny(name, ModelDtype::kFloat32);
+    ParameterSet parameters, plain;
+    const LoraConfig config{.rank = 2, .targets = {"all-linear"}};
+    const StartedAdapter started = StartAdapter(*model, config, 1, parameters).value();
+    const Adapter all = CreateAdapter(*model, {.rank = 2, .targets = {}}, 1, plain).value();
+    int64_t numbers = 0;
+    ASSERT_EQ(parameters.size(), plain.size()) << name;
+    for (const at::Tensor& tensor : started.adapter.Tensors()) numbers += tensor.numel();
+    EXPECT_EQ(numbers, NumLoraParameters(model->config(), config)) << name;
+    EXPECT_TRUE(started.config.target_modules.empty()) << "the folder lists the modules by name";
+  }
+  const auto phi3 = LoadTiny("tiny_phi3", ModelDtype::kFloat32);
+  EXPECT_EQ(phi3->Parts(1, Slot::kQkv).size(), 1u);
+  EXPECT_EQ(phi3->Parts(1, Slot::kUp)[0].path, "model.layers.1.mlp.gate_up_proj");
 }
 
 TEST(Lora, RsLoraScalesByTheRoot) {

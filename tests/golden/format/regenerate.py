@@ -106,6 +106,18 @@ def add_rope_scaling(writer, config, rope):
         writer.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
 
 
+def add_longrope(writer, config, rope):
+    """convert_hf_to_gguf.py, Phi3MiniModel"""
+    context, original = config["max_position_embeddings"], rope["original_max_position_embeddings"]
+    dim = config["hidden_size"] // config["num_attention_heads"]
+    writer.add_rope_dimension_count(int(dim * rope["partial_rotary_factor"]))
+    writer.add_rope_scaling_orig_ctx_len(original)
+    writer.add_sliding_window(config["sliding_window"] or 0)
+    writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(context / original) / math.log(original)))
+    for kind in ("long", "short"):
+        writer.add_tensor(f"rope_factors_{kind}.weight", np.array(rope[f"{kind}_factor"], dtype=np.float32))
+
+
 def model_file(name, arch):
     folder = MODELS / name
     config = json.loads((folder / "config.json").read_text())
@@ -139,6 +151,8 @@ def model_file(name, arch):
         writer.add_rope_freq_base(rope["rope_theta"])
         if arch == gguf.MODEL_ARCH.GEMMA3:
             writer.add_sliding_window(config["sliding_window"])
+        if arch == gguf.MODEL_ARCH.PHI3:
+            add_longrope(writer, config, rope)
         if "head_dim" in config:
             writer.add_key_length(config["head_dim"])
             writer.add_value_length(config["head_dim"])
@@ -157,7 +171,7 @@ def model_file(name, arch):
                 if is_gpt2 and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
                     tensor = tensor.transpose(1, 0)
                 if arch == gguf.MODEL_ARCH.GEMMA3 and key.endswith("norm.weight"):
-                    tensor = tensor + 1
+                    tensor = tensor.float() + 1
                 new_name = names.get_name(key, try_suffixes=(".weight", ".bias"))
                 if tensor.dim() == 1:
                     writer.add_tensor(new_name, tensor.float().numpy())
@@ -224,7 +238,7 @@ def stories_file():
 MODEL_FILES = {"tiny_llama_sharded": gguf.MODEL_ARCH.LLAMA, "tiny_qwen2": gguf.MODEL_ARCH.QWEN2, "tiny_gpt2": gguf.MODEL_ARCH.GPT2,
                "tiny_llama_biases": gguf.MODEL_ARCH.LLAMA, "tiny_llama3": gguf.MODEL_ARCH.LLAMA,
                "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2, "tiny_qwen3": gguf.MODEL_ARCH.QWEN3,
-               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3, "tiny_olmo2": gguf.MODEL_ARCH.OLMO2, "tiny_gemma3_sixth": gguf.MODEL_ARCH.GEMMA3}
+               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3, "tiny_olmo2": gguf.MODEL_ARCH.OLMO2, "tiny_gemma3_sixth": gguf.MODEL_ARCH.GEMMA3, "tiny_phi3": gguf.MODEL_ARCH.PHI3}
 
 
 def main():

@@ -80,6 +80,11 @@ MODELS = {
         sliding_window=40, query_pre_attn_scalar=8,
         rope_parameters={"full_attention": dict(rope_type="linear", rope_theta=1000000.0, factor=8.0),
                          "sliding_attention": dict(rope_type="default", rope_theta=10000.0)})),
+    # q, k and v in one module, gate and up in another; longrope on half of each head, exact up to the original positions
+    "tiny_phi3": (torch.bfloat16, None, lambda: transformers.Phi3Config(
+        **{**LLAMA, "pad_token_id": 3}, rms_norm_eps=1e-5, tie_word_embeddings=False, original_max_position_embeddings=32,
+        rope_parameters=dict(rope_type="longrope", rope_theta=1000.0, partial_rotary_factor=0.5, short_factor=[1.25, 1.5],
+                             long_factor=[2.0, 4.0]))),
 }
 
 

@@ -41,6 +41,8 @@ ADAPTERS = {
     "tiny_smollm3": ("tiny_smollm3", dict(r=2, lora_alpha=4, target_modules=["q_proj", "k_proj", "down_proj"])),
     "tiny_olmo2": ("tiny_olmo2", dict(r=2, lora_alpha=4, target_modules="all-linear")),
     "tiny_gemma3": ("tiny_gemma3", dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    # the fused modules under their own names
+    "tiny_phi3": ("tiny_phi3", dict(r=2, lora_alpha=4, target_modules=["qkv_proj", "gate_up_proj", "down_proj"])),
 }
 
 
