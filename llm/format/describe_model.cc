@@ -16,7 +16,7 @@ std::string ContextText(const ModelConfig& config) {
 
 std::vector<std::pair<std::string, std::string>> DescribeModelConfig(const ModelConfig& config) {
   std::vector<std::pair<std::string, std::string>> lines = {
-      {"architecture", std::string(EnumName(config.architecture)) + " (" + config.model_type + ")"},
+      {"architecture", std::string(config.family().naming->name) + " (" + config.model_type + ")"},
       {"parameters", std::to_string(NumParameters(config))},
       {"layers x width", std::to_string(config.num_layers) + " x " + std::to_string(config.hidden_size) + ", MLP " +
                              std::to_string(config.intermediate_size)},

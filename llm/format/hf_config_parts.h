@@ -15,11 +15,10 @@ Status ReadHfRope(const JsonFields& fields, ModelConfig& config);
 // The value of rope_parameters (and of rope_scaling, its name before transformers 5).
 nlohmann::json HfRopeParameters(const ModelConfig& config);
 
-// Keys by which other families change the computation, and which transformers' classes of our families do not know: whoever wrote
-// them meant another function than ours. Unimplemented naming the key, unless its value changes nothing.
-Status RefuseForeignKeys(const JsonFields& fields);
-
-// "LlamaForCausalLM" for "llama"; nullptr for a type that is not supported.
-const char* HfClassOf(std::string_view model_type);
+// Models that are stored or read in another form: quantised, with towers for images or sound. Unimplemented naming the key.
+Status RefuseOtherForms(const JsonFields& fields);
+// Keys by which other families change the computation, and which transformers' class of this family does not know: whoever wrote
+// them meant another function. Unimplemented naming the key, unless its value changes nothing.
+Status RefuseForeignKeys(const JsonFields& fields, const Family& family);
 
 }  // namespace gfn

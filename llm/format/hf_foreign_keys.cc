@@ -62,11 +62,22 @@ bool IsNeutral(const ForeignKey& key, const json& value) {
 
 }  // namespace
 
-Status RefuseForeignKeys(const JsonFields& fields) {
+Status RefuseOtherForms(const JsonFields& fields) {
   for (const char* key : {"quantization_config", "compression_config"}) {
     if (fields.Has(key)) return fields.Unsupported(key, "give an unquantised Hugging Face folder, or a GGUF file");
   }
+  for (const char* key : {"vision_config", "audio_config"}) {
+    if (fields.Has(key)) {
+      return Unimplemented(fields.where() + ": key '" + key +
+                           "': models that also see or hear are not supported; give the folder of the text model alone");
+    }
+  }
+  return OkStatus();
+}
+
+Status RefuseForeignKeys(const JsonFields& fields, const Family& family) {
   for (const auto& [name, value] : fields.object().items()) {
+    if (std::ranges::find(family.own_keys, name) != family.own_keys.end()) continue;
     for (const ForeignKey& key : ForeignKeys()) {
       if (name.find(key.part) == std::string::npos || IsNeutral(key, value)) continue;
       return fields.Unsupported(name, "a model that computes this is another function than the model_type's");

@@ -17,6 +17,10 @@ struct RopeReader {
   ModelConfig& config;
 
   StatusOr<int64_t> OriginalPositions() const {
+    // A class that has the key itself reads it nowhere else.
+    if (const int64_t absent = config.family().default_original_positions; absent > 0) {
+      return fields.IntOr("original_max_position_embeddings", absent);
+    }
     for (const JsonFields* place : {&fields, &rope}) {
       if (place->Has("original_max_position_embeddings")) return place->Int("original_max_position_embeddings");
     }
@@ -78,23 +82,8 @@ struct RopeReader {
   }
 };
 
-}  // namespace
-
-// transformers 5 writes rope_parameters {rope_type, rope_theta, ...}; before it was rope_theta beside rope_scaling {rope_type or
-// type, ...}, which goes first where both are there.
-Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
-  ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", 10000.0));
-  const json* scaling_of_old = fields.Find("rope_scaling");
-  const bool old_way = scaling_of_old != nullptr && *scaling_of_old != json::object();
-  const char* key = old_way ? "rope_scaling" : "rope_parameters";
-  const json* value = fields.Find(key);
-  if (value == nullptr) return OkStatus();
-  ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
-  for (const json& part : *value) {
-    if (part.is_object()) return fields.Unsupported(key, "rope of its own for some layers");
-  }
-  RETURN_IF_ERROR(rope.Only("partial_rotary_factor", 1.0));
-  ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
+// What the rope's type says, of a config whose base is read.
+Status ReadScaling(const JsonFields& fields, const JsonFields& rope, ModelConfig& config) {
   ASSIGN_OR_RETURN(const std::string old_name, rope.StringOr("type", "default"));
   ASSIGN_OR_RETURN(const std::string type, rope.StringOr("rope_type", old_name));
   RopeScaling& scaling = config.rope_scaling;
@@ -110,21 +99,83 @@ Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
     scaling.kind = RopeScalingKind::kLlama3;
     return reader.Llama3();
   }
+  // Phi-3 once called longrope "su", and "yarn".
+  if (type == "longrope" || type == "su" || (type == "yarn" && rope.Has("short_factor"))) {
+    scaling.kind = RopeScalingKind::kPerFrequency;
+    return reader.LongRope();
+  }
   if (type == "yarn") {
     scaling.kind = RopeScalingKind::kYarn;
     return reader.Yarn();
-  }
-  if (type == "longrope") {
-    scaling.kind = RopeScalingKind::kPerFrequency;
-    return reader.LongRope();
   }
   return rope.Unsupported(rope.Has("rope_type") ? "rope_type" : "type",
                           "supported are default, linear, dynamic, llama3, yarn, longrope");
 }
 
+// How much of a head is rotated: rope's own key goes before the config's.
+Status ReadRotaryDim(const JsonFields& fields, const JsonFields* rope, ModelConfig& config) {
+  constexpr char kKey[] = "partial_rotary_factor";
+  config.rotary_dim = config.head_dim;
+  if (!config.family().partial_rotary) return rope == nullptr ? OkStatus() : rope->Only(kKey, 1.0);
+  ASSIGN_OR_RETURN(double factor, fields.RealOr(kKey, 1.0));
+  if (rope != nullptr) {
+    ASSIGN_OR_RETURN(factor, rope->RealOr(kKey, factor));
+  }
+  if (!(factor > 0 && factor <= 1)) return fields.Wrong(kKey, "a number in (0, 1]");
+  config.rotary_dim = static_cast<int64_t>(static_cast<double>(config.head_dim) * factor);
+  return OkStatus();
+}
+
+// transformers 5 writes a rope for each kind of layer: {"full_attention": {...}, "sliding_attention": {...}}.
+Status ReadRopeOfKinds(const JsonFields& fields, const JsonFields& ropes, ModelConfig& config) {
+  for (const char* kind : {"full_attention", "sliding_attention"}) {
+    const json* value = ropes.Find(kind);
+    if (value == nullptr) continue;
+    ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, ropes.where() + ": " + kind));
+    const bool local = kind == std::string_view("sliding_attention");
+    double& base = local ? config.local_rope_theta : config.rope_theta;
+    ASSIGN_OR_RETURN(base, rope.RealOr("rope_theta", base));
+    RETURN_IF_ERROR(rope.Only("partial_rotary_factor", 1.0));
+    RETURN_IF_ERROR(local ? rope.Only("rope_type", "default") : ReadScaling(fields, rope, config));
+  }
+  for (const auto& [key, value] : ropes.object().items()) {
+    if (!value.is_object()) return ropes.Wrong(key, "ropes of full_attention and sliding_attention alone");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+// transformers 5 writes rope_parameters {rope_type, rope_theta, ...}; before it was rope_theta beside rope_scaling {rope_type or
+// type, ...}, which goes first where both are there.
+Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
+  const Family& family = config.family();
+  ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", family.default_rope_theta));
+  const bool has_kinds = family.layer_ropes == LayerRopes::kLocal;
+  if (has_kinds) {
+    ASSIGN_OR_RETURN(config.local_rope_theta, fields.RealOr("rope_local_base_freq", config.local_rope_theta));
+  }
+  const json* scaling_of_old = fields.Find("rope_scaling");
+  const bool old_way = scaling_of_old != nullptr && *scaling_of_old != json::object();
+  const char* key = old_way ? "rope_scaling" : "rope_parameters";
+  const json* value = fields.Find(key);
+  if (value == nullptr) return ReadRotaryDim(fields, nullptr, config);
+  ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
+  RETURN_IF_ERROR(ReadRotaryDim(fields, &rope, config));
+  if (has_kinds && !old_way) return ReadRopeOfKinds(fields, rope, config);
+  for (const json& part : *value) {
+    if (part.is_object()) return fields.Unsupported(key, "rope of its own for some layers");
+  }
+  ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
+  return ReadScaling(fields, rope, config);
+}
+
 json HfRopeParameters(const ModelConfig& config) {
   const RopeScaling& s = config.rope_scaling;
   json out = {{"rope_theta", config.rope_theta}};
+  if (config.rotary_dim != config.head_dim) {
+    out["partial_rotary_factor"] = static_cast<double>(config.rotary_dim) / static_cast<double>(config.head_dim);
+  }
   switch (s.kind) {
     case RopeScalingKind::kNone:
       out["rope_type"] = "default";
@@ -156,7 +207,8 @@ json HfRopeParameters(const ModelConfig& config) {
                   {"original_max_position_embeddings", config.max_positions}});
       break;
   }
-  return out;
+  if (config.family().layer_ropes != LayerRopes::kLocal) return out;
+  return {{"full_attention", out}, {"sliding_attention", {{"rope_theta", config.local_rope_theta}, {"rope_type", "default"}}}};
 }
 
 }  // namespace gfn

@@ -29,15 +29,25 @@ std::string_view TorchName(DType dtype) {
 // GGUF files may have biases that transformers' class of their type has no place for; the class of llama has one for those of all
 // four attention projections together, and of all three of the MLP.
 StatusOr<ModelConfig> HuggingFaceForm(ModelConfig config) {
-  if (config.architecture != Architecture::kLlama) return config;
-  const bool fits = !config.attention_out_bias && !config.mlp_bias && config.qkv_bias == (config.model_type == "qwen2");
-  if (config.model_type != "llama" && !fits) {
-    if (config.sliding_window) {
-      return Unimplemented("transformers has no class for a model with these biases and a sliding window");
+  const Family& family = config.family();
+  const BiasRule& rule = family.bias;
+  const bool attention_fits =
+      rule.attention_key || (config.qkv_bias == rule.qkv && config.attention_out_bias == rule.attention_out);
+  if (!attention_fits || !(rule.mlp_key || config.mlp_bias == rule.mlp)) {
+    const Family& llama = FamilyOf("llama");
+    // The other families that compute what llama computes, but for windows and biases.
+    const bool is_llama_with_a_window = family.naming == llama.naming && family.attention_norm.hf == llama.attention_norm.hf &&
+                                        family.qk_norm == llama.qk_norm && family.layer_ropes == llama.layer_ropes &&
+                                        family.mlp_post_norm.empty();
+    if (config.sliding_window || !is_llama_with_a_window) {
+      return Unimplemented("transformers has no class for a " + config.model_type + " model with these biases" +
+                           (config.sliding_window ? " and a sliding window" : ""));
     }
     config.model_type = "llama";
   }
-  if (config.model_type == "llama") config.qkv_bias = config.attention_out_bias = config.qkv_bias || config.attention_out_bias;
+  if (config.family().bias.attention_key) {
+    config.qkv_bias = config.attention_out_bias = config.qkv_bias || config.attention_out_bias;
+  }
   return config;
 }
 

@@ -19,7 +19,8 @@ using testing::Not;
 
 TEST(HfWriter, WritesWhatOpenModelReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
-                           "tiny_llama3", "tiny_qwen2_yarn", "tiny_mistral"}) {
+                           "tiny_llama3", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2",
+                           "tiny_gemma3", "tiny_gemma3_sixth", "tiny_phi3"}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const auto source = OpenModel(kModels + name);
       ASSERT_TRUE(source.ok()) << Message(source.status());

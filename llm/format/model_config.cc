@@ -12,7 +12,6 @@ namespace {
 // Generous limits that keep every product of sizes far from overflow and every table that is made from them small.
 constexpr int64_t kMaxVocab = int64_t{1} << 24;
 constexpr int64_t kMaxWidth = int64_t{1} << 20;
-constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxPositions = int64_t{1} << 30;
 
 Status ValidateRopeScaling(const ModelConfig& c, std::string_view where) {
@@ -76,19 +75,28 @@ Status Validate(const ModelConfig& c, std::string_view where) {
   if (c.num_heads % c.num_kv_heads != 0) {
     return wrong("the number of key/value heads", std::to_string(c.num_kv_heads), "a divisor of " + std::to_string(c.num_heads));
   }
-  if (c.architecture != Architecture::kLlama && c.num_heads * c.head_dim != c.hidden_size) {
+  const Family& family = c.family();
+  if (family.naming->root == "transformer." && c.q_width() != c.hidden_size) {
     return wrong("the hidden size", std::to_string(c.hidden_size), "a multiple of " + std::to_string(c.num_heads) + " heads");
   }
   if (c.rotary_dim < 0 || c.rotary_dim > c.head_dim || c.rotary_dim % 2 != 0) {
     return wrong("the rotary size", std::to_string(c.rotary_dim),
                  "an even number up to the head size " + std::to_string(c.head_dim));
   }
-  if ((c.rotary_dim == 0) != (c.architecture == Architecture::kGpt2)) {
-    return wrong("the rotary size", std::to_string(c.rotary_dim), "0 for gpt2 and more for the others");
+  if ((c.rotary_dim == 0) == family.rotates) {
+    return wrong("the rotary size", std::to_string(c.rotary_dim),
+                 family.rotates ? "a positive number" : "0: positions are learned");
+  }
+  if (!c.layer_ropes.empty() && static_cast<int64_t>(c.layer_ropes.size()) != c.num_layers) {
+    return wrong("the number of layers that are or are not rotated", std::to_string(c.layer_ropes.size()),
+                 std::to_string(c.num_layers));
   }
   if (!(c.norm_eps > 0 && c.norm_eps < 1)) return wrong("the epsilon of norms", FormatReal(c.norm_eps), "a number in (0, 1)");
-  if (!(c.rope_theta > 0 && std::isfinite(c.rope_theta))) {
-    return wrong("the base of rope", FormatReal(c.rope_theta), "a positive number");
+  for (const double base : {c.rope_theta, c.local_rope_theta}) {
+    if (!(base > 0 && std::isfinite(base))) return wrong("the base of rope", FormatReal(base), "a positive number");
+  }
+  if (c.query_scalar && !(*c.query_scalar > 0 && std::isfinite(*c.query_scalar))) {
+    return wrong("the scale of attention", FormatReal(*c.query_scalar), "a positive number");
   }
   RETURN_IF_ERROR(ValidateRopeScaling(c, where));
   if (c.sliding_window && *c.sliding_window < 1) {

@@ -13,27 +13,22 @@
 #include <string_view>
 #include <vector>
 
-#include "gflownet/base/enum_table.h"
 #include "gflownet/base/status.h"
+#include "llm/format/family.h"
 #include "llm/format/rope_scaling.h"
 
 namespace gfn {
 
 class GgufFile;
 
-enum class Architecture {
-  kLlama,  // also Mistral, Qwen2 (qkv_bias), SmolLM2: RMSNorm, rotate-half rope, gated SiLU MLP
-  kGpt2,   // LayerNorm with bias, learned positions, biases everywhere, GELU (tanh)
-  kGptJ,   // one LayerNorm a block, attention and MLP in parallel, partial interleaved rope, GELU (tanh), LM head with bias
-};
-GFN_ENUM_TABLE(Architecture, {Architecture::kLlama, "llama"}, {Architecture::kGpt2, "gpt2"}, {Architecture::kGptJ, "gptj"})
+// No model has more; what is made for each layer stays small.
+inline constexpr int64_t kMaxLayers = 4096;
 
-enum class Activation { kSilu, kGeluTanh };
-GFN_ENUM_TABLE(Activation, {Activation::kSilu, "silu"}, {Activation::kGeluTanh, "gelu_tanh"})
+// How a layer's q and k are rotated.
+enum class LayerRope { kGlobal, kLocal, kNone };
 
 struct ModelConfig {
-  Architecture architecture = Architecture::kLlama;
-  // The format's own name of the model family: "llama", "mistral", "qwen2", "gpt2", "gptj".
+  // Names the row of the table of families (family.h), which says what the layers compute.
   std::string model_type = "llama";
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
@@ -41,27 +36,37 @@ struct ModelConfig {
   int64_t num_layers = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;  // divides num_heads
-  int64_t head_dim = 0;      // even where there is rope; num_heads * head_dim need not be hidden_size for llama
+  int64_t head_dim = 0;      // even where there is rope; num_heads * head_dim need not be hidden_size but for GPTs
   int64_t max_positions = 0;
   double norm_eps = 1e-5;
   // Rope rotates the first rotary_dim numbers of each head (0: learned positions, gpt2).
   double rope_theta = 10000.0;
   int64_t rotary_dim = 0;
   RopeScaling rope_scaling;
-  bool rope_interleaved = false;  // true: pairs (2i, 2i+1), GPT-J; false: pairs (i, i + rotary_dim / 2), Hugging Face llama
+  // Of each layer; empty: kGlobal everywhere. kLocal has a base of its own and is not scaled.
+  std::vector<LayerRope> layer_ropes;
+  double local_rope_theta = 10000.0;
+  // Scores of attention are divided by the root of this number; unset: by that of head_dim.
+  std::optional<double> query_scalar;
   // The LM head is the embedding; then no tensor lm_head.weight is read. As the config states it: OpenModel (weight_source.h)
   // says what the weights are, because a file may hold a head of its own all the same.
   bool tie_embeddings = false;
-  bool qkv_bias = false;            // q, k and v projections have biases (Qwen2, gpt2, llama with attention_bias)
-  bool attention_out_bias = false;  // llama with attention_bias
-  bool mlp_bias = false;            // llama with mlp_bias: gate, up and down
-  bool lm_head_bias = false;        // gptj
-  Activation activation = Activation::kSilu;
+  bool qkv_bias = false;  // q, k and v projections have biases
+  bool attention_out_bias = false;
+  bool mlp_bias = false;  // all of the MLP's
   // A position attends to at most this many positions, itself included. Unset: all of them.
-  // The engine has no windowed attention: a context longer than the window is refused (CheckContext), a shorter one is exact.
+  // The engine has no windowed attention: a context longer than the window of any layer is refused (CheckContext), a shorter one
+  // is exact.
   std::optional<int64_t> sliding_window;
   std::optional<int64_t> bos_id, pad_id;
   std::vector<int64_t> eos_ids;  // each ends a generation
+
+  const Family& family() const { return FamilyOf(model_type); }
+  int64_t q_width() const { return num_heads * head_dim; }
+  int64_t kv_width() const { return num_kv_heads * head_dim; }
+  LayerRope RopeOf(int64_t layer) const {
+    return layer_ropes.empty() ? LayerRope::kGlobal : layer_ropes[static_cast<size_t>(layer)];
+  }
 };
 
 // All fields are in range and agree with each other. `where` begins the message.
@@ -80,8 +85,8 @@ std::string ModelConfigToHfJson(const ModelConfig& config, std::string_view torc
 StatusOr<std::string> ModelConfigToHfJson(const ModelConfig& config, std::string_view torch_dtype, std::string_view base_text,
                                           std::string_view where);
 
-// From GGUF metadata. general.architecture: llama, qwen2, gpt2 (llama.cpp has no computation for gptj, which only Hugging Face
-// folders bring). Whether the embedding is tied, biases and the divisors of rope's frequencies are seen from the tensors.
+// From GGUF metadata, for the families that llama.cpp has. Whether the embedding is tied, biases and the divisors of rope's
+// frequencies are seen from the tensors.
 StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
 
 // From the 28 bytes that begin a legacy llama2.c .bin: int32 dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size

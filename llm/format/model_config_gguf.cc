@@ -35,9 +35,9 @@ class Keys {
 };
 
 // The numbers by which llama.cpp divides rope's frequencies, where the file has them; [rotary_dim / 2].
-StatusOr<std::vector<double>> ReadDivisors(const GgufFile& file, int64_t rotary_dim) {
+StatusOr<std::vector<double>> ReadDivisors(const GgufFile& file, const char* name, int64_t rotary_dim) {
   std::vector<double> divisors;
-  const GgufTensor* tensor = file.FindTensor(kGgufRopeDivisors);
+  const GgufTensor* tensor = file.FindTensor(name);
   if (tensor == nullptr) return divisors;
   if (tensor->num_elements != rotary_dim / 2) {
     return DataLoss(file.name() + ": tensor '" + tensor->name + "' has " + std::to_string(tensor->num_elements) +
@@ -49,6 +49,17 @@ StatusOr<std::vector<double>> ReadDivisors(const GgufFile& file, int64_t rotary_
   return divisors;
 }
 
+// Longrope: numbers for texts of up to the original context, and other ones beyond, where no context goes then.
+StatusOr<std::vector<double>> ReadLongRope(const GgufFile& file, const Keys& keys, ModelConfig& config) {
+  ASSIGN_OR_RETURN(std::vector<double> short_list, ReadDivisors(file, kGgufShortDivisors, config.rotary_dim));
+  ASSIGN_OR_RETURN(const std::vector<double> long_list, ReadDivisors(file, kGgufLongDivisors, config.rotary_dim));
+  if (short_list != long_list) {
+    ASSIGN_OR_RETURN(const int64_t original, keys.IntOr("rope.scaling.original_context_length", config.max_positions));
+    config.max_positions = std::min(config.max_positions, original);
+  }
+  return short_list;
+}
+
 // As llama.cpp reads it (llama-model.cpp, llama-context.cpp): a type that is not stated is linear, a factor of 0 is none.
 Status ReadRopeScaling(const GgufFile& file, const Keys& keys, ModelConfig& config) {
   RopeScaling& s = config.rope_scaling;
@@ -56,7 +67,11 @@ Status ReadRopeScaling(const GgufFile& file, const Keys& keys, ModelConfig& conf
   ASSIGN_OR_RETURN(const double factor, keys.FloatOr("rope.scaling.factor", old_factor));
   ASSIGN_OR_RETURN(const std::string type, keys.StringOr("rope.scaling.type", "linear"));
   ASSIGN_OR_RETURN(s.attention_factor, keys.FloatOr("rope.scaling.attn_factor", 1));
-  ASSIGN_OR_RETURN(std::vector<double> divisors, ReadDivisors(file, config.rotary_dim));
+  ASSIGN_OR_RETURN(std::vector<double> divisors, ReadDivisors(file, kGgufRopeDivisors, config.rotary_dim));
+  if (divisors.empty()) {
+    ASSIGN_OR_RETURN(divisors, ReadLongRope(file, keys, config));
+  }
+  const bool is_longrope = type == "longrope" && !divisors.empty();
   const bool scales = factor != 0 && factor != 1 && type != "none";
   if (type == "yarn") {
     if (!divisors.empty()) return keys.Unsupported("rope.scaling.type", "yarn beside a tensor 'rope_freqs.weight'");
@@ -77,7 +92,7 @@ Status ReadRopeScaling(const GgufFile& file, const Keys& keys, ModelConfig& conf
     }
     return OkStatus();
   }
-  if (type != "linear" && type != "none") {
+  if (type != "linear" && type != "none" && !is_longrope) {
     return keys.Unsupported("rope.scaling.type", "it is '" + type + "', supported are none, linear, yarn");
   }
   if (divisors.empty() && s.attention_factor == 1) {
@@ -112,39 +127,82 @@ Status RefuseExtras(const Keys& keys) {
 
 // llama.cpp takes the biases that are there.
 void FindBiases(const GgufFile& file, ModelConfig& config) {
-  const auto has = [&](const char* name) { return file.FindTensor(std::string("blk.0.") + name + ".bias") != nullptr; };
-  config.qkv_bias = has("attn_q") || has("attn_k") || has("attn_v");
-  config.attention_out_bias = has("attn_output");
-  config.mlp_bias = has("ffn_gate") || has("ffn_up") || has("ffn_down");
+  const auto has = [&](Slot slot) {
+    const auto& modules = config.family().naming->products[static_cast<size_t>(slot)];
+    return std::ranges::any_of(modules, [&](const ModuleRow& module) {
+      return file.FindTensor("blk.0." + std::string(module.name.gguf) + ".bias") != nullptr;
+    });
+  };
+  config.qkv_bias = has(Slot::kQkv);
+  config.attention_out_bias = has(Slot::kAttentionOut);
+  config.mlp_bias = has(Slot::kUp) || has(Slot::kDown);
 }
 
-Status ReadLlama(const GgufFile& file, const Keys& keys, ModelConfig& config) {
-  ASSIGN_OR_RETURN(config.norm_eps, keys.Float("attention.layer_norm_rms_epsilon"));
-  ASSIGN_OR_RETURN(config.rope_theta, keys.FloatOr("rope.freq_base", 10000.0));
+Status ReadHeads(const GgufFile& file, const Keys& keys, ModelConfig& config) {
+  ASSIGN_OR_RETURN(config.num_heads, keys.Int("attention.head_count"));
+  const bool divides = config.num_heads >= 1 && config.hidden_size % config.num_heads == 0;
+  if (config.num_heads < 1 || (!divides && !keys.Has("attention.key_length"))) {
+    return InvalidArgument(file.name() + ": attention.head_count is " + std::to_string(config.num_heads) +
+                           ", expected a divisor of embedding_length " + std::to_string(config.hidden_size));
+  }
   ASSIGN_OR_RETURN(config.num_kv_heads, keys.IntOr("attention.head_count_kv", config.num_heads));
-  ASSIGN_OR_RETURN(config.head_dim, keys.IntOr("attention.key_length", config.head_dim));
+  ASSIGN_OR_RETURN(config.head_dim, keys.IntOr("attention.key_length", config.hidden_size / config.num_heads));
   ASSIGN_OR_RETURN(const int64_t value_length, keys.IntOr("attention.value_length", config.head_dim));
   if (value_length != config.head_dim) return keys.Unsupported("attention.value_length", "heads of two sizes are not supported");
-  ASSIGN_OR_RETURN(config.rotary_dim, keys.IntOr("rope.dimension_count", config.head_dim));
-  constexpr int64_t kMostDims = int64_t{1} << 20;
-  if (config.rotary_dim != config.head_dim || config.rotary_dim < 2 || config.rotary_dim > kMostDims) {
-    return keys.Unsupported("rope.dimension_count", "it is " + std::to_string(config.rotary_dim) +
-                                                        ", supported is the head size " + std::to_string(config.head_dim));
+  return OkStatus();
+}
+
+// What llama.cpp has built in for a family whose layers differ.
+Status ReadLayerRopes(const Keys& keys, ModelConfig& config) {
+  const LayerRopes kind = config.family().layer_ropes;
+  if (config.num_layers < 1 || config.num_layers > kMaxLayers) return OkStatus();  // Validate names it
+  if (kind == LayerRopes::kSomeNone) {
+    constexpr int64_t kStep = 4;
+    for (int64_t l = 1; l <= config.num_layers; ++l) {
+      config.layer_ropes.push_back(l % kStep == 0 ? LayerRope::kNone : LayerRope::kGlobal);
+    }
   }
-  RETURN_IF_ERROR(ReadRopeScaling(file, keys, config));
-  FindBiases(file, config);
-  if (keys.Has("attention.sliding_window")) {
-    ASSIGN_OR_RETURN(config.sliding_window, keys.Int("attention.sliding_window"));
-    // The key is how a Mistral model tells itself from other files that call themselves llama.
-    if (config.model_type == "llama") config.model_type = "mistral";
+  if (config.family().default_query_scalar > 0) {
+    constexpr int64_t kLayersOfGemma27b = 62;  // the one size whose scale is not that of its heads
+    config.query_scalar =
+        static_cast<double>(config.num_layers == kLayersOfGemma27b ? config.hidden_size / config.num_heads : config.head_dim);
+  }
+  if (kind == LayerRopes::kLocal && config.sliding_window) {
+    ASSIGN_OR_RETURN(config.local_rope_theta, keys.FloatOr("rope.freq_base_swa", 10000.0));
+    ASSIGN_OR_RETURN(const int64_t pattern, keys.IntOr("attention.sliding_window_pattern", 6));
+    if (pattern < 1) return keys.Unsupported("attention.sliding_window_pattern", "expected a positive number");
+    for (int64_t l = 1; l <= config.num_layers; ++l) {
+      config.layer_ropes.push_back(l % pattern == 0 ? LayerRope::kGlobal : LayerRope::kLocal);
+    }
   }
   return OkStatus();
 }
 
-Status ReadGpt2(const Keys& keys, ModelConfig& config) {
-  config.architecture = Architecture::kGpt2;
-  config.activation = Activation::kGeluTanh;
-  ASSIGN_OR_RETURN(config.norm_eps, keys.Float("attention.layer_norm_epsilon"));
+Status ReadRope(const GgufFile& file, const Keys& keys, ModelConfig& config) {
+  const Family& family = config.family();
+  ASSIGN_OR_RETURN(config.rope_theta, keys.FloatOr("rope.freq_base", 10000.0));
+  ASSIGN_OR_RETURN(config.rotary_dim, keys.IntOr("rope.dimension_count", config.head_dim));
+  constexpr int64_t kMostDims = int64_t{1} << 20;
+  const bool fits = family.partial_rotary ? config.rotary_dim <= config.head_dim : config.rotary_dim == config.head_dim;
+  if (!fits || config.rotary_dim < 2 || config.rotary_dim > kMostDims) {
+    return keys.Unsupported("rope.dimension_count", "it is " + std::to_string(config.rotary_dim) +
+                                                        ", supported is the head size " + std::to_string(config.head_dim));
+  }
+  RETURN_IF_ERROR(ReadRopeScaling(file, keys, config));
+  return ReadLayerRopes(keys, config);
+}
+
+Status ReadSlidingWindow(const Keys& keys, ModelConfig& config) {
+  if (!keys.Has("attention.sliding_window")) return OkStatus();
+  ASSIGN_OR_RETURN(const int64_t window, keys.Int("attention.sliding_window"));
+  if (window == 0) return OkStatus();
+  // The key is how a Mistral model tells itself from other files that call themselves llama.
+  if (config.model_type == "llama") config.model_type = "mistral";
+  const WindowRule rule = config.family().window;
+  if (rule == WindowRule::kNone || rule == WindowRule::kUseNope) {
+    return keys.Unsupported("attention.sliding_window", "a " + config.model_type + " model with windows is another function");
+  }
+  config.sliding_window = window;
   return OkStatus();
 }
 
@@ -185,26 +243,28 @@ Status ReadVocabulary(const GgufFile& file, const Keys& keys, ModelConfig& confi
 
 StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   ModelConfig config;
-  ASSIGN_OR_RETURN(config.model_type, file.String("general.architecture"));
-  const bool is_gpt2 = config.model_type == "gpt2";
-  if (!is_gpt2 && config.model_type != "llama" && config.model_type != "qwen2") {
-    return Unimplemented(file.name() + ": general.architecture is '" + config.model_type + "', supported are llama, qwen2, gpt2");
+  ASSIGN_OR_RETURN(const std::string architecture, file.String("general.architecture"));
+  const Family* family = FindGgufFamily(architecture);
+  if (family == nullptr) {
+    std::vector<std::string> known;
+    for (const Family& f : Families()) {
+      if (!f.gguf.empty() && std::ranges::find(known, f.gguf) == known.end()) known.emplace_back(f.gguf);
+    }
+    return Unimplemented(file.name() + ": general.architecture is '" + architecture + "', supported are " + Join(known, ", "));
   }
-  config.qkv_bias = is_gpt2;
-  const Keys keys(file, config.model_type);
+  config.model_type = family->model_type;
+  const Keys keys(file, architecture);
   ASSIGN_OR_RETURN(config.num_layers, keys.Int("block_count"));
   ASSIGN_OR_RETURN(config.max_positions, keys.Int("context_length"));
   ASSIGN_OR_RETURN(config.hidden_size, keys.Int("embedding_length"));
   ASSIGN_OR_RETURN(config.intermediate_size, keys.Int("feed_forward_length"));
-  ASSIGN_OR_RETURN(config.num_heads, keys.Int("attention.head_count"));
-  if (config.num_heads < 1 || config.hidden_size % config.num_heads != 0) {
-    return InvalidArgument(file.name() + ": attention.head_count is " + std::to_string(config.num_heads) +
-                           ", expected a divisor of embedding_length " + std::to_string(config.hidden_size));
-  }
-  config.num_kv_heads = config.num_heads;
-  config.head_dim = config.hidden_size / config.num_heads;
+  RETURN_IF_ERROR(ReadHeads(file, keys, config));
   RETURN_IF_ERROR(RefuseExtras(keys));
-  RETURN_IF_ERROR(is_gpt2 ? ReadGpt2(keys, config) : ReadLlama(file, keys, config));
+  const bool is_rms = family->norm == NormKind::kRms;
+  ASSIGN_OR_RETURN(config.norm_eps, keys.Float(is_rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
+  RETURN_IF_ERROR(ReadSlidingWindow(keys, config));
+  if (family->rotates) RETURN_IF_ERROR(ReadRope(file, keys, config));
+  FindBiases(file, config);
   RETURN_IF_ERROR(ReadVocabulary(file, keys, config));
   config.tie_embeddings = file.FindTensor("output.weight") == nullptr;
   RETURN_IF_ERROR(Validate(config, file.name()));

@@ -1,7 +1,7 @@
+#include <cmath>
 #include <string>
 #include <vector>
 
-#include "gflownet/base/check.h"
 #include "gflownet/base/json_util.h"
 #include "llm/format/hf_config_parts.h"
 #include "nlohmann/json.hpp"
@@ -19,6 +19,27 @@ json IdsOrNull(const std::vector<int64_t>& ids) {
   return ids.size() == 1 ? json(ids.front()) : json(ids);
 }
 
+// Which layers have a window, and which are rotated how. A window that some layers have is one of all of them to us.
+void WriteLayers(const ModelConfig& c, json& out) {
+  const Family& family = c.family();
+  const auto list = [&](const auto& of_layer) {
+    json values = json::array();
+    for (int64_t l = 0; l < c.num_layers; ++l) values.push_back(of_layer(c.RopeOf(l)));
+    return values;
+  };
+  const bool windowed = c.sliding_window.has_value();
+  if (family.layer_ropes == LayerRopes::kSomeNone) {
+    out["no_rope_layers"] = list([](LayerRope rope) { return rope == LayerRope::kNone ? 0 : 1; });
+  }
+  if (family.window != WindowRule::kNone) out["sliding_window"] = OrNull(c.sliding_window);
+  if (family.window == WindowRule::kUse || family.window == WindowRule::kUseNope) out["use_sliding_window"] = windowed;
+  if (family.window == WindowRule::kUse) out["max_window_layers"] = windowed ? 0 : c.num_layers;
+  if (family.window == WindowRule::kTypes) {
+    out["layer_types"] = list([](LayerRope rope) { return rope == LayerRope::kLocal ? "sliding_attention" : "full_attention"; });
+  }
+  if (family.window == WindowRule::kUseNope && windowed) out["layer_types"] = list([](LayerRope) { return "sliding_attention"; });
+}
+
 void WriteLlama(const ModelConfig& c, json& out) {
   out["hidden_size"] = c.hidden_size;
   out["intermediate_size"] = c.intermediate_size;
@@ -28,21 +49,27 @@ void WriteLlama(const ModelConfig& c, json& out) {
   out["head_dim"] = c.head_dim;
   out["max_position_embeddings"] = c.max_positions;
   out["rms_norm_eps"] = c.norm_eps;
-  out["hidden_act"] = "silu";
+  const Family& family = c.family();
+  out[family.activation_key] = family.activation == Activation::kSilu ? "silu" : "gelu_pytorch_tanh";
   // Both the old keys and the new one, for transformers before and since 5.
   out["rope_theta"] = c.rope_theta;
   out["rope_parameters"] = HfRopeParameters(c);
-  if (c.rope_scaling.kind != RopeScalingKind::kNone) out["rope_scaling"] = out["rope_parameters"];
-  if (c.model_type == "llama") {
-    out["attention_bias"] = c.qkv_bias;
-    out["mlp_bias"] = c.mlp_bias;
-    return;
+  if (family.layer_ropes == LayerRopes::kLocal) {
+    out["rope_local_base_freq"] = c.local_rope_theta;
+  } else if (c.rope_scaling.kind != RopeScalingKind::kNone) {
+    out["rope_scaling"] = out["rope_parameters"];
   }
-  out["sliding_window"] = OrNull(c.sliding_window);
-  if (c.model_type == "qwen2") {
-    out["use_sliding_window"] = c.sliding_window.has_value();
-    out["max_window_layers"] = c.sliding_window ? 0 : c.num_layers;
+  if (family.default_original_positions > 0) out["original_max_position_embeddings"] = c.max_positions;
+  if (family.partial_rotary) {
+    out["partial_rotary_factor"] = static_cast<double>(c.rotary_dim) / static_cast<double>(c.head_dim);
   }
+  if (c.query_scalar) {  // transformers declares an integer
+    const bool whole = *c.query_scalar == std::floor(*c.query_scalar) && *c.query_scalar < 1e15;
+    out["query_pre_attn_scalar"] = whole ? json(static_cast<int64_t>(*c.query_scalar)) : json(*c.query_scalar);
+  }
+  if (family.bias.attention_key) out["attention_bias"] = c.qkv_bias;
+  if (family.bias.mlp_key) out["mlp_bias"] = c.mlp_bias;
+  WriteLayers(c, out);
 }
 
 void WriteGpt(const ModelConfig& c, json& out) {
@@ -53,14 +80,10 @@ void WriteGpt(const ModelConfig& c, json& out) {
   out["n_positions"] = c.max_positions;
   out["layer_norm_epsilon"] = c.norm_eps;
   out["activation_function"] = "gelu_new";
-  if (c.architecture == Architecture::kGptJ) out["rotary_dim"] = c.rotary_dim;
+  if (c.family().rotates) out["rotary_dim"] = c.rotary_dim;
 }
 
-json ClassesOf(const ModelConfig& config) {
-  const char* name = HfClassOf(config.model_type);
-  GFN_CHECK(name != nullptr) << config.model_type;
-  return json::array({name});
-}
+json ClassesOf(const ModelConfig& config) { return json::array({config.family().hf_class}); }
 
 }  // namespace
 
@@ -74,7 +97,7 @@ std::string ModelConfigToHfJson(const ModelConfig& config, std::string_view torc
   out["pad_token_id"] = OrNull(config.pad_id);
   out["tie_word_embeddings"] = config.tie_embeddings;
   out["torch_dtype"] = torch_dtype;
-  if (config.architecture == Architecture::kLlama) {
+  if (config.family().naming->root == "model.") {
     WriteLlama(config, out);
   } else {
     WriteGpt(config, out);

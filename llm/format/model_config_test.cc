@@ -29,14 +29,14 @@ json Gpt2Json() {
 TEST(ModelConfigHf, ReadsLlama) {
   const auto c = Parse(LlamaJson());
   ASSERT_TRUE(c.ok()) << Message(c.status());
-  EXPECT_EQ(c->architecture, Architecture::kLlama);
+  EXPECT_EQ(c->family().naming->name, "llama");
   EXPECT_EQ(c->head_dim, 8);
   EXPECT_EQ(c->rotary_dim, 8);
   EXPECT_EQ(c->rope_theta, 500.0);
-  EXPECT_FALSE(c->rope_interleaved);
+  EXPECT_FALSE(c->family().rope_interleaved);
   EXPECT_TRUE(c->tie_embeddings);
   EXPECT_FALSE(c->qkv_bias);
-  EXPECT_EQ(c->activation, Activation::kSilu);
+  EXPECT_EQ(c->family().activation, Activation::kSilu);
   EXPECT_EQ(c->bos_id, 1);
   EXPECT_EQ(c->eos_ids, (std::vector<int64_t>{2, 3}));
   EXPECT_FALSE(c->sliding_window);
@@ -93,15 +93,15 @@ TEST(ModelConfigHf, ReadsGpt2AndGptJ) {
   EXPECT_EQ(gpt2->rotary_dim, 0);
   EXPECT_TRUE(gpt2->tie_embeddings);
   EXPECT_TRUE(gpt2->qkv_bias);
-  EXPECT_EQ(gpt2->activation, Activation::kGeluTanh);
+  EXPECT_EQ(gpt2->family().activation, Activation::kGeluTanh);
   json j = Gpt2Json();
   j["model_type"] = "gptj";
   j["rotary_dim"] = 4;
   const auto gptj = Parse(j);
   ASSERT_TRUE(gptj.ok()) << Message(gptj.status());
   EXPECT_EQ(gptj->rotary_dim, 4);
-  EXPECT_TRUE(gptj->rope_interleaved);
-  EXPECT_TRUE(gptj->lm_head_bias);
+  EXPECT_TRUE(gptj->family().rope_interleaved);
+  EXPECT_TRUE(gptj->family().lm_head_bias);
   EXPECT_FALSE(gptj->tie_embeddings);
   j.erase("rotary_dim");
   EXPECT_THAT(Message(Parse(j).status()), HasSubstr("'rotary_dim' is missing, expected an integer"));
@@ -161,7 +161,8 @@ TEST(ModelConfigHf, RefusesValuesOutOfRange) {
 
 TEST(ModelConfigHf, WritesWhatItReads) {
   for (const char* name : {"tiny_llama", "tiny_qwen2", "tiny_gpt2", "tiny_gptj", "tiny_llama_sharded", "tiny_llama_biases",
-                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral"}) {
+                           "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn", "tiny_mistral", "tiny_qwen3", "tiny_smollm3",
+                           "tiny_olmo2", "tiny_gemma3", "tiny_gemma3_sixth", "tiny_phi3"}) {
     const auto config = ReadModelConfig(kModels + name);
     ASSERT_TRUE(config.ok()) << Message(config.status());
     const std::string text = ModelConfigToHfJson(*config, "float32");
@@ -194,12 +195,15 @@ TEST(ModelConfigHf, KeepsWhatTheBaseSays) {
 }
 
 TEST(ModelConfigGguf, AgreesWithTheHuggingFaceConfigOfTheSameModel) {
-  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2"}) {
+  for (const char* name : {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_qwen3", "tiny_smollm3", "tiny_olmo2",
+                           "tiny_gemma3_sixth", "tiny_phi3"}) {
     auto gguf = ReadModelConfig(std::string(GFN_SOURCE_DIR "/tests/golden/format/") + name + ".gguf");
     const auto hf = ReadModelConfig(kModels + name);
     ASSERT_TRUE(gguf.ok() && hf.ok()) << Message(gguf.status()) << Message(hf.status());
     EXPECT_NEAR(gguf->norm_eps, hf->norm_eps, 1e-12);  // stored as fp32
     gguf->norm_eps = hf->norm_eps;
+    EXPECT_NEAR(gguf->rope_scaling.attention_factor, hf->rope_scaling.attention_factor, 1e-6);
+    gguf->rope_scaling.attention_factor = hf->rope_scaling.attention_factor;
     EXPECT_EQ(ModelConfigToHfJson(*gguf, "float32"), ModelConfigToHfJson(*hf, "float32")) << name;
   }
 }

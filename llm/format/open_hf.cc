@@ -25,9 +25,7 @@ struct HfTensors {
   std::vector<std::shared_ptr<const void>> files;
 };
 
-const char* ModelPrefix(const ModelConfig& config) {
-  return config.architecture == Architecture::kLlama ? "model." : "transformer.";
-}
+std::string_view ModelPrefix(const ModelConfig& config) { return config.family().naming->root; }
 
 bool HasPrefix(const ModelConfig& config, std::string_view name) {
   return name.starts_with(ModelPrefix(config)) || name.starts_with("lm_head.");
@@ -35,13 +33,12 @@ bool HasPrefix(const ModelConfig& config, std::string_view name) {
 
 // Exports of the bare model (GPT2Model, LlamaModel) leave out the prefix of the model inside the causal LM.
 std::string CanonicalName(const ModelConfig& config, const std::string& name) {
-  return HasPrefix(config, name) ? name : ModelPrefix(config) + name;
+  return HasPrefix(config, name) ? name : std::string(ModelPrefix(config)) + name;
 }
 
 // Buffers that transformers makes itself.
 bool IsIgnored(const ModelConfig& config, std::string_view name) {
-  if (config.architecture == Architecture::kLlama) return name.ends_with(".rotary_emb.inv_freq");
-  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with(".attn.embed_positions");
+  return std::ranges::any_of(config.family().naming->buffers, [&](std::string_view end) { return name.ends_with(end); });
 }
 
 Status AddTensor(const ModelConfig& config, const std::string& path, const TensorView& view, HfTensors& out) {
@@ -166,7 +163,7 @@ std::string NameInFile(const ModelConfig& config, const HfTensors& found, const 
   const bool bare = !found.by_name.empty() && std::ranges::none_of(found.by_name, [&](const auto& entry) {
     return entry.second.name.starts_with(ModelPrefix(config));
   });
-  return bare && name.starts_with(ModelPrefix(config)) ? name.substr(std::string_view(ModelPrefix(config)).size()) : name;
+  return bare && name.starts_with(ModelPrefix(config)) ? name.substr(ModelPrefix(config).size()) : name;
 }
 
 }  // namespace

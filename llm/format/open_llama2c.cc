@@ -55,8 +55,7 @@ StatusOr<std::unique_ptr<WeightSource>> OpenLlama2cModel(const std::string& path
     StoredTensor tensor;
     const int64_t num_bytes = 4 * num_elements.at(expected.name);
     tensor.bytes = file->bytes().subspan(static_cast<size_t>(offset_of.at(expected.name)), static_cast<size_t>(num_bytes));
-    if (expected.name.ends_with("q_proj.weight")) tensor.interleaved_heads = config.num_heads;
-    if (expected.name.ends_with("k_proj.weight")) tensor.interleaved_heads = config.num_kv_heads;
+    tensor.interleaved_heads = expected.heads;
     tensor.expected = std::move(expected);
     tensors.push_back(std::move(tensor));
   }

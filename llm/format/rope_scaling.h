@@ -25,6 +25,9 @@ GFN_ENUM_TABLE(RopeScalingKind, {RopeScalingKind::kNone, "none"}, {RopeScalingKi
 
 // The tensor of GGUF files that holds the divisors.
 inline constexpr char kGgufRopeDivisors[] = "rope_freqs.weight";
+// The same of longrope, for texts of up to the original context and for longer ones.
+inline constexpr char kGgufShortDivisors[] = "rope_factors_short.weight";
+inline constexpr char kGgufLongDivisors[] = "rope_factors_long.weight";
 
 struct RopeScaling {
   RopeScalingKind kind = RopeScalingKind::kNone;

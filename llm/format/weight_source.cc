@@ -120,6 +120,7 @@ StatusOr<at::Tensor> WeightSource::Read(std::string_view name, at::ScalarType dt
     at::Tensor result = DequantizeRows(tensor, rows, columns);
     if (shape.size() == 1 && tensor.interleaved_heads > 0) result = RotateHalfNumbers(result, tensor.interleaved_heads);
     if (tensor.transposed) result = result.t().contiguous();
+    if (tensor.added != 0) result.sub_(tensor.added);
     if (check_finite_) {
       if (const int64_t at = FindNotBelow(result, OverflowLimit(dtype)); at >= 0) {
         return DataLoss(path_ + ": tensor '" + NameOf(tensor) + "' has " + FormatReal(result.data_ptr<float>()[at]) + " at " +

@@ -2,7 +2,8 @@
 //
 // Formats, chosen by content: a GGUF file, a Hugging Face folder (config.json with model.safetensors or its shards), a legacy
 // llama2.c .bin. Whatever a format does to its rows is undone by Read: GGUF and llama2.c store q and k of llama models for
-// interleaved rope, Read gives them for rotate-half rope, as transformers does; GGUF stores gpt2's Conv1D weights transposed.
+// interleaved rope, Read gives them for rotate-half rope, as transformers does; GGUF stores gpt2's Conv1D weights transposed, and
+// norms of gemma with the 1 that the model adds.
 //
 // Opening checks that every tensor of ExpectedTensors(config) is there with its shape, and that no other weight is (buffers
 // that exports carry along, such as rotary frequencies or attention masks, are ignored by name). Where a config ties the head to
@@ -41,6 +42,7 @@ struct StoredTensor {
   std::span<const std::byte> bytes;  // rows of shape[1] numbers (shape[0] if transposed), in the mapped file
   bool transposed = false;           // stored [shape[1], shape[0]]
   int64_t interleaved_heads = 0;     // > 0: rows of this many heads (numbers, of a bias) are in the order of interleaved rope
+  double added = 0;                  // stored with this number added
 };
 
 // The rows of a tensor as blocks of the file, in the order that Read answers with.

@@ -1,5 +1,7 @@
 #include "llm/kernels/elementwise.h"
 
+#include <vector>
+
 #include "gflownet/base/check.h"
 #include "llm/kernels/dispatch.h"
 #include "llm/kernels/kernel_table.h"
@@ -36,6 +38,27 @@ void RmsNormBackward(const float* x, const float* weight, const float* inverse_r
   ParallelRows(n, width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * width;
     Kernels().rms_norm_backward(x + at, weight, inverse_rms + begin, dy + at, end - begin, width, dx + at, accumulate);
+  });
+}
+
+void RmsNormGroupsForward(const float* x, int64_t x_stride, const float* weight, int64_t n, int64_t groups, int64_t width,
+                          float epsilon, float* y, int64_t y_stride, int num_threads) {
+  ParallelRows(n, groups * width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      Kernels().rms_norm_forward(x + row * x_stride, weight, groups, width, epsilon, y + row * y_stride, nullptr);
+    }
+  });
+}
+
+void RmsNormGroupsBackward(const float* x, int64_t x_stride, const float* weight, const float* dy, int64_t dy_stride, int64_t n,
+                           int64_t groups, int64_t width, float epsilon, float* dx, int64_t dx_stride, int num_threads) {
+  ParallelRows(n, groups * width * kCheap, num_threads, [&](int64_t begin, int64_t end) {
+    std::vector<float> scratch(static_cast<size_t>(groups * width)), inverse(static_cast<size_t>(groups));
+    for (int64_t row = begin; row < end; ++row) {
+      Kernels().rms_norm_forward(x + row * x_stride, weight, groups, width, epsilon, scratch.data(), inverse.data());
+      Kernels().rms_norm_backward(x + row * x_stride, weight, inverse.data(), dy + row * dy_stride, groups, width,
+                                  dx + row * dx_stride, false);
+    }
   });
 }
 
@@ -80,6 +103,18 @@ void SwigluForward(const float* gate_up, int64_t n, int64_t width, float* y, int
 void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads) {
   ParallelRows(n, width * kExponential, num_threads, [&](int64_t begin, int64_t end) {
     Kernels().swiglu_backward(gate_up + begin * 2 * width, dy + begin * width, end - begin, width, d_gate_up + begin * 2 * width);
+  });
+}
+
+void GegluForward(const float* gate_up, int64_t n, int64_t width, float* y, int num_threads) {
+  ParallelRows(n, width * kExponential, num_threads, [&](int64_t begin, int64_t end) {
+    Kernels().geglu_forward(gate_up + begin * 2 * width, end - begin, width, y + begin * width);
+  });
+}
+
+void GegluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads) {
+  ParallelRows(n, width * kExponential, num_threads, [&](int64_t begin, int64_t end) {
+    Kernels().geglu_backward(gate_up + begin * 2 * width, dy + begin * width, end - begin, width, d_gate_up + begin * 2 * width);
   });
 }
 

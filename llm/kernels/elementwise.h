@@ -16,6 +16,14 @@ void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t widt
 void RmsNormBackward(const float* x, const float* weight, const float* inverse_rms, const float* dy, int64_t n, int64_t width,
                      float* dx, bool accumulate, int num_threads = 0);
 
+// RMSNorm of heads: in each of n rows, which lie x_stride (y_stride, ...) numbers apart, `groups` pieces of `width` numbers that
+// follow each other, each by itself. y may be x.
+void RmsNormGroupsForward(const float* x, int64_t x_stride, const float* weight, int64_t n, int64_t groups, int64_t width,
+                          float epsilon, float* y, int64_t y_stride, int num_threads = 0);
+// dx = the gradient of x given dy; dx may be dy.
+void RmsNormGroupsBackward(const float* x, int64_t x_stride, const float* weight, const float* dy, int64_t dy_stride, int64_t n,
+                           int64_t groups, int64_t width, float epsilon, float* dx, int64_t dx_stride, int num_threads = 0);
+
 // y = (x - mean) * inverse_deviation * weight + bias (bias may be null); mean and inverse_deviation [n] kept if not null.
 void LayerNormForward(const float* x, const float* weight, const float* bias, int64_t n, int64_t width, float epsilon, float* y,
                       float* mean, float* inverse_deviation, int num_threads = 0);
@@ -42,6 +50,10 @@ void RotaryInPlace(float* x, int64_t row_stride, int64_t n, int num_heads, int h
 void SwigluForward(const float* gate_up, int64_t n, int64_t width, float* y, int num_threads = 0);
 // d_gate_up [n, 2 * width]; may be gate_up itself.
 void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads = 0);
+
+// The same with GELU in its tanh form in place of silu.
+void GegluForward(const float* gate_up, int64_t n, int64_t width, float* y, int num_threads = 0);
+void GegluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up, int num_threads = 0);
 
 // GELU in its tanh form (GPT-2's gelu_new): x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3). y may be x, dx may be dy.
 void GeluForward(const float* x, int64_t count, float* y, int num_threads = 0);

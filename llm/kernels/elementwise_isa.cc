@@ -23,6 +23,18 @@ GFN_INLINE Vec Sigmoid(Vec x) { return Set(1.0f) / (Set(1.0f) + Exp(Zero() - x))
 constexpr float kTwoRootTwoOverPi = 1.5957691216057308f;
 constexpr float kCubic = 0.044715f;
 
+GFN_INLINE Vec Gelu(Vec v) {
+  const Vec two_u = Set(kTwoRootTwoOverPi) * v * MulAdd(Set(kCubic) * v, v, Set(1.0f));
+  return v * Sigmoid(two_u);
+}
+
+GFN_INLINE Vec GeluDerivative(Vec v) {
+  const Vec square = v * v;
+  const Vec sigmoid = Sigmoid(Set(kTwoRootTwoOverPi) * v * MulAdd(Set(kCubic), square, Set(1.0f)));
+  const Vec slope = Set(kTwoRootTwoOverPi) * MulAdd(Set(3 * kCubic), square, Set(1.0f));
+  return sigmoid + v * sigmoid * (Set(1.0f) - sigmoid) * slope;
+}
+
 }  // namespace
 
 void RmsNormForward(const float* x, const float* weight, int64_t n, int64_t width, float epsilon, float* y, float* inverse_rms) {
@@ -147,21 +159,31 @@ void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t wi
   }
 }
 
+void GegluForward(const float* gate_up, int64_t n, int64_t width, float* y) {
+  for (int64_t row = 0; row < n; ++row, gate_up += 2 * width, y += width) {
+    ForEach(width, [&](int64_t i, int64_t lanes) {
+      StorePart(y + i, Gelu(LoadPart(gate_up + i, lanes)) * LoadPart(gate_up + width + i, lanes), lanes);
+    });
+  }
+}
+
+void GegluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up) {
+  for (int64_t row = 0; row < n; ++row, gate_up += 2 * width, d_gate_up += 2 * width, dy += width) {
+    ForEach(width, [&](int64_t i, int64_t lanes) {
+      const Vec gate = LoadPart(gate_up + i, lanes), up = LoadPart(gate_up + width + i, lanes), g = LoadPart(dy + i, lanes);
+      StorePart(d_gate_up + i, g * up * GeluDerivative(gate), lanes);
+      StorePart(d_gate_up + width + i, g * Gelu(gate), lanes);
+    });
+  }
+}
+
 void GeluForward(const float* x, int64_t count, float* y) {
-  ForEach(count, [&](int64_t i, int64_t lanes) {
-    const Vec v = LoadPart(x + i, lanes);
-    const Vec two_u = Set(kTwoRootTwoOverPi) * v * MulAdd(Set(kCubic) * v, v, Set(1.0f));
-    StorePart(y + i, v * Sigmoid(two_u), lanes);
-  });
+  ForEach(count, [&](int64_t i, int64_t lanes) { StorePart(y + i, Gelu(LoadPart(x + i, lanes)), lanes); });
 }
 
 void GeluBackward(const float* x, const float* dy, int64_t count, float* dx) {
   ForEach(count, [&](int64_t i, int64_t lanes) {
-    const Vec v = LoadPart(x + i, lanes), square = v * v;
-    const Vec sigmoid = Sigmoid(Set(kTwoRootTwoOverPi) * v * MulAdd(Set(kCubic), square, Set(1.0f)));
-    const Vec slope = Set(kTwoRootTwoOverPi) * MulAdd(Set(3 * kCubic), square, Set(1.0f));
-    const Vec derivative = sigmoid + v * sigmoid * (Set(1.0f) - sigmoid) * slope;
-    StorePart(dx + i, LoadPart(dy + i, lanes) * derivative, lanes);
+    StorePart(dx + i, LoadPart(dy + i, lanes) * GeluDerivative(LoadPart(x + i, lanes)), lanes);
   });
 }
 

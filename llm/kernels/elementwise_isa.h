@@ -18,6 +18,8 @@ void Rotary(float* x, int64_t row_stride, int64_t n, int num_heads, int head_dim
             const RotaryTable& table, RotaryStyle style, bool inverse);
 void SwigluForward(const float* gate_up, int64_t n, int64_t width, float* y);
 void SwigluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up);
+void GegluForward(const float* gate_up, int64_t n, int64_t width, float* y);
+void GegluBackward(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up);
 void GeluForward(const float* x, int64_t count, float* y);
 void GeluBackward(const float* x, const float* dy, int64_t count, float* dx);
 void ExpArray(const float* x, int64_t count, float* y);

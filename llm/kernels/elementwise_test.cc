@@ -108,24 +108,59 @@ TEST_P(ElementwiseTest, LayerNorm) {
   }
 }
 
-TEST_P(ElementwiseTest, Swiglu) {
+// Heads inside wider rows: each as a row of its own, the rest untouched, in place and not.
+TEST_P(ElementwiseTest, RmsNormOfGroups) {
+  const int64_t n = 5, groups = 3, width = 20, stride = 70;
+  const std::vector<float> x = Values(n * stride, 1, 2), w = Values(width, 2), dy = Values(n * stride, 3);
+  std::vector<float> y = x, dx = dy, inverse(groups), one(groups * width), d_one(groups * width);
+  RmsNormGroupsForward(y.data(), stride, w.data(), n, groups, width, kEpsilon, y.data(), stride, 2);
+  RmsNormGroupsBackward(x.data(), stride, w.data(), dx.data(), stride, n, groups, width, kEpsilon, dx.data(), stride, 2);
+  for (int64_t row = 0; row < n; ++row) {
+    RmsNormForward(x.data() + row * stride, w.data(), groups, width, kEpsilon, one.data(), inverse.data());
+    RmsNormBackward(x.data() + row * stride, w.data(), inverse.data(), dy.data() + row * stride, groups, width, d_one.data(),
+                    false);
+    for (int64_t i = 0; i < stride; ++i) {
+      const size_t at = static_cast<size_t>(row * stride + i), in_row = static_cast<size_t>(i);
+      ASSERT_EQ(y[at], i < groups * width ? one[in_row] : x[at]);
+      ASSERT_EQ(dx[at], i < groups * width ? d_one[in_row] : dy[at]);
+    }
+  }
+}
+
+using GateForward = void (*)(const float*, int64_t, int64_t, float*, int);
+using GateBackward = void (*)(const float*, const float*, int64_t, int64_t, float*, int);
+
+template <class Check>
+void CheckGate(GateForward forward, GateBackward backward, double (*activation)(double), const Check& check) {
   for (const int64_t n : kRows) {
     for (const int64_t width : {1, 15, 32}) {
       const std::vector<float> x = Values(n * 2 * width, 1, 3), dy = Values(n * width, 3);
       std::vector<float> y(dy.size()), dx(x.size()), in_place = x;
-      SwigluForward(x.data(), n, width, y.data(), 2);
-      SwigluBackward(x.data(), dy.data(), n, width, dx.data(), 2);
-      SwigluBackward(in_place.data(), dy.data(), n, width, in_place.data(), 1);
+      forward(x.data(), n, width, y.data(), 2);
+      backward(x.data(), dy.data(), n, width, dx.data(), 2);
+      backward(in_place.data(), dy.data(), n, width, in_place.data(), 1);
       EXPECT_EQ(in_place, dx);
-      Check(n, 2 * width, x, y, dy, dx, [&](const Doubles& row) {
+      check(n, 2 * width, x, y, dy, dx, [&](const Doubles& row) {
         Doubles result;
         for (size_t i = 0; i < static_cast<size_t>(width); ++i) {
-          result.push_back(row[i] / (1 + std::exp(-row[i])) * row[i + static_cast<size_t>(width)]);
+          result.push_back(activation(row[i]) * row[i + static_cast<size_t>(width)]);
         }
         return result;
       });
     }
   }
+}
+
+double GeluTwin(double v) { return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))); }
+
+TEST_P(ElementwiseTest, Swiglu) {
+  CheckGate(
+      SwigluForward, SwigluBackward, [](double v) { return v / (1 + std::exp(-v)); },
+      [&](auto&&... values) { Check(values...); });
+}
+
+TEST_P(ElementwiseTest, Geglu) {
+  CheckGate(GegluForward, GegluBackward, GeluTwin, [&](auto&&... values) { Check(values...); });
 }
 
 TEST_P(ElementwiseTest, Gelu) {
@@ -134,10 +169,7 @@ TEST_P(ElementwiseTest, Gelu) {
     std::vector<float> y(x.size()), dx(x.size());
     GeluForward(x.data(), n, y.data(), 2);
     GeluBackward(x.data(), dy.data(), n, dx.data(), 2);
-    Check(n, 1, x, y, dy, dx, [](const Doubles& row) {
-      const double v = row[0];
-      return Doubles{0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)))};
-    });
+    Check(n, 1, x, y, dy, dx, [](const Doubles& row) { return Doubles{GeluTwin(row[0])}; });
   }
 }
 

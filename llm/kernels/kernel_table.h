@@ -109,6 +109,8 @@ struct KernelTable {
                  const RotaryTable& table, RotaryStyle style, bool inverse);
   void (*swiglu_forward)(const float* gate_up, int64_t n, int64_t width, float* y);
   void (*swiglu_backward)(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up);
+  void (*geglu_forward)(const float* gate_up, int64_t n, int64_t width, float* y);
+  void (*geglu_backward)(const float* gate_up, const float* dy, int64_t n, int64_t width, float* d_gate_up);
   void (*gelu_forward)(const float* x, int64_t count, float* y);
   void (*gelu_backward)(const float* x, const float* dy, int64_t count, float* dx);
   void (*exp)(const float* x, int64_t count, float* y);

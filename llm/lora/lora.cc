@@ -12,7 +12,9 @@
 namespace gfn {
 namespace {
 
-std::string LastPart(const std::string& path) { return path.substr(path.rfind('.') + 1); }
+std::string LastPart(std::string_view path) { return std::string(path.substr(path.rfind('.') + 1)); }
+
+bool IsAllLinear(const std::vector<std::string>& targets) { return targets.size() == 1 && targets[0] == kAllLinear; }
 
 std::string GroupName(int64_t layer, Slot slot) {
   static constexpr const char* kNames[] = {"qkv", "attention_out", "up", "down"};
@@ -63,7 +65,8 @@ Status CheckAgainstFolder(const LoraConfig& config, const PeftAdapter& peft) {
                      std::string("use_rslora ") + (peft.config.use_rslora ? "true" : "false"));
   }
   const std::set<std::string> targets(config.targets.begin(), config.targets.end()), found = LastParts(peft);
-  if (!targets.empty() && targets != found) {
+  // Which modules "all" are, the folder's model knows.
+  if (!targets.empty() && !IsAllLinear(config.targets) && targets != found) {
     return Disagrees(config, "targets", "[" + Join(config.targets, ", ") + "]",
                      "modules " + Join(std::vector<std::string>(found.begin(), found.end()), ", "));
   }
@@ -91,6 +94,21 @@ LoraConfig LoraConfig::Completed() const {
   return completed;
 }
 
+bool LoraConfig::IsTarget(std::string_view module) const {
+  return targets.empty() || IsAllLinear(targets) || std::ranges::find(targets, LastPart(module)) != targets.end();
+}
+
+int64_t NumLoraParameters(const ModelConfig& model, const LoraConfig& lora) {
+  int64_t width = 0;  // in + out of each adapted module of a layer
+  for (int s = 0; s < kNumSlots; ++s) {
+    const Product product = ProductOf(model, static_cast<Slot>(s));
+    for (const LinearModule& module : product.modules) {
+      if (lora.IsTarget(module.name)) width += product.inputs + module.outputs;
+    }
+  }
+  return model.num_layers * lora.Rank() * width;
+}
+
 StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& config, uint64_t seed, ParameterSet& parameters) {
   std::set<std::string> known;
   RETURN_IF_ERROR(ForEachProduct(model, [&](int64_t l, Slot slot) {
@@ -98,12 +116,11 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
     return OkStatus();
   }));
   for (const std::string& target : config.targets) {
-    if (!known.contains(target)) {
+    if (!IsAllLinear(config.targets) && !known.contains(target)) {
       return InvalidArgument("lora.targets: " +
                              UnknownName("module", target, "modules of this model", {known.begin(), known.end()}));
     }
   }
-  const std::set<std::string> targets(config.targets.begin(), config.targets.end());
   Adapter adapter{.dropout = config.dropout, .layers = {}};
   adapter.layers.resize(model.config().num_layers);
   uint64_t stream = 0;
@@ -111,7 +128,7 @@ StatusOr<Adapter> CreateAdapter(const LanguageModel& model, const LoraConfig& co
     LoraGroup group;
     int64_t rows = 0;
     for (const ModulePart& part : model.Parts(l, slot)) {
-      if (!targets.empty() && !targets.contains(LastPart(part.path))) continue;
+      if (!config.IsTarget(part.path)) continue;
       group.parts.push_back({part, at::zeros({part.out_count, config.Rank()}), rows, config.Scale()});
       rows += config.Rank();
     }
@@ -134,7 +151,7 @@ StatusOr<StartedAdapter> StartAdapter(const LanguageModel& model, const LoraConf
                       .alpha = config.Alpha(),
                       .use_rslora = config.RsLora(),
                       .dropout = config.dropout,
-                      .target_modules = config.targets,
+                      .target_modules = IsAllLinear(config.targets) ? std::vector<std::string>() : config.targets,
                       .base_model_name_or_path = {},
                       .rank_pattern = {},
                       .alpha_pattern = {}};
@@ -179,7 +196,7 @@ PeftAdapter ToPeft(const LanguageModel& model, const Adapter& adapter, const Pef
   at::NoGradGuard no_grad;
   PeftAdapter peft;
   peft.config = config;
-  peft.config.fan_in_fan_out = model.config().architecture == Architecture::kGpt2;
+  peft.config.fan_in_fan_out = model.config().family().naming->conv1d;
   peft.config.base_model_name_or_path = base_model;
   for (const auto& layer : adapter.layers) {
     for (const LoraGroup& group : layer) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gflownet/base/config_rules.h"
@@ -32,6 +33,8 @@ struct LoraConfig {
   double Scale() const;
   // The defaults filled in; with a path as it is.
   LoraConfig Completed() const;
+  // Whether the targets name the module of this path: by their absence, as "all-linear", or by its last part.
+  bool IsTarget(std::string_view path) const;
 
   template <class V>
   void Visit(V& v) {
@@ -44,11 +47,16 @@ struct LoraConfig {
     v("rslora", rslora, "scale by alpha / sqrt(rank) instead (rank-stabilised LoRA); null: false, or as lora.path has it");
     v("dropout", dropout, "of the adapter's input, while training only", Range{.min = 0, .max = 1, .max_open = true});
     v("targets", targets,
-      "adapted modules by the last part of their names (q_proj, c_attn, ...); empty: every linear module of the layers, or those "
-      "of "
-      "lora.path");
+      "adapted modules by the last part of their names (q_proj, c_attn, qkv_proj, ...); [all-linear]: every linear module of the "
+      "layers; empty: the same, or those of lora.path");
   }
 };
+
+// PEFT's name for every linear module of the layers.
+inline constexpr char kAllLinear[] = "all-linear";
+
+// Numbers of a fresh adapter of this configuration.
+int64_t NumLoraParameters(const ModelConfig& model, const LoraConfig& lora);
 
 // The group of the adapter's tensors in a ParameterSet.
 inline constexpr char kAdapterGroup[] = "adapter";

@@ -16,11 +16,9 @@
 #include <string>
 #include <vector>
 
-namespace gfn {
+#include "llm/format/family.h"
 
-// The frozen products of a layer, in the order of the forward pass.
-enum class Slot { kQkv, kAttentionOut, kUp, kDown };
-inline constexpr int kNumSlots = 4;
+namespace gfn {
 
 // One module of the file format inside a product: rows [out_begin, out_begin + out_count) of its weight.
 struct ModulePart {

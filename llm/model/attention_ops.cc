@@ -26,7 +26,7 @@ AttentionForest Blocks(const PackedForest& forest) {
 
 AttentionShape Shape(const AttentionDims& dims) {
   return {static_cast<int>(dims.num_heads), static_cast<int>(dims.num_kv_heads), static_cast<int>(dims.head_dim),
-          1.0f / std::sqrt(static_cast<float>(dims.head_dim))};
+          1.0f / std::sqrt(static_cast<float>(dims.query_scalar))};
 }
 
 // Every block as one padded row of a batched attention; differentiable. Memory: blocks x longest path, so it is for small
@@ -41,7 +41,8 @@ at::Tensor PaddedAttention(const AttentionDims& dims, const AttentionPlan& plan,
   const at::Tensor q = gather(q_NW, plan.query_index_SQ, Q, dims.num_heads);
   const at::Tensor k = gather(k_MW, plan.key_index_SK, K, dims.num_kv_heads).repeat_interleave(group, 1);
   const at::Tensor v = gather(v_MW, plan.key_index_SK, K, dims.num_kv_heads).repeat_interleave(group, 1);
-  const at::Tensor out = at::scaled_dot_product_attention(q, k, v, plan.visible_SQK.unsqueeze(1));  // [S, H, Q, D]
+  const at::Tensor out = at::scaled_dot_product_attention(q, k, v, plan.visible_SQK.unsqueeze(1), /*dropout_p=*/0.0,
+                                                          /*is_causal=*/false, 1 / std::sqrt(dims.query_scalar));  // [S, H, Q, D]
   return out.transpose(1, 2).reshape({S * Q, dims.num_heads * D}).index_select(0, plan.query_place_N);
 }
 

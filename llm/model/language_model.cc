@@ -119,12 +119,19 @@ at::Tensor LanguageModel::Embed(const PackedForest& forest, const at::Tensor& to
     return ids;
   };
   at::Tensor x_NC = embedding_.Rows(tokens_N.defined() ? tokens_N : index(forest.token_ids)).to(device());
+  if (config_.family().scaled_embedding) x_NC.mul_(std::sqrt(static_cast<double>(config_.hidden_size)));
   if (position_embedding_.defined()) x_NC = x_NC + position_embedding_.index_select(0, index(forest.positions).to(device()));
   return x_NC;
 }
 
+const Rotary* LanguageModel::rotary(int64_t layer) const {
+  const LayerRope rope = config_.RopeOf(layer);
+  if (rope == LayerRope::kNone || !rotary_.defined()) return nullptr;
+  return rope == LayerRope::kLocal ? &local_rotary_ : &rotary_;
+}
+
 at::Tensor LanguageModel::HeadInput(const at::Tensor& hidden_RC) const {
-  if (!config_.lm_head_bias) return hidden_RC;
+  if (!config_.family().lm_head_bias) return hidden_RC;
   return at::cat({hidden_RC, at::ones({hidden_RC.size(0), 1}, hidden_RC.options())}, 1);
 }
 

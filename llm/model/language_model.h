@@ -13,6 +13,7 @@
 
 #include "gflownet/base/rng.h"
 #include "gflownet/base/status.h"
+#include "llm/format/expected_tensors.h"
 #include "llm/format/weight_source.h"
 #include "llm/model/adapter.h"
 #include "llm/model/forest.h"
@@ -73,21 +74,26 @@ class LanguageModel {
 
   // --- for the forward pass (transformer.cc) ---
   struct Layer {
-    NormWeights attention_norm;
-    NormWeights mlp_norm;  // undefined weight: attention and MLP read the same norm, in parallel (GPT-J)
+    std::array<NormWeights, kNumNormPlaces> norms;  // undefined weights where the family has none
     std::array<FrozenMatrix, kNumSlots> matrices;
+
+    const NormWeights& norm(NormPlace place) const { return norms[static_cast<size_t>(place)]; }
   };
   const Layer& layer(int64_t index) const { return layers_[index]; }
   const NormWeights& final_norm() const { return final_norm_; }
-  const Rotary& rotary() const { return rotary_; }
-  AttentionDims attention_dims() const { return {config_.num_heads, config_.num_kv_heads, config_.head_dim}; }
-  MlpKind mlp_kind() const { return config_.architecture == Architecture::kLlama ? MlpKind::kGatedSilu : MlpKind::kGelu; }
-  // Token embedding plus learned positions where the model has them, [N, C]. tokens as in ForwardCached.
+  // nullptr: the layer's q and k are not rotated.
+  const Rotary* rotary(int64_t layer) const;
+  AttentionDims attention_dims() const {
+    return {config_.num_heads, config_.num_kv_heads, config_.head_dim,
+            config_.query_scalar.value_or(static_cast<double>(config_.head_dim))};
+  }
+  // Token embedding, scaled, plus learned positions, where the model has them, [N, C]. tokens as in ForwardCached.
   at::Tensor Embed(const PackedForest& forest, const at::Tensor& tokens_N = {}) const;
 
  private:
   LanguageModel(ModelConfig config, Options options) : config_(std::move(config)), options_(options) {}
   Status LoadWeights(const WeightSource& source);
+  void MakeRotaries();
   Status SetOwnAdapter(const PeftAdapter& adapter);
 
   ModelConfig config_;
@@ -98,7 +104,7 @@ class LanguageModel {
   at::Tensor position_embedding_;  // GPT-2: [positions, C]
   std::vector<Layer> layers_;
   NormWeights final_norm_;
-  Rotary rotary_;
+  Rotary rotary_, local_rotary_;
 };
 
 }  // namespace gfn

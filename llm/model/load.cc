@@ -1,70 +1,10 @@
-// From the names of the three architectures to the four products of a layer.
+// From the tensors of a file to the products and norms of the layers.
 #include "gflownet/base/check.h"
 #include "llm/model/language_model.h"
 #include "llm/model/peft_modules.h"
 
 namespace gfn {
 namespace {
-
-// The modules of each product under their Hugging Face names, in the order of its outputs.
-struct LayerNames {
-  std::string prefix;  // of a layer: prefix + number + "."
-  std::array<std::vector<std::string>, kNumSlots> modules;
-  std::string attention_norm, mlp_norm;  // mlp_norm empty: parallel
-  std::string embedding, final_norm;
-};
-
-const LayerNames& NamesOf(Architecture architecture) {
-  static const LayerNames kLlama = {"model.layers.",
-                                    {{{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-                                      {"self_attn.o_proj"},
-                                      {"mlp.gate_proj", "mlp.up_proj"},
-                                      {"mlp.down_proj"}}},
-                                    "input_layernorm",
-                                    "post_attention_layernorm",
-                                    "model.embed_tokens.weight",
-                                    "model.norm"};
-  static const LayerNames kGpt2 = {"transformer.h.",
-                                   {{{"attn.c_attn"}, {"attn.c_proj"}, {"mlp.c_fc"}, {"mlp.c_proj"}}},
-                                   "ln_1",
-                                   "ln_2",
-                                   "transformer.wte.weight",
-                                   "transformer.ln_f"};
-  static const LayerNames kGptJ = {
-      "transformer.h.",
-      {{{"attn.q_proj", "attn.k_proj", "attn.v_proj"}, {"attn.out_proj"}, {"mlp.fc_in"}, {"mlp.fc_out"}}},
-      "ln_1",
-      "",
-      "transformer.wte.weight",
-      "transformer.ln_f"};
-  switch (architecture) {
-    case Architecture::kLlama:
-      return kLlama;
-    case Architecture::kGpt2:
-      return kGpt2;
-    case Architecture::kGptJ:
-      return kGptJ;
-  }
-  GFN_CHECK(false) << "unknown architecture";
-  return kLlama;
-}
-
-// Rows of each module of a product.
-std::vector<int64_t> PartSizes(const ModelConfig& config, Slot slot) {
-  const int64_t q = config.num_heads * config.head_dim, kv = config.num_kv_heads * config.head_dim;
-  switch (slot) {
-    case Slot::kQkv:
-      return config.architecture == Architecture::kGpt2 ? std::vector<int64_t>{q + 2 * kv} : std::vector<int64_t>{q, kv, kv};
-    case Slot::kAttentionOut:
-    case Slot::kDown:
-      return {config.hidden_size};
-    case Slot::kUp:
-      return config.architecture == Architecture::kLlama
-                 ? std::vector<int64_t>{config.intermediate_size, config.intermediate_size}
-                 : std::vector<int64_t>{config.intermediate_size};
-  }
-  return {};
-}
 
 WeightType PackedType(GgmlType type) {
   switch (type) {
@@ -84,29 +24,26 @@ WeightType PackedType(GgmlType type) {
 }  // namespace
 
 std::vector<ModulePart> LanguageModel::Parts(int64_t layer, Slot slot) const {
-  const LayerNames& names = NamesOf(config_.architecture);
-  const std::vector<int64_t> sizes = PartSizes(config_, slot);
-  const auto& modules = names.modules[static_cast<int>(slot)];
-  GFN_CHECK_EQ(sizes.size(), modules.size());
   std::vector<ModulePart> parts;
   int64_t begin = 0;
-  for (size_t m = 0; m < modules.size(); ++m) {
-    parts.push_back({names.prefix + std::to_string(layer) + "." + modules[m], begin, sizes[m]});
-    begin += sizes[m];
+  for (const LinearModule& module : ProductOf(config_, slot).modules) {
+    parts.push_back({NameInLayer(config_, layer, module.name), begin, module.outputs});
+    begin += module.outputs;
   }
   return parts;
 }
 
 Status LanguageModel::LoadWeights(const WeightSource& source) {
-  const LayerNames& names = NamesOf(config_.architecture);
+  const Family& family = config_.family();
+  const Naming& naming = *family.naming;
   const at::ScalarType type = activation_type();
   const at::Device device = options_.device;
   const auto read = [&](const std::string& name) { return source.Read(name, type); };
   const auto read_norm = [&](const std::string& name, NormWeights& norm) -> Status {
     norm.epsilon = config_.norm_eps;
     ASSIGN_OR_RETURN(const at::Tensor weight, read(name + ".weight"));
-    norm.weight_C = weight.to(device);
-    if (source.Has(name + ".bias")) {
+    norm.weight_C = (family.norm_offset == 0 ? weight : weight + family.norm_offset).to(device);
+    if (family.norm == NormKind::kLayer) {
       ASSIGN_OR_RETURN(const at::Tensor bias, read(name + ".bias"));
       norm.bias_C = bias.to(device);
     }
@@ -160,10 +97,11 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
     ASSIGN_OR_RETURN(const at::Tensor weight, read(name));
     return FrozenMatrix(weight, at::Tensor(), options_.dtype, device);
   };
-  const std::string head_name = config_.tie_embeddings ? names.embedding : "lm_head.weight";
-  ASSIGN_OR_RETURN(embedding_, read_matrix(names.embedding));
-  tied_head_ = config_.tie_embeddings && !config_.lm_head_bias;
-  if (!tied_head_ && !config_.lm_head_bias) {
+  const std::string embedding_name = std::string(naming.embedding.hf) + ".weight";
+  const std::string head_name = config_.tie_embeddings ? embedding_name : "lm_head.weight";
+  ASSIGN_OR_RETURN(embedding_, read_matrix(embedding_name));
+  tied_head_ = config_.tie_embeddings && !family.lm_head_bias;
+  if (!tied_head_ && !family.lm_head_bias) {
     ASSIGN_OR_RETURN(head_, read_matrix(head_name));
   } else if (!tied_head_) {
     ASSIGN_OR_RETURN(at::Tensor head, read(head_name));
@@ -172,26 +110,34 @@ Status LanguageModel::LoadWeights(const WeightSource& source) {
     head = at::cat({head, bias.unsqueeze(1)}, 1);
     head_ = FrozenMatrix(head, at::Tensor(), options_.dtype, device);
   }
-  if (source.Has("transformer.wpe.weight")) {
-    ASSIGN_OR_RETURN(const at::Tensor positions, read("transformer.wpe.weight"));
+  if (!naming.positions.empty()) {
+    ASSIGN_OR_RETURN(const at::Tensor positions, read(std::string(naming.positions.hf) + ".weight"));
     position_embedding_ = positions.to(device);
   }
-  RETURN_IF_ERROR(read_norm(names.final_norm, final_norm_));
+  RETURN_IF_ERROR(read_norm(std::string(naming.final_norm.hf), final_norm_));
   for (int64_t l = 0; l < config_.num_layers; ++l) {
     Layer& layer = layers_.emplace_back();
-    const std::string prefix = names.prefix + std::to_string(l) + ".";
-    RETURN_IF_ERROR(read_norm(prefix + names.attention_norm, layer.attention_norm));
-    if (!names.mlp_norm.empty()) RETURN_IF_ERROR(read_norm(prefix + names.mlp_norm, layer.mlp_norm));
+    for (int p = 0; p < kNumNormPlaces; ++p) {
+      const LayerNorm norm = NormOf(config_, static_cast<NormPlace>(p));
+      if (!norm.name.empty()) RETURN_IF_ERROR(read_norm(NameInLayer(config_, l, norm.name.hf), layer.norms[p]));
+    }
     for (int s = 0; s < kNumSlots; ++s) {
       ASSIGN_OR_RETURN(layer.matrices[s], read_product(Parts(l, static_cast<Slot>(s))));
     }
   }
-  if (config_.rotary_dim > 0) {
-    rotary_ = MakeRotary(config_.max_positions, RopeFrequencies(config_.rope_theta, config_.rotary_dim, config_.rope_scaling),
-                         config_.rope_scaling.attention_factor,
-                         config_.rope_interleaved ? RotaryStyle::kInterleaved : RotaryStyle::kRotateHalf, type, device);
-  }
+  MakeRotaries();
   return OkStatus();
+}
+
+void LanguageModel::MakeRotaries() {
+  if (config_.rotary_dim == 0) return;
+  const RotaryStyle style = config_.family().rope_interleaved ? RotaryStyle::kInterleaved : RotaryStyle::kRotateHalf;
+  const auto make = [&](double theta, const RopeScaling& scaling) {
+    return MakeRotary(MaxContext(config_), RopeFrequencies(theta, config_.rotary_dim, scaling), scaling.attention_factor, style,
+                      activation_type(), options_.device);
+  };
+  rotary_ = make(config_.rope_theta, config_.rope_scaling);
+  if (config_.family().layer_ropes == LayerRopes::kLocal) local_rotary_ = make(config_.local_rope_theta, RopeScaling{});
 }
 
 Status LanguageModel::SetOwnAdapter(const PeftAdapter& adapter) {

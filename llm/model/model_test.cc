@@ -50,7 +50,8 @@ TEST_P(TinyModels, LogitsEqualTransformers) { ExpectReferenceLogits(kGoldenModel
 // llama.cpp's way to store them: permuted rows and biases, rope_freqs.weight for llama3, keys for yarn.
 TEST(GgufModels, LogitsEqualTransformers) {
   for (const std::string name :
-       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_llama_biases", "tiny_llama3", "tiny_qwen2_yarn"}) {
+       {"tiny_llama_sharded", "tiny_qwen2", "tiny_gpt2", "tiny_llama_biases", "tiny_llama3", "tiny_qwen2_yarn", "tiny_qwen3",
+        "tiny_smollm3", "tiny_olmo2", "tiny_gemma3_sixth", "tiny_phi3"}) {
     ExpectReferenceLogits(std::string(GFN_SOURCE_DIR) + "/tests/golden/format/" + name + ".gguf", name);
   }
 }

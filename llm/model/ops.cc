@@ -68,6 +68,33 @@ void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Ten
   dx_NC.add_(d * inverse);
 }
 
+void NormPiecesInPlace(const NormWeights& norm, at::Tensor x_NW) {  // NOLINT(performance-unnecessary-value-param): x_NW changes
+  const int64_t width = norm.weight_C.numel(), pieces = x_NW.size(1) / width;
+  if (UseKernels(x_NW)) {
+    float* x = x_NW.mutable_data_ptr<float>();
+    RmsNormGroupsForward(x, x_NW.stride(0), Data(norm.weight_C), x_NW.size(0), pieces, width, static_cast<float>(norm.epsilon), x,
+                         x_NW.stride(0));
+    return;
+  }
+  const at::Tensor x_NPC = x_NW.unflatten(1, {pieces, width});
+  x_NPC.copy_(Normalise(norm, x_NPC).first * norm.weight_C);
+}
+
+void NormPiecesBackwardInPlace(const NormWeights& norm, const at::Tensor& x_NW,
+                               at::Tensor d_NW) {  // NOLINT(performance-unnecessary-value-param): d_NW changes
+  const int64_t width = norm.weight_C.numel(), pieces = x_NW.size(1) / width;
+  if (UseKernels(x_NW)) {
+    float* d = d_NW.mutable_data_ptr<float>();
+    RmsNormGroupsBackward(Data(x_NW), x_NW.stride(0), Data(norm.weight_C), d, d_NW.stride(0), x_NW.size(0), pieces, width,
+                          static_cast<float>(norm.epsilon), d, d_NW.stride(0));
+    return;
+  }
+  const at::Tensor d_NPC = d_NW.unflatten(1, {pieces, width});
+  const auto [unit, inverse] = Normalise(norm, x_NW.unflatten(1, {pieces, width}));
+  const at::Tensor d_unit = d_NPC * norm.weight_C;
+  d_NPC.copy_((d_unit - unit * (d_unit * unit).mean(-1, true)) * inverse);
+}
+
 Rotary MakeRotary(int64_t num_positions, const std::vector<double>& frequencies, double attention_factor, RotaryStyle style,
                   at::ScalarType dtype, at::Device device) {
   // Angles are made in double precision: position * frequency loses digits in fp32 at long contexts.
@@ -98,36 +125,50 @@ void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int
   second.copy_(rotated_second);
 }
 
+namespace {
+
+at::Tensor Activate(Activation activation, const at::Tensor& x) {
+  return activation == Activation::kSilu ? at::silu(x) : at::gelu(x, "tanh");
+}
+at::Tensor ActivateBackward(Activation activation, const at::Tensor& dy, const at::Tensor& x) {
+  return activation == Activation::kSilu ? at::silu_backward(dy, x) : at::gelu_backward(dy, x, "tanh");
+}
+
+}  // namespace
+
 at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up, const at::Tensor& into) {
-  const bool gated = kind == MlpKind::kGatedSilu;
-  const int64_t width = up.size(1) / (gated ? 2 : 1);
-  if (UseKernels(up)) {
+  const bool is_silu = kind.activation == Activation::kSilu;
+  const int64_t width = up.size(1) / (kind.gated ? 2 : 1);
+  if (UseKernels(up) && (kind.gated || !is_silu)) {
     at::Tensor y = ResultLike(up, up.size(0), width, into);
-    if (gated) {
-      SwigluForward(Data(up), up.size(0), width, y.mutable_data_ptr<float>());
+    if (kind.gated) {
+      (is_silu ? SwigluForward : GegluForward)(Data(up), up.size(0), width, y.mutable_data_ptr<float>(), 0);
     } else {
       GeluForward(Data(up), up.numel(), y.mutable_data_ptr<float>());
     }
     return y;
   }
-  return gated ? at::silu(up.narrow(1, 0, width)) * up.narrow(1, width, width) : at::gelu(up, "tanh");
+  return kind.gated ? Activate(kind.activation, up.narrow(1, 0, width)) * up.narrow(1, width, width)
+                    : Activate(kind.activation, up);
 }
 
 at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tensor& d_act) {
-  const bool gated = kind == MlpKind::kGatedSilu;
-  if (UseKernels(up)) {
+  const bool is_silu = kind.activation == Activation::kSilu;
+  if (UseKernels(up) && (kind.gated || !is_silu)) {
     at::Tensor d_up = at::empty_like(up);
-    if (gated) {
-      SwigluBackward(Data(up), Data(d_act), up.size(0), up.size(1) / 2, d_up.mutable_data_ptr<float>());
+    if (kind.gated) {
+      (is_silu ? SwigluBackward : GegluBackward)(Data(up), Data(d_act), up.size(0), up.size(1) / 2,
+                                                 d_up.mutable_data_ptr<float>(), 0);
     } else {
       GeluBackward(Data(up), Data(d_act), up.numel(), d_up.mutable_data_ptr<float>());
     }
     return d_up;
   }
-  if (!gated) return at::gelu_backward(d_act, up, "tanh");
+  if (!kind.gated) return ActivateBackward(kind.activation, d_act, up);
   const int64_t width = up.size(1) / 2;
   const at::Tensor gate = up.narrow(1, 0, width);
-  return at::cat({at::silu_backward(d_act * up.narrow(1, width, width), gate), d_act * at::silu(gate)}, 1);
+  return at::cat(
+      {ActivateBackward(kind.activation, d_act * up.narrow(1, width, width), gate), d_act * Activate(kind.activation, gate)}, 1);
 }
 
 }  // namespace gfn

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "llm/format/family.h"
 #include "llm/kernels/elementwise.h"
 #include "llm/model/forest.h"
 
@@ -21,10 +22,16 @@ struct NormWeights {
   at::Tensor weight_C;
   at::Tensor bias_C;  // undefined: RMSNorm
   double epsilon = 1e-5;
+  bool defined() const { return weight_C.defined(); }
 };
 at::Tensor NormForward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& into = {});
 // Adds the gradient of x to dx.
 void NormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& dy_NC, at::Tensor& dx_NC);
+
+// RMSNorm of each piece of weight_C's size of x [N, W], which may be columns of a larger matrix: heads, or all of q or k.
+void NormPiecesInPlace(const NormWeights& norm, at::Tensor x_NW);
+// Replaces the gradient behind the norm by that of x, given x.
+void NormPiecesBackwardInPlace(const NormWeights& norm, const at::Tensor& x_NW, at::Tensor d_NW);
 
 // Rotary angles of every position up to the context length.
 struct Rotary {
@@ -41,8 +48,11 @@ Rotary MakeRotary(int64_t num_positions, const std::vector<double>& frequencies,
 void RotateInPlace(const Rotary& rotary, at::Tensor x_NW, int64_t num_heads, int64_t head_dim, const at::Tensor& positions_N,
                    bool inverse);
 
-// act = silu(gate) * up of [N, 2 I] = gate | up, or GELU-tanh of [N, I].
-enum class MlpKind { kGatedSilu, kGelu };
+// act(gate) * up of [N, 2 I] = gate | up, or act of [N, I].
+struct MlpKind {
+  Activation activation = Activation::kSilu;
+  bool gated = true;
+};
 at::Tensor ActivationForward(MlpKind kind, const at::Tensor& up, const at::Tensor& into = {});
 at::Tensor ActivationBackward(MlpKind kind, const at::Tensor& up, const at::Tensor& d_act);
 
@@ -62,6 +72,7 @@ struct AttentionPlan {
 };
 struct AttentionDims {
   int64_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
+  double query_scalar = 0;  // scores are divided by its root; head_dim but for gemma
 };
 AttentionPlan MakeAttentionPlan(const PackedForest& forest, const AttentionDims& dims, at::Device device, at::ScalarType dtype);
 

@@ -9,7 +9,7 @@ namespace {
 // What the layers of a pass without a tape write one after the other, in the same memory. With a tape each layer's tensors move
 // there.
 struct Workspace {
-  at::Tensor normed_NC, qkv_NW, attention_NW, up_NW, activation_NI;
+  at::Tensor normed_NC, branch_NC, post_NC, qkv_NW, attention_NW, up_NW, activation_NI;
   std::array<at::Tensor, kNumSlots> lora_NP;
 };
 
@@ -68,12 +68,67 @@ class LayerProducts {
   int64_t layer_;
 };
 
+// Norms of q and k before their rotation, which a layer may have both or neither of.
+void NormAndRotate(const LanguageModel& model, int64_t l, const AttentionPlan& plan, at::Tensor& qkv_NW,
+                   at::Tensor* plain_qk_NW) {
+  const LanguageModel::Layer& layer = model.layer(l);
+  const AttentionDims dims = model.attention_dims();
+  const int64_t q_width = dims.num_heads * dims.head_dim, k_width = dims.num_kv_heads * dims.head_dim;
+  if (layer.norm(NormPlace::kQuery).defined()) {
+    if (plain_qk_NW != nullptr) *plain_qk_NW = qkv_NW.narrow(1, 0, q_width + k_width).clone(at::MemoryFormat::Contiguous);
+    NormPiecesInPlace(layer.norm(NormPlace::kQuery), qkv_NW.narrow(1, 0, q_width));
+    NormPiecesInPlace(layer.norm(NormPlace::kKey), qkv_NW.narrow(1, q_width, k_width));
+  }
+  if (const Rotary* rotary = model.rotary(l)) {
+    RotateInPlace(*rotary, qkv_NW, dims.num_heads + dims.num_kv_heads, dims.head_dim, plan.positions_N, false);
+  }
+}
+
+// The gradient of the product from that behind norms and rotation.
+void NormAndRotateBackward(const LanguageModel& model, int64_t l, const AttentionPlan& plan, const at::Tensor& plain_qk_NW,
+                           at::Tensor& d_qkv_NW) {
+  const LanguageModel::Layer& layer = model.layer(l);
+  const AttentionDims dims = model.attention_dims();
+  const int64_t q_width = dims.num_heads * dims.head_dim, k_width = dims.num_kv_heads * dims.head_dim;
+  if (const Rotary* rotary = model.rotary(l)) {
+    RotateInPlace(*rotary, d_qkv_NW, dims.num_heads + dims.num_kv_heads, dims.head_dim, plan.positions_N, true);
+  }
+  if (!plain_qk_NW.defined()) return;
+  NormPiecesBackwardInPlace(layer.norm(NormPlace::kQuery), plain_qk_NW.narrow(1, 0, q_width), d_qkv_NW.narrow(1, 0, q_width));
+  NormPiecesBackwardInPlace(layer.norm(NormPlace::kKey), plain_qk_NW.narrow(1, q_width, k_width),
+                            d_qkv_NW.narrow(1, q_width, k_width));
+}
+
+// x or its norm, where there is one.
+at::Tensor NormOrSame(const NormWeights& norm, const at::Tensor& x_NC) { return norm.defined() ? NormForward(norm, x_NC) : x_NC; }
+
+// dx += the gradient of x given that of its norm, or of x itself where there is none.
+void AddNormBackward(const NormWeights& norm, const at::Tensor& x_NC, const at::Tensor& d_NC, at::Tensor& dx_NC) {
+  if (norm.defined()) {
+    NormBackward(norm, x_NC, d_NC, dx_NC);
+  } else {
+    dx_NC.add_(d_NC);
+  }
+}
+
+// The gradient of a branch's last product from that of the sum that it is added to.
+at::Tensor PostNormBackward(const NormWeights& norm, const at::Tensor& product_NC, const at::Tensor& d_sum_NC) {
+  if (!norm.defined()) return d_sum_NC;
+  at::Tensor d_NC = at::zeros_like(d_sum_NC);
+  NormBackward(norm, product_NC, d_sum_NC, d_NC);
+  return d_NC;
+}
+
+MlpKind MlpKindOf(const LanguageModel& model) { return {model.config().family().activation, model.config().family().gated}; }
+
 }  // namespace
 
 at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const AttentionPlan& plan, const StackAdapter& adapter,
                         KvCache* cache, StackTape* tape) {
   GFN_CHECK(tape == nullptr || cache == nullptr) << "a cached pass is not differentiable";
   const AttentionDims dims = model.attention_dims();
+  const MlpKind mlp = MlpKindOf(model);
+  const bool parallel = model.config().family().parallel;
   const int64_t q_width = dims.num_heads * dims.head_dim;
   Workspace w;
   for (int64_t l = 0; l < model.config().num_layers; ++l) {
@@ -81,27 +136,39 @@ at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const Atten
     const LayerProducts products(model, adapter, l);
     LayerTape* t = tape != nullptr ? &tape->layers.emplace_back() : nullptr;
     auto& lora = t != nullptr ? t->lora_NP : w.lora_NP;
-    // What is added to: with a tape the sum before stays as it is.
-    const auto sum_onto = [&](const at::Tensor& sum) { return t != nullptr ? sum.clone() : sum; };
+    // sum + the last product of a branch. With a tape the sum before stays as it is.
+    const auto add_branch = [&](Slot slot, const at::Tensor& in, NormPlace post, const at::Tensor& sum, at::Tensor* kept) {
+      at::Tensor out_NC = t != nullptr ? sum.clone() : sum;
+      if (!layer.norm(post).defined()) {
+        products.AddForward(slot, in, lora, out_NC);
+        return out_NC;
+      }
+      w.branch_NC = products.Forward(slot, in, lora, w.branch_NC);
+      w.post_NC = NormForward(layer.norm(post), w.branch_NC, w.post_NC);
+      if (kept != nullptr) *kept = std::move(w.branch_NC);
+      return out_NC.add_(w.post_NC);
+    };
+    const auto norm_or_same = [&](NormPlace place, const at::Tensor& in_NC) {
+      if (!layer.norm(place).defined()) return in_NC;
+      w.normed_NC = NormForward(layer.norm(place), in_NC, w.normed_NC);
+      return w.normed_NC;
+    };
 
-    w.normed_NC = NormForward(layer.attention_norm, x_NC, w.normed_NC);
-    w.qkv_NW = products.Forward(Slot::kQkv, w.normed_NC, lora, w.qkv_NW);
-    if (model.rotary().defined()) {
-      RotateInPlace(model.rotary(), w.qkv_NW, dims.num_heads + dims.num_kv_heads, dims.head_dim, plan.positions_N, false);
-    }
+    at::Tensor in_NC = norm_or_same(NormPlace::kAttention, x_NC);
+    w.qkv_NW = products.Forward(Slot::kQkv, in_NC, lora, w.qkv_NW);
+    NormAndRotate(model, l, plan, w.qkv_NW, t != nullptr ? &t->plain_qk_NW : nullptr);
     if (cache != nullptr) cache->Write(l, w.qkv_NW, q_width);
     w.attention_NW = AttentionForward(dims, plan, w.qkv_NW, cache != nullptr ? cache->keys(l) : at::Tensor(),
                                       cache != nullptr ? cache->values(l) : at::Tensor(),
                                       t != nullptr ? &t->log_sum_exp_NH : nullptr, w.attention_NW);
-    at::Tensor middle_NC = sum_onto(x_NC);
-    products.AddForward(Slot::kAttentionOut, w.attention_NW, lora, middle_NC);
+    const at::Tensor middle_NC = add_branch(Slot::kAttentionOut, w.attention_NW, NormPlace::kAttentionPost, x_NC,
+                                            t != nullptr ? &t->attention_out_NC : nullptr);
 
-    const bool parallel = !layer.mlp_norm.weight_C.defined();
-    if (!parallel) w.normed_NC = NormForward(layer.mlp_norm, middle_NC, w.normed_NC);
-    w.up_NW = products.Forward(Slot::kUp, w.normed_NC, lora, w.up_NW);
-    w.activation_NI = ActivationForward(model.mlp_kind(), w.up_NW, w.activation_NI);
-    at::Tensor out_NC = sum_onto(middle_NC);
-    products.AddForward(Slot::kDown, w.activation_NI, lora, out_NC);
+    if (!parallel) in_NC = norm_or_same(NormPlace::kMlp, middle_NC);
+    w.up_NW = products.Forward(Slot::kUp, in_NC, lora, w.up_NW);
+    w.activation_NI = ActivationForward(mlp, w.up_NW, w.activation_NI);
+    const at::Tensor out_NC =
+        add_branch(Slot::kDown, w.activation_NI, NormPlace::kMlpPost, middle_NC, t != nullptr ? &t->down_NC : nullptr);
     if (t != nullptr) {
       t->input_NC = x_NC;
       t->qkv_NW = std::move(w.qkv_NW);
@@ -117,6 +184,8 @@ at::Tensor StackForward(const LanguageModel& model, at::Tensor x_NC, const Atten
 std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter& adapter,
                                       const std::optional<RngKey>& dropout_key, StackTape& tape, at::Tensor d_last_NC) {
   const AttentionDims dims = model.attention_dims();
+  const MlpKind mlp = MlpKindOf(model);
+  const bool parallel = model.config().family().parallel;
   const int64_t num_layers = model.config().num_layers;
   const StackAdapter stack_adapter{&adapter, nullptr, dropout_key};
   std::vector<std::array<std::vector<at::Tensor>, kNumSlots>> gradients(num_layers);
@@ -125,34 +194,33 @@ std::vector<at::Tensor> StackBackward(const LanguageModel& model, const Adapter&
     const LanguageModel::Layer& layer = model.layer(l);
     const LayerProducts products(model, stack_adapter, l);
     LayerTape& t = tape.layers[l];
-    const bool parallel = !layer.mlp_norm.weight_C.defined();
     // The embedding is frozen: nothing below layer 0 wants a gradient.
     const bool want_dx = l > 0;
 
     // MLP.
-    const at::Tensor act = ActivationForward(model.mlp_kind(), t.up_NW);
-    const at::Tensor d_act = products.Backward(Slot::kDown, act, t, d_out, true, gradients[l]);
-    const at::Tensor d_up = ActivationBackward(model.mlp_kind(), t.up_NW, d_act);
-    const at::Tensor normed = NormForward(layer.attention_norm, t.input_NC);
-    const at::Tensor mlp_in = parallel ? normed : NormForward(layer.mlp_norm, t.middle_NC);
+    const at::Tensor act = ActivationForward(mlp, t.up_NW);
+    const at::Tensor d_down = PostNormBackward(layer.norm(NormPlace::kMlpPost), t.down_NC, d_out);
+    const at::Tensor d_act = products.Backward(Slot::kDown, act, t, d_down, true, gradients[l]);
+    const at::Tensor d_up = ActivationBackward(mlp, t.up_NW, d_act);
+    const at::Tensor normed = NormOrSame(layer.norm(NormPlace::kAttention), t.input_NC);
+    const at::Tensor mlp_in = parallel ? normed : NormOrSame(layer.norm(NormPlace::kMlp), t.middle_NC);
     const at::Tensor d_mlp_in = products.Backward(Slot::kUp, mlp_in, t, d_up, true, gradients[l]);
     at::Tensor d_middle = d_out;
     if (!parallel) {
       d_middle = d_out.clone();
-      NormBackward(layer.mlp_norm, t.middle_NC, d_mlp_in, d_middle);
+      AddNormBackward(layer.norm(NormPlace::kMlp), t.middle_NC, d_mlp_in, d_middle);
     }
 
     // Attention.
-    const at::Tensor d_attention = products.Backward(Slot::kAttentionOut, t.attention_NW, t, d_middle, true, gradients[l]);
+    const at::Tensor d_attention_out = PostNormBackward(layer.norm(NormPlace::kAttentionPost), t.attention_out_NC, d_middle);
+    const at::Tensor d_attention = products.Backward(Slot::kAttentionOut, t.attention_NW, t, d_attention_out, true, gradients[l]);
     at::Tensor d_qkv = AttentionBackward(dims, tape.plan, t.qkv_NW, t.attention_NW, t.log_sum_exp_NH, d_attention);
-    if (model.rotary().defined()) {
-      RotateInPlace(model.rotary(), d_qkv, dims.num_heads + dims.num_kv_heads, dims.head_dim, tape.plan.positions_N, true);
-    }
+    NormAndRotateBackward(model, l, tape.plan, t.plain_qk_NW, d_qkv);
     at::Tensor d_normed = products.Backward(Slot::kQkv, normed, t, d_qkv, want_dx, gradients[l]);
     if (want_dx) {
       if (parallel) d_normed.add_(d_mlp_in);
       at::Tensor dx = parallel ? d_middle.clone() : d_middle;
-      NormBackward(layer.attention_norm, t.input_NC, d_normed, dx);
+      AddNormBackward(layer.norm(NormPlace::kAttention), t.input_NC, d_normed, dx);
       d_out = dx;
     }
     t = {};

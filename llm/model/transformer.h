@@ -16,8 +16,10 @@ namespace gfn {
 // What the backward pass of a layer needs; norms and activations are made again (they cost less than their memory).
 struct LayerTape {
   at::Tensor input_NC;                        // x
-  at::Tensor qkv_NW;                          // behind the rotation
+  at::Tensor plain_qk_NW;                     // q and k before their norms, where they have some
+  at::Tensor qkv_NW;                          // behind norms and rotation
   at::Tensor attention_NW, log_sum_exp_NH;    // attention output and its normaliser
+  at::Tensor attention_out_NC, down_NC;       // before the norms behind attention and MLP, where they are
   at::Tensor middle_NC;                       // x + attention; undefined for a parallel layer
   at::Tensor up_NW;                           // before the activation
   std::array<at::Tensor, kNumSlots> lora_NP;  // x A^T of each product

@@ -7,30 +7,6 @@
 
 namespace gfn {
 
-int64_t AdapterParameters(const ModelConfig& model, const LoraConfig& lora) {
-  const auto wanted = [&](const char* name) {
-    return lora.targets.empty() || std::find(lora.targets.begin(), lora.targets.end(), name) != lora.targets.end();
-  };
-  const int64_t d = model.hidden_size, q = model.num_heads * model.head_dim, kv = model.num_kv_heads * model.head_dim,
-                f = model.intermediate_size;
-  int64_t width = 0;  // in + out of each adapted module
-  const auto add = [&](const char* name, int64_t in, int64_t out) { width += wanted(name) ? in + out : 0; };
-  switch (model.architecture) {
-    case Architecture::kLlama:
-      add("q_proj", d, q), add("k_proj", d, kv), add("v_proj", d, kv), add("o_proj", q, d);
-      add("gate_proj", d, f), add("up_proj", d, f), add("down_proj", f, d);
-      break;
-    case Architecture::kGpt2:
-      add("c_attn", d, q + 2 * kv), add("c_proj", q, d), add("c_fc", d, f), add("c_proj", f, d);
-      break;
-    case Architecture::kGptJ:
-      add("q_proj", d, q), add("k_proj", d, kv), add("v_proj", d, kv), add("out_proj", q, d), add("fc_in", d, f),
-          add("fc_out", f, d);
-      break;
-  }
-  return model.num_layers * lora.Rank() * width;
-}
-
 namespace {
 
 // Token counts of every example, the largest first.
@@ -86,8 +62,8 @@ StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSe
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   const double real = dtype == ModelDtype::kFloat64 ? 8 : 4, weight = dtype == ModelDtype::kBFloat16 ? 2 : real;
   const double width = number(model.hidden_size), inner = number(model.intermediate_size), layers = number(model.num_layers),
-               queries = number(model.num_heads * model.head_dim), keys = number(model.num_kv_heads * model.head_dim),
-               up = (model.architecture == Architecture::kLlama ? 2 : 1) * inner, vocabulary = number(model.vocab_size);
+               queries = number(model.q_width()), keys = number(model.kv_width()),
+               up = number(ProductOf(model, Slot::kUp).outputs()), vocabulary = number(model.vocab_size);
   const double adapter_width = 7 * number(lora.Rank());  // of the products of one layer, at most
 
   // A step: the rollouts of some conditions at a time behind their prompts, with all that the way back needs.
@@ -96,7 +72,7 @@ StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSe
                                                 : trainer.conditions_per_step);
   const double rollouts = number(trainer.rollouts), most = number(task.support.max_len);
   const double scored = TextLengths::Sum(lengths.prompt, together) + together * rollouts * most;
-  const double tape = scored * layers * (2 * width + 2 * queries + 2 * keys + up + number(model.num_heads) + adapter_width);
+  const double tape = scored * layers * (number(NumTapeNumbers(model)) + adapter_width);
   const double one_layer_back = scored * (4 * width + 2 * queries + 2 * keys + 2 * up + 2 * inner);
   // Without a way back one layer is at work at a time.
   const double one_layer = 4 * width + 2 * queries + 2 * keys + up + inner + adapter_width;
@@ -123,7 +99,7 @@ StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSe
   const double evaluation =
       std::max(decoding(TextLengths::Sum(lengths.prompt, conditions), rows), real * std::max(judged, replies) * one_layer);
   return MemoryParts{{"weights", number(NumParameters(model)) * weight},
-                     {"adapter and optimiser", 16.0 * number(AdapterParameters(model, lora))},  // value, gradient, two moments
+                     {"adapter and optimiser", 16.0 * number(NumLoraParameters(model, lora))},  // value, gradient, two moments
                      {"a training step", step},
                      {"evaluation beyond it", std::max(0.0, evaluation - step)}};
 }

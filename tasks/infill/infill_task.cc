@@ -147,7 +147,7 @@ class InfillPlan : public TaskPlan {
     lines.push_back({"training", ""});
     const StatusOr<LoraConfig> lora = ResolveLora(settings_.lora.value_or(LoraConfig{}));
     if (!lora.ok()) return lora.status();
-    lines.push_back({"adapter parameters", std::to_string(AdapterParameters(*model, *lora)) + " (rank " +
+    lines.push_back({"adapter parameters", std::to_string(NumLoraParameters(*model, *lora)) + " (rank " +
                                                std::to_string(lora->Rank()) +
                                                (lora->path.empty() ? "" : ", starts from " + lora->path) + ")"});
     lines.push_back({"rollouts of a step", std::to_string(settings_.train.trainer.conditions_per_step) + " conditions x " +

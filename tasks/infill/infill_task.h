@@ -12,10 +12,9 @@ namespace gfn {
 
 std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings);
 
-// infill_memory.cc: bytes of a run from the model's shapes and the lengths of the texts in its data, and trained numbers of the
-// adapter. The status of the data or the tokenizer where they cannot be read: without them nothing is promised.
+// infill_memory.cc: bytes of a run from the model's shapes and the lengths of the texts in its data. The status of the data or the
+// tokenizer where they cannot be read: without them nothing is promised.
 StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model);
-int64_t AdapterParameters(const ModelConfig& model, const LoraConfig& lora);
 
 // infill_report.cc: curves from metrics.jsonl, tables and samples from the evaluations made so far.
 Status ReportInfill(const InfillConfig& task, const RunSettings& settings, const RunRecord& record, report::Report& page);

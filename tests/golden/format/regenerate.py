@@ -6,7 +6,7 @@ Run with the packages torch, transformers, gguf and numpy (gguf 0.19 when the st
 - blocks.gguf: random blocks of each tensor type, as tensor "<type>", with the numbers that the Python package `gguf` makes
   of them as fp32 tensor "<type>.f32"; and one metadata key of each value type.
 - tiny_*.gguf: the models of tests/golden/models under the names that the package's tensor map gives, with what llama.cpp's
-  convert_hf_to_gguf.py does to them: rows of q and k of llama (weights and biases) permuted, Conv1D of gpt2 transposed, vectors as
+  convert_hf_to_gguf.py does to them: rows of q and k of llama and smollm3 (weights and biases) permuted, Conv1D of gpt2 transposed, norms of gemma3 plus 1, vectors as
   fp32, llama3's rope as the tensor rope_freqs.weight, yarn's as keys. tiny_stories.gguf is a model of its own, with a tokenizer.
 - smollm2_tensors.json: for each tensor of SmolLM2-135M-Instruct (its GGUF as transformers loads it, in fp32) the shape and the
   sum of bits * (1 + index) modulo 2^64 over the bit patterns of its numbers. Only with the folder given.
@@ -76,9 +76,11 @@ def permute(weight, heads):
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def add_rope_scaling(writer, config):
+def add_rope_scaling(writer, config, rope):
     """convert_hf_to_gguf.py, set_gguf_parameters and LlamaModel.generate_extra_tensors"""
-    rope = config["rope_parameters"]
+    if rope["rope_type"] == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
     if rope["rope_type"] == "yarn":
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(rope["factor"])
@@ -102,6 +104,18 @@ def add_rope_scaling(writer, config):
                 smooth = (context / wavelen - low) / (high - low)
                 factors.append(1 / ((1 - smooth) / factor + smooth))
         writer.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
+
+
+def add_longrope(writer, config, rope):
+    """convert_hf_to_gguf.py, Phi3MiniModel"""
+    context, original = config["max_position_embeddings"], rope["original_max_position_embeddings"]
+    dim = config["hidden_size"] // config["num_attention_heads"]
+    writer.add_rope_dimension_count(int(dim * rope["partial_rotary_factor"]))
+    writer.add_rope_scaling_orig_ctx_len(original)
+    writer.add_sliding_window(config["sliding_window"] or 0)
+    writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(context / original) / math.log(original)))
+    for kind in ("long", "short"):
+        writer.add_tensor(f"rope_factors_{kind}.weight", np.array(rope[f"{kind}_factor"], dtype=np.float32))
 
 
 def model_file(name, arch):
@@ -132,23 +146,32 @@ def model_file(name, arch):
         writer.add_feed_forward_length(config["intermediate_size"])
         writer.add_head_count_kv(config["num_key_value_heads"])
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-        writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+        ropes = config["rope_parameters"]
+        rope = ropes.get("full_attention", ropes)
+        writer.add_rope_freq_base(rope["rope_theta"])
+        if arch == gguf.MODEL_ARCH.GEMMA3:
+            writer.add_sliding_window(config["sliding_window"])
+        if arch == gguf.MODEL_ARCH.PHI3:
+            add_longrope(writer, config, rope)
         if "head_dim" in config:
             writer.add_key_length(config["head_dim"])
             writer.add_value_length(config["head_dim"])
             writer.add_rope_dimension_count(config["head_dim"])
-        add_rope_scaling(writer, config)
+        add_rope_scaling(writer, config, rope)
     names = gguf.get_tensor_name_map(arch, layers)
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
             for key in file.keys():
                 tensor = file.get_tensor(key)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("q_proj.weight", "q_proj.bias")):
+                permuted = arch in (gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.SMOLLM3)
+                if permuted and key.endswith(("q_proj.weight", "q_proj.bias")):
                     tensor = permute(tensor, heads)
-                if arch == gguf.MODEL_ARCH.LLAMA and key.endswith(("k_proj.weight", "k_proj.bias")):
+                if permuted and key.endswith(("k_proj.weight", "k_proj.bias")):
                     tensor = permute(tensor, config["num_key_value_heads"])
                 if is_gpt2 and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
                     tensor = tensor.transpose(1, 0)
+                if arch == gguf.MODEL_ARCH.GEMMA3 and key.endswith("norm.weight"):
+                    tensor = tensor.float() + 1
                 new_name = names.get_name(key, try_suffixes=(".weight", ".bias"))
                 if tensor.dim() == 1:
                     writer.add_tensor(new_name, tensor.float().numpy())
@@ -214,7 +237,8 @@ def stories_file():
 
 MODEL_FILES = {"tiny_llama_sharded": gguf.MODEL_ARCH.LLAMA, "tiny_qwen2": gguf.MODEL_ARCH.QWEN2, "tiny_gpt2": gguf.MODEL_ARCH.GPT2,
                "tiny_llama_biases": gguf.MODEL_ARCH.LLAMA, "tiny_llama3": gguf.MODEL_ARCH.LLAMA,
-               "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2}
+               "tiny_qwen2_yarn": gguf.MODEL_ARCH.QWEN2, "tiny_qwen3": gguf.MODEL_ARCH.QWEN3,
+               "tiny_smollm3": gguf.MODEL_ARCH.SMOLLM3, "tiny_olmo2": gguf.MODEL_ARCH.OLMO2, "tiny_gemma3_sixth": gguf.MODEL_ARCH.GEMMA3, "tiny_phi3": gguf.MODEL_ARCH.PHI3}
 
 
 def main():

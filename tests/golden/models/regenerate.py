@@ -58,6 +58,33 @@ MODELS = {
     "tiny_mistral": (torch.bfloat16, None, lambda: transformers.MistralConfig(
         **LLAMA, head_dim=16, rms_norm_eps=1e-5, sliding_window=48, tie_word_embeddings=False,
         rope_parameters=dict(rope_type="linear", rope_theta=1000.0, factor=3.0))),
+    # norms of the heads of q and k, heads wider than hidden_size / num_heads
+    "tiny_qwen3": (torch.bfloat16, None, lambda: transformers.Qwen3Config(
+        **LLAMA, head_dim=16, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
+    # the fourth layer is not rotated
+    "tiny_smollm3": (torch.bfloat16, None, lambda: transformers.SmolLM3Config(
+        **{**LLAMA, "num_hidden_layers": 4}, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=True)),
+    # norms behind attention and MLP alone, norms of all of q and of k
+    "tiny_olmo2": (torch.bfloat16, None, lambda: transformers.Olmo2Config(
+        **LLAMA, rms_norm_eps=1e-6, rope_theta=1000.0, tie_word_embeddings=False)),
+    # four norms of 1 + w, GELU gates, a scaled embedding, scores over the root of 24; two layers with a window and a base of their
+    # own, then one without, whose rope is scaled
+    "tiny_gemma3": (torch.bfloat16, None, lambda: transformers.Gemma3TextConfig(
+        **{**LLAMA, "num_hidden_layers": 3}, head_dim=16, rms_norm_eps=1e-6, tie_word_embeddings=True, sliding_window=40,
+        query_pre_attn_scalar=24, layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": dict(rope_type="linear", rope_theta=1000.0, factor=4.0),
+                         "sliding_attention": dict(rope_type="default", rope_theta=100.0)})),
+    # what llama.cpp has built in for Gemma 3: every sixth layer without a window, a local base of 10000, the scale of the heads
+    "tiny_gemma3_sixth": (torch.bfloat16, None, lambda: transformers.Gemma3TextConfig(
+        **{**LLAMA, "num_hidden_layers": 7, "hidden_size": 16}, head_dim=8, rms_norm_eps=1e-6, tie_word_embeddings=True,
+        sliding_window=40, query_pre_attn_scalar=8,
+        rope_parameters={"full_attention": dict(rope_type="linear", rope_theta=1000000.0, factor=8.0),
+                         "sliding_attention": dict(rope_type="default", rope_theta=10000.0)})),
+    # q, k and v in one module, gate and up in another; longrope on half of each head, exact up to the original positions
+    "tiny_phi3": (torch.bfloat16, None, lambda: transformers.Phi3Config(
+        **{**LLAMA, "pad_token_id": 3}, rms_norm_eps=1e-5, tie_word_embeddings=False, original_max_position_embeddings=32,
+        rope_parameters=dict(rope_type="longrope", rope_theta=1000.0, partial_rotary_factor=0.5, short_factor=[1.25, 1.5],
+                             long_factor=[2.0, 4.0]))),
 }
 
 
@@ -67,7 +94,7 @@ def randomize(model, generator):
         is_norm = "norm" in name or ".ln_" in name
         with torch.no_grad():
             if name.endswith("weight") and is_norm:
-                p.copy_(1 + 0.2 * noise)
+                p.copy_(0.2 * noise + (0 if model.config.model_type == "gemma3_text" else 1))
             elif p.dim() == 1:
                 p.copy_(0.2 * noise)
             else:

@@ -3,7 +3,8 @@
 Run with the packages torch, transformers and peft (2.11, 5.23 and 0.21 when the stored files were made):
     python3 tests/golden/peft/regenerate.py [NAME...]
 Each folder is what PeftModel.save_pretrained writes, plus reference.json as in tests/golden/models: the logits of the model
-with the adapter. Both matrices are random, as after training (a fresh adapter's B is zero and would change nothing).
+with the adapter; and gradients.json: for each of its modules the gradients of the factors A and B, row by row, of the tokens'
+negative log-likelihood (the sum over all but the first). Both matrices are random, as after training (a fresh adapter's B is zero and would change nothing).
 """
 import json
 import pathlib
@@ -36,6 +37,12 @@ ADAPTERS = {
     # some layers only
     "tiny_gptj_layers": ("tiny_gptj", dict(r=2, lora_alpha=4, target_modules=["q_proj", "out_proj", "fc_in"],
                                            layers_to_transform=[1], layers_pattern="h")),
+    "tiny_qwen3": ("tiny_qwen3", dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    "tiny_smollm3": ("tiny_smollm3", dict(r=2, lora_alpha=4, target_modules=["q_proj", "k_proj", "down_proj"])),
+    "tiny_olmo2": ("tiny_olmo2", dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    "tiny_gemma3": ("tiny_gemma3", dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    # the fused modules under their own names
+    "tiny_phi3": ("tiny_phi3", dict(r=2, lora_alpha=4, target_modules=["qkv_proj", "gate_up_proj", "down_proj"])),
 }
 
 
@@ -60,10 +67,20 @@ def main():
         model.eval()
         plain = json.loads((MODELS / base / "reference.json").read_text())
         ids = torch.tensor([plain["token_ids"]])
-        with torch.no_grad():
-            logits = model(ids).logits[0]
+        logits = model(ids).logits[0]
+        torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:], reduction="sum").backward()
+        gradients = {}
+        for key, p in model.named_parameters():
+            if "lora_" in key:
+                module, factor = key.removeprefix("base_model.model.").removesuffix(".default.weight").split(".lora_")
+                gradients.setdefault(module, {})[factor] = p.grad.flatten().tolist()
+        logits = logits.detach()
         rows = ",\n".join("[" + ",".join(f"{x:.8g}" for x in row) + "]" for row in logits.tolist())
+        of_modules = ",\n".join(f'"{module}": {{' + ", ".join(
+            f'"{factor}": [' + ",".join(f"{x:.8g}" for x in numbers) + "]" for factor, numbers in factors.items()) + "}"
+            for module, factors in gradients.items())
         (folder / "reference.json").write_text(f'{{"token_ids": {json.dumps(ids[0].tolist())},\n"logits": [\n{rows}\n]}}\n')
+        (folder / "gradients.json").write_text("{\n" + of_modules + "\n}\n")
         change = (logits - torch.tensor(plain["logits"])).abs().max().item()
         print(name, "largest change of a logit", change)
 
