@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "gflownet/base/text_util.h"
+#include "gflownet/base/utf8.h"
 #include "report/table.h"
 
 namespace gfn::report {

@@ -37,14 +37,7 @@ std::string FormatDuration(double seconds);
 // Four significant digits for people: "0.1235", "1.235e-05", "12345".
 std::string FormatShort(double value);
 
-// The number of bytes of the well-formed UTF-8 character at the front of `text` (Unicode 15, table 3-7: no surrogates, no
-// overlong forms), or 0 if there is none.
-size_t Utf8CharLength(std::string_view text);
-
-// The character at *pos of `text`, which must be well-formed UTF-8; *pos moves behind it.
-char32_t NextUtf8Char(std::string_view text, size_t* pos);
-
-// Offset of the first byte that is not part of valid UTF-8, or nullopt.
+// Offset of the first byte that is not part of valid UTF-8 (no surrogates, no overlong forms), or nullopt.
 std::optional<size_t> FindInvalidUtf8(std::string_view text);
 
 }  // namespace gfn

@@ -1,4 +1,4 @@
-// Characters of UTF-8 texts, and what is not one (beside base/text_util.h).
+// Characters of UTF-8 texts, and what is not one (beside base/utf8.h).
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "gflownet/base/text_util.h"
+#include "gflownet/base/utf8.h"
 
 namespace gfn {
 

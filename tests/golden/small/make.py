@@ -20,6 +20,7 @@ Run from the root of the project with the packages torch, transformers, tokenize
 
 Ids by the tokenizers, of these texts and of others, are in tests/golden/tokenizer/ids.json.
 """
+import contextlib
 import json
 import math
 import pathlib
@@ -51,12 +52,13 @@ def texts():
     return stories("train") + movies + prompts
 
 
-def train_sentencepiece(folder, corpus, kind, size, byte_fallback):
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus), model_prefix=str(folder / kind), vocab_size=size, model_type=kind, byte_fallback=byte_fallback,
-        character_coverage=1.0, split_digits=True, normalization_rule_name="identity", num_threads=1, minloglevel=2,
-        remove_extra_whitespaces=kind == "unigram")  # llama's models keep them
-    return folder / f"{kind}.model"
+def train_sentencepiece(corpus, kind, size, byte_fallback):
+    with contextlib.chdir(corpus.parent):  # the model keeps the names that it is given here
+        sentencepiece.SentencePieceTrainer.train(
+            input=corpus.name, model_prefix=kind, vocab_size=size, model_type=kind, byte_fallback=byte_fallback,
+            character_coverage=1.0, split_digits=True, normalization_rule_name="identity", num_threads=1, minloglevel=2,
+            remove_extra_whitespaces=kind == "unigram")  # llama's models keep them
+    return corpus.parent / f"{kind}.model"
 
 
 def train_byte_bpe(folder, corpus):
@@ -266,8 +268,8 @@ def main():
         temporary = pathlib.Path(temporary)
         corpus = temporary / "corpus.txt"
         corpus.write_text("\n".join(texts()) + "\n")
-        bpe = train_sentencepiece(temporary, corpus, "bpe", VOCAB, True)
-        shutil.copy(train_sentencepiece(temporary, corpus, "unigram", 400, False), HERE / "unigram.model")
+        bpe = train_sentencepiece(corpus, "bpe", VOCAB, True)
+        shutil.copy(train_sentencepiece(corpus, "unigram", 400, False), HERE / "unigram.model")
         train_byte_bpe(HERE / "byte_bpe", corpus)
         processor = sentencepiece.SentencePieceProcessor(model_file=str(bpe))
         model = train_llama(processor)
