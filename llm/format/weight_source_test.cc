@@ -140,6 +140,24 @@ TEST(WeightSource, BlocksAreTheRowsThatReadAnswersWith) {
   EXPECT_FALSE(norm->has_value()) << "stored as plain numbers";
 }
 
+// Written by other programs than this one: a Hugging Face folder, GGUF and llama2.c's layout hold the same trained weights.
+TEST(WeightSource, FormatsOfOneModelHoldTheSameWeights) {
+  const std::string small = GFN_SOURCE_DIR "/tests/golden/small/";
+  const auto folder = Open(small + "llama"), gguf = Open(small + "llama.gguf"), llama2c = Open(small + "one_layer.bin");
+  ASSERT_TRUE(folder != nullptr && gguf != nullptr && llama2c != nullptr);
+  EXPECT_EQ(folder->format(), "huggingface");
+  EXPECT_EQ(gguf->format(), "gguf");
+  EXPECT_EQ(llama2c->format(), "llama2c");
+  // By hand: 512 x 64 + 5 x (2 x 64 + 2 x 64 x 64 + 2 x 32 x 64 + 3 x 64 x 172) + 64; the last with one layer.
+  EXPECT_EQ(NumParameters(folder->config()), 260032);
+  EXPECT_EQ(NumParameters(gguf->config()), 260032);
+  EXPECT_EQ(NumParameters(llama2c->config()), 78272);
+  EXPECT_EQ(gguf->names(), folder->names());
+  for (const std::string& name : folder->names()) EXPECT_TRUE(at::equal(Read(*gguf, name), Read(*folder, name))) << name;
+  for (const std::string& name : llama2c->names()) EXPECT_TRUE(at::equal(Read(*llama2c, name), Read(*folder, name))) << name;
+}
+
+// Files of others' programs and of other shapes.
 TEST(WeightSource, OpensTheSmallModelsBesideTheProject) {
   if (!FolderExists(kSharedModels)) GTEST_SKIP() << "no " << kSharedModels;
   struct Model {

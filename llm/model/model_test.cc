@@ -145,23 +145,56 @@ TEST(Forest, PathsShareWhatTheyHaveInCommon) {
   EXPECT_EQ(forest.num_tokens(), 2 + 3 + 2 + 2 + 3);
 }
 
+// Numbers of transformers (tests/golden/small/make.py).
+const json& SmallReference() {
+  static const json* const reference = new json(*ReadJsonFile(kSmallModels + "reference.json"));
+  return *reference;
+}
+
+// log p of each token behind the first, against a list.
+void ExpectLogP(const at::Tensor& logits, const std::vector<int32_t>& tokens, const json& expected, Tolerance tolerance) {
+  const at::Tensor log_p = logits.to(at::kDouble).log_softmax(-1);
+  ASSERT_EQ(expected.size() + 1, tokens.size());
+  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
+    EXPECT_NEAR(log_p[static_cast<int64_t>(i)][tokens[i + 1]].item<double>(), expected[i].get<double>(), tolerance.value) << i;
+  }
+}
+
+// A trained model, from both of its formats.
+TEST(SmallLlama, LogitsEqualTransformers) {
+  for (const std::string file : {"llama", "llama.gguf"}) {
+    for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
+      const auto model = LoadModel(kSmallModels + file, dtype);
+      for (const json& scored : SmallReference()["scored"]) {
+        const auto tokens = scored["ids"].get<std::vector<int32_t>>();
+        ExpectLogP(PlainLogits(*model, tokens), tokens, scored["log_p"], kReferenceTolerance);
+      }
+      const at::Tensor last = PlainLogits(*model, SmallReference()["scored"][0]["ids"].get<std::vector<int32_t>>())[-1];
+      ExpectAllClose(last.to(at::kDouble), at::tensor(SmallReference()["last_logits"].get<std::vector<double>>()),
+                     kReferenceTolerance, file);
+    }
+  }
+}
+
+TEST(SmallLlama, LogitsOfLlama2cEqualTransformers) {
+  const auto model = LoadModel(kSmallModels + "one_layer.bin", ModelDtype::kFloat32);
+  const at::Tensor last = PlainLogits(*model, SmallReference()["scored"][0]["ids"].get<std::vector<int32_t>>())[-1];
+  ExpectAllClose(last.to(at::kDouble), at::tensor(SmallReference()["last_logits_of_one_layer"].get<std::vector<double>>()),
+                 kReferenceTolerance, "one layer");
+}
+
 TEST(SmolLm2, LogitsEqualTransformers) {
   const std::string model_path = std::string(GFN_SOURCE_DIR) + "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-  const std::string reference_path = std::string(GFN_SHARED_DIR) + "/data/reference/smollm2_logits.json";
-  if (!std::filesystem::exists(model_path) || !std::filesystem::exists(reference_path))
-    GTEST_SKIP() << "needs " << model_path << " and " << reference_path;
-  const json reference = *ReadJsonFile(reference_path);
+  if (!std::filesystem::exists(model_path)) GTEST_SKIP() << "needs " << model_path << " (tools/setup fetches it)";
   const auto model = LoadModel(model_path, ModelDtype::kFloat32);
-  const auto tokens = reference["token_ids"].get<std::vector<int32_t>>();
-  const at::Tensor logits = PlainLogits(*model, tokens);
-  const json& top = reference["last_position"];
-  for (size_t i = 0; i < top["top20_token_ids"].size(); ++i) {
-    EXPECT_NEAR(logits[-1][top["top20_token_ids"][i].get<int64_t>()].item<float>(), top["top20_logits"][i].get<float>(), 2e-3);
-  }
-  const at::Tensor log_p = logits.log_softmax(-1);
-  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
-    EXPECT_NEAR(-log_p[static_cast<int64_t>(i)][tokens[i + 1]].item<float>(), reference["prompt_token_nll"][i].get<float>(), 1e-3)
-        << i;
+  const json reference = *ReadJsonFile(kGoldenModels + "smollm2.json");
+  for (const json& scored : reference) {
+    const auto tokens = scored["ids"].get<std::vector<int32_t>>();
+    const at::Tensor logits = PlainLogits(*model, tokens);
+    ExpectLogP(logits, tokens, scored["log_p"], {1e-3});
+    for (size_t i = 0; i < scored["top_ids"].size(); ++i) {
+      EXPECT_NEAR(logits[-1][scored["top_ids"][i].get<int64_t>()].item<float>(), scored["top_logits"][i].get<float>(), 2e-3);
+    }
   }
 }
 

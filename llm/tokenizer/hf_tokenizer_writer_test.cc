@@ -53,11 +53,13 @@ void ExpectExportIsTheSame(const std::string& path) {
   ExpectSame(*found, *expected);
 }
 
-TEST(HfTokenizerWriter, SentencePieceOfGguf) { ExpectExportIsTheSame(GoldenPath("stories260k.gguf")); }
+TEST(HfTokenizerWriter, SentencePieceOfGguf) {
+  ExpectExportIsTheSame(GoldenPath("stories260k.gguf"));
+  ExpectExportIsTheSame(SmallPath("llama.gguf"));
+}
 
 TEST(HfTokenizerWriter, SentencePieceOfLlama2c) {
-  const std::string path = SharedPath("models/stories260K/tok512.bin");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not here";
+  const std::string path = SmallPath("tok512.bin");
   ExpectExportIsTheSame(path);
   const TemporaryFolder base;
   base.Write("tokenizer.bin", ReadAll(path));

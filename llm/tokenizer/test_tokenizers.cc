@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "gtest/gtest.h"
 #include "llm/tokenizer/byte_alphabet.h"
@@ -29,9 +30,9 @@ std::string LlamaPattern(const std::string& digits) {
 
 const std::map<std::string, std::string>& FilesOfTokenizers() {
   static const auto* const files = new std::map<std::string, std::string>{
-      {"gpt2", SharedPath("tokenizers/gpt2/vocab.bpe")},
-      {"gpt2_llama_bpe", SharedPath("tokenizers/gpt2/vocab.bpe")},
-      {"gpt2_qwen2", SharedPath("tokenizers/gpt2/vocab.bpe")},
+      {"gpt2", Gpt2().merges},
+      {"gpt2_llama_bpe", Gpt2().merges},
+      {"gpt2_qwen2", Gpt2().merges},
       {"smollm2", SmolLm2Path()},
       {"llama2", SharedPath("tokenizers/llama2/tokenizer.model")},
       {"tinystories4096", SharedPath("tokenizers/tinystories4096/tok4096.model")},
@@ -43,6 +44,12 @@ const std::map<std::string, std::string>& FilesOfTokenizers() {
       {"tok512_bin", SharedPath("models/stories260K/tok512.bin")},
       {"stories260k_json", GoldenPath("stories260k_tokenizer.json")},
       {"stories260k_metaspace", GoldenPath("stories260k_tokenizer.json")},
+      {"small_byte_bpe", SmallByteBpe().merges},
+      {"small_llama_bpe", SmallByteBpe().merges},
+      {"small_qwen2", SmallByteBpe().merges},
+      {"small_model", SmallPath("llama/tokenizer.model")},
+      {"small_bin", SmallPath("tok512.bin")},
+      {"small_unigram", SmallPath("unigram.model")},
   };
   return *files;
 }
@@ -50,6 +57,7 @@ const std::map<std::string, std::string>& FilesOfTokenizers() {
 }  // namespace
 
 std::string GoldenPath(const std::string& name) { return std::string(GFN_SOURCE_DIR "/tests/golden/tokenizer/") + name; }
+std::string SmallPath(const std::string& name) { return std::string(GFN_SOURCE_DIR "/tests/golden/small/") + name; }
 std::string SharedPath(const std::string& name) { return std::string(GFN_SHARED_DIR "/data/") + name; }
 std::string SmolLm2Path() { return GFN_SOURCE_DIR "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf"; }
 
@@ -81,26 +89,39 @@ json ReadJson(const std::string& path) { return json::parse(ReadAll(path)); }
 
 std::vector<std::string> GoldenTokenizers() {
   std::vector<std::string> names;
-  for (const auto& [name, file] : FilesOfTokenizers()) names.push_back(name);
+  for (const auto& [name, file] : FilesOfTokenizers()) {
+    if (std::filesystem::exists(file)) names.push_back(name);
+  }
   return names;
 }
 
-json Gpt2TokenizerJson(const json& pre_tokenizer, const json& normalizer) {
-  json merges = json::array();
-  const std::string text = ReadAll(SharedPath("tokenizers/gpt2/vocab.bpe"));
+std::vector<std::string> AbsentTokenizers() {
+  std::set<std::string> absent;
+  for (const auto& [name, file] : FilesOfTokenizers()) {
+    if (!std::filesystem::exists(file)) absent.insert(file);
+  }
+  return {absent.begin(), absent.end()};
+}
+
+ByteBpeFiles SmallByteBpe() { return {SmallPath("byte_bpe/vocab.json"), SmallPath("byte_bpe/merges.txt"), 0}; }
+ByteBpeFiles Gpt2() { return {SharedPath("tokenizers/gpt2/encoder.json"), SharedPath("tokenizers/gpt2/vocab.bpe"), 50256}; }
+
+json ByteBpeFiles::TokenizerJson(const json& pre_tokenizer, const json& normalizer) const {
+  json pairs = json::array();
+  const std::string text = ReadAll(merges);
   for (size_t pos = text.find('\n') + 1; pos < text.size();) {  // the first line is the version
-    const size_t end = std::min(text.find('\n', pos), text.size());
-    const std::string line = text.substr(pos, end - pos);
+    const size_t line_end = std::min(text.find('\n', pos), text.size());
+    const std::string line = text.substr(pos, line_end - pos);
     const size_t space = line.find(' ');
-    if (space != std::string::npos) merges.push_back({line.substr(0, space), line.substr(space + 1)});
-    pos = end + 1;
+    if (space != std::string::npos) pairs.push_back({line.substr(0, space), line.substr(space + 1)});
+    pos = line_end + 1;
   }
   json root;
   root["normalizer"] = normalizer;
   root["pre_tokenizer"] = pre_tokenizer;
   root["decoder"] = {{"type", "ByteLevel"}};
-  root["added_tokens"] = json::array({{{"id", 50256}, {"content", "<|endoftext|>"}, {"special", true}}});
-  root["model"] = {{"type", "BPE"}, {"vocab", ReadJson(SharedPath("tokenizers/gpt2/encoder.json"))}, {"merges", merges}};
+  root["added_tokens"] = json::array({{{"id", end}, {"content", "<|endoftext|>"}, {"special", true}}});
+  root["model"] = {{"type", "BPE"}, {"vocab", ReadJson(vocab)}, {"merges", pairs}};
   return root;
 }
 
@@ -111,17 +132,14 @@ json MetaspaceTokenizerJson() {
   return root;
 }
 
-std::unique_ptr<Tokenizer> LoadGolden(const std::string& name, std::string* missing) {
+std::unique_ptr<Tokenizer> LoadGolden(const std::string& name) {
   std::string path = FilesOfTokenizers().at(name);
-  if (!std::filesystem::exists(path)) {
-    *missing = path + " is not here";
-    return nullptr;
-  }
   const TemporaryFolder folder;
-  const auto write = [&](const json& root) { return folder.Write("tokenizer.json", root.dump()); };
-  if (name == "gpt2_llama_bpe") path = write(Gpt2TokenizerJson(SplitBy(LlamaPattern(R"(\p{N}{1,3})")), nullptr));
-  if (name == "gpt2_qwen2") path = write(Gpt2TokenizerJson(SplitBy(LlamaPattern(R"(\p{N})")), {{"type", "NFC"}}));
-  if (name == "stories260k_metaspace") path = write(MetaspaceTokenizerJson());
+  const auto write = [&](const json& root) { path = folder.Write("tokenizer.json", root.dump()); };
+  const ByteBpeFiles byte_bpe = name.starts_with("gpt2") ? Gpt2() : SmallByteBpe();
+  if (name.ends_with("_llama_bpe")) write(byte_bpe.TokenizerJson(SplitBy(LlamaPattern(R"(\p{N}{1,3})")), nullptr));
+  if (name.ends_with("_qwen2")) write(byte_bpe.TokenizerJson(SplitBy(LlamaPattern(R"(\p{N})")), {{"type", "NFC"}}));
+  if (name == "stories260k_metaspace") write(MetaspaceTokenizerJson());
   StatusOr<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(path);
   EXPECT_TRUE(tokenizer.ok()) << Message(tokenizer.status());
   return tokenizer.ok() ? std::move(*tokenizer) : nullptr;

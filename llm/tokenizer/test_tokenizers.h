@@ -13,7 +13,8 @@
 namespace gfn::test {
 
 std::string GoldenPath(const std::string& name);  // tests/golden/tokenizer/name
-std::string SharedPath(const std::string& name);  // ../shared/data/name
+std::string SmallPath(const std::string& name);   // tests/golden/small/name: the project's own tokenizers
+std::string SharedPath(const std::string& name);  // ../shared/data/name: others', which may be absent
 std::string SmolLm2Path();                        // the GGUF that tools/setup fetches
 
 // A new folder, removed with everything in it at the end.
@@ -35,15 +36,25 @@ class TemporaryFolder {
 std::string ReadAll(const std::string& path);
 nlohmann::json ReadJson(const std::string& path);
 
-// The tokenizers of tests/golden/tokenizer/ids.json.
+// Of the tokenizers of tests/golden/tokenizer/ids.json those whose files are here: the own ones always are.
 std::vector<std::string> GoldenTokenizers();
-// Loads one by its name there, or says in *missing which file is not here.
-std::unique_ptr<Tokenizer> LoadGolden(const std::string& name, std::string* missing);
+// The files of the others.
+std::vector<std::string> AbsentTokenizers();
+// Loads one by its name there.
+std::unique_ptr<Tokenizer> LoadGolden(const std::string& name);
 
 // The pre_tokenizer of GPT-2's tokenizer.json.
 nlohmann::json ByteLevelStep();
-// GPT-2's vocabulary and merges as a tokenizer.json with these steps around them.
-nlohmann::json Gpt2TokenizerJson(const nlohmann::json& pre_tokenizer, const nlohmann::json& normalizer);
+// Vocabulary and merges of byte-level BPE, and the token that ends a text.
+struct ByteBpeFiles {
+  std::string vocab, merges;
+  int32_t end = 0;
+
+  // As a tokenizer.json with these steps around them.
+  nlohmann::json TokenizerJson(const nlohmann::json& pre_tokenizer, const nlohmann::json& normalizer) const;
+};
+ByteBpeFiles SmallByteBpe();  // the project's own
+ByteBpeFiles Gpt2();          // others'
 // tests/golden/tokenizer/stories260k_tokenizer.json with Metaspace in place of its normaliser.
 nlohmann::json MetaspaceTokenizerJson();
 

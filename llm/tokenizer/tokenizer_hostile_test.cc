@@ -1,22 +1,24 @@
 // Files that end too early. (Mutants of every format: tests/fuzz.)
-#include <filesystem>
-
 #include "gtest/gtest.h"
 #include "llm/tokenizer/test_tokenizers.h"
 
 namespace gfn::test {
 namespace {
 
+// Among the first entries and in what follows the last one.
 TEST(TokenizerHostile, EveryTruncationIsRefused) {
-  for (const char* name : {"models/babyllama_tok105/tok105.model", "models/babyllama_tok105/tok105.bin"}) {
-    if (!std::filesystem::exists(SharedPath(name))) GTEST_SKIP() << SharedPath(name) << " is not here";
-    const std::string content = ReadAll(SharedPath(name));
+  for (const char* name : {"llama/tokenizer.model", "unigram.model", "tok512.bin"}) {
+    const std::string content = ReadAll(SmallPath(name));
     const TemporaryFolder folder;
-    int num_loaded = 0;
-    for (size_t size = 0; size < content.size(); ++size)
+    int num_loaded = 0, num_tried = 0;
+    for (size_t size = 0; size < content.size(); ++size) {
+      if (size > 800 && size + 300 < content.size()) continue;
       num_loaded += LoadTokenizer(folder.Write("t", content.substr(0, size))).ok();
-    // A file may end behind any whole entry and be a smaller vocabulary: neither format says how many there are.
-    EXPECT_LE(num_loaded, 110) << name;
+      ++num_tried;
+    }
+    // A file may end behind any whole entry and be a smaller vocabulary: neither format says how many there are. A score, a
+    // length and a text take 9 bytes or more.
+    EXPECT_LE(9 * num_loaded, num_tried) << name;
   }
 }
 

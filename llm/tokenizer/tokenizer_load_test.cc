@@ -35,75 +35,86 @@ std::string ErrorWith(const std::function<void(json*)>& change) {
   return ErrorOf(folder.Write("tokenizer.json", root.dump()));
 }
 
-// GPT-2's tokenizer as a GGUF file.
-GgufTestWriter Gpt2Gguf(const std::string& pre) {
-  const json root = Gpt2TokenizerJson(ByteLevelStep(), nullptr);
+// Byte-level BPE as a GGUF file.
+GgufTestWriter ByteBpeGguf(const ByteBpeFiles& files, const std::string& pre) {
+  const json root = files.TokenizerJson(ByteLevelStep(), nullptr);
   std::vector<std::string> tokens(root["model"]["vocab"].size()), merges;
   for (const auto& [token, id] : root["model"]["vocab"].items()) tokens[id.get<size_t>()] = token;
   for (const json& merge : root["model"]["merges"])
     merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
   std::vector<int32_t> types(tokens.size(), 1);
-  types.back() = 3;
+  types[files.end] = 3;
   GgufTestWriter writer;
   writer.String("tokenizer.ggml.model", "gpt2").Strings("tokenizer.ggml.tokens", tokens).Ints("tokenizer.ggml.token_type", types);
-  writer.Strings("tokenizer.ggml.merges", merges).Uint("tokenizer.ggml.eos_token_id", 50256);
-  if (!pre.empty()) writer.String("tokenizer.ggml.pre", pre);
+  writer.Strings("tokenizer.ggml.merges", merges).Uint("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(files.end));
+  writer.String("tokenizer.ggml.pre", pre);
   return writer;
 }
 
-bool HaveGpt2() { return std::filesystem::exists(SharedPath("tokenizers/gpt2")); }
-
-TEST(TokenizerLoad, Gpt2IsTheSameFromAllItsFormats) {
-  if (!HaveGpt2()) GTEST_SKIP() << SharedPath("tokenizers/gpt2") << " is not here";
+// Files of the merges, of both in a folder, of everything in one, and as GGUF.
+void ExpectTheSameFromAllFormats(const ByteBpeFiles& files, int64_t vocab_size) {
   const TemporaryFolder folder;
-  const auto from_merges = MustLoad(SharedPath("tokenizers/gpt2/vocab.bpe"));
-  const auto from_folder = MustLoad(SharedPath("tokenizers/gpt2"));
-  const auto from_json = MustLoad(folder.Write("tokenizer.json", Gpt2TokenizerJson(ByteLevelStep(), nullptr).dump()));
-  const auto from_gguf = MustLoad(folder.Write("gpt2.gguf", Gpt2Gguf("gpt-2").Finish()));
-  EXPECT_EQ(from_merges->vocab_size(), 50257);
-  EXPECT_EQ(from_merges->eos_id(), 50256);
-  EXPECT_EQ(from_merges->bos_id(), 50256);
+  const auto from_merges = MustLoad(files.merges);
+  const auto from_folder = MustLoad(std::filesystem::path(files.merges).parent_path());
+  const auto from_json = MustLoad(folder.Write("tokenizer.json", files.TokenizerJson(ByteLevelStep(), nullptr).dump()));
+  const auto from_gguf = MustLoad(folder.Write("gpt2.gguf", ByteBpeGguf(files, "gpt-2").Finish()));
+  EXPECT_EQ(from_merges->vocab_size(), vocab_size);
+  EXPECT_EQ(from_merges->eos_id(), files.end);
+  EXPECT_EQ(from_merges->bos_id(), files.end);
   EXPECT_FALSE(from_merges->prepends_bos());
-  EXPECT_TRUE(from_merges->IsSpecial(50256));
-  EXPECT_EQ(from_gguf->eos_id(), 50256);
+  EXPECT_TRUE(from_merges->IsSpecial(files.end));
+  EXPECT_EQ(from_gguf->eos_id(), files.end);
   EXPECT_EQ(from_gguf->bos_id(), std::nullopt);
   for (const Tokenizer* other : {from_folder.get(), from_json.get(), from_gguf.get()}) {
     EXPECT_EQ(other->digest(), from_merges->digest());
     for (const std::string& text : EdgeCases()) EXPECT_EQ(other->Encode(text), from_merges->Encode(text));
   }
-  const auto other_rules = MustLoad(folder.Write("other.gguf", Gpt2Gguf("smollm").Finish()));
+  const auto other_rules = MustLoad(folder.Write("other.gguf", ByteBpeGguf(files, "smollm").Finish()));
   EXPECT_NE(other_rules->digest(), from_merges->digest());
   EXPECT_EQ(other_rules->Encode("x 2024").size(), 6u);  // "x", " ", and four digits
 }
 
-TEST(TokenizerLoad, Stories260kIsTheSameFromAllItsFormats) {
-  if (!std::filesystem::exists(SharedPath("models/stories260K")))
-    GTEST_SKIP() << SharedPath("models/stories260K") << " is not here";
-  const auto from_bin = MustLoad(SharedPath("models/stories260K/tok512.bin"));
-  const auto from_gguf = MustLoad(GoldenPath("stories260k.gguf"));
-  const auto from_json = MustLoad(GoldenPath("stories260k_tokenizer.json"));
+TEST(TokenizerLoad, ByteBpeIsTheSameFromAllItsFormats) { ExpectTheSameFromAllFormats(SmallByteBpe(), 600); }
+
+TEST(TokenizerLoad, Gpt2IsTheSameFromAllItsFormats) {
+  if (!std::filesystem::exists(Gpt2().merges)) GTEST_SKIP() << Gpt2().merges << " is not here";
+  ExpectTheSameFromAllFormats(Gpt2(), 50257);
+}
+
+TEST(TokenizerLoad, ByteBpeGgufOfAnotherProgramIsTheSame) {
+  const auto from_gguf = MustLoad(SmallPath("byte_bpe.gguf")), from_merges = MustLoad(SmallByteBpe().merges);
+  EXPECT_EQ(from_gguf->digest(), from_merges->digest());
+  EXPECT_EQ(from_gguf->bos_id(), 0);
+  for (const std::string& text : EdgeCases()) EXPECT_EQ(from_gguf->Encode(text), from_merges->Encode(text));
+}
+
+TEST(TokenizerLoad, SentencePieceBpeIsTheSameFromAllItsFormats) {
+  const auto from_bin = MustLoad(SmallPath("tok512.bin"));
+  const auto from_gguf = MustLoad(SmallPath("llama.gguf"));
+  const auto from_model = MustLoad(SmallPath("llama/tokenizer.model"));
+  const auto from_folder = MustLoad(SmallPath("llama"));
   EXPECT_EQ(from_bin->vocab_size(), 512);
   EXPECT_EQ(from_bin->bos_id(), 1);
   EXPECT_EQ(from_bin->eos_id(), 2);
   EXPECT_TRUE(from_bin->prepends_bos());
   EXPECT_TRUE(from_gguf->prepends_bos());
+  EXPECT_TRUE(from_folder->prepends_bos());
   EXPECT_EQ(from_bin->TokenName(1), "<s>");
   EXPECT_EQ(from_bin->TokenBytes(3 + '\n'), "\n");
   for (const std::string& text : EdgeCases()) {
     if (text.find("\u2581") != text.npos) continue;  // a space in all but llama2.c's file
-    EXPECT_EQ(from_gguf->Encode(text), from_bin->Encode(text));
-    EXPECT_EQ(from_json->Encode(text), from_bin->Encode(text));
+    EXPECT_EQ(from_gguf->Encode(text), from_bin->Encode(text)) << text;
+    EXPECT_EQ(from_model->Encode(text), from_bin->Encode(text)) << text;
+    EXPECT_EQ(from_folder->Encode(text, {.continuation = true}), from_bin->Encode(text, {.continuation = true})) << text;
   }
 }
 
 TEST(TokenizerLoad, SmolLm2GivesTheReferenceIds) {
-  const std::string reference = SharedPath("reference/smollm2_logits.json");
-  for (const std::string& path : {reference, SmolLm2Path()}) {
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not here";
-  }
-  const json expected = ReadJson(reference);
+  if (!std::filesystem::exists(SmolLm2Path())) GTEST_SKIP() << SmolLm2Path() << " is not here (tools/setup fetches it)";
   const auto tokenizer = MustLoad(SmolLm2Path());
-  EXPECT_EQ(tokenizer->Encode(expected["prompt"].get<std::string>()), expected["token_ids"].get<std::vector<int32_t>>());
+  for (const json& expected : ReadJson(GFN_SOURCE_DIR "/tests/golden/models/smollm2.json")) {
+    EXPECT_EQ(tokenizer->Encode(expected["text"].get<std::string>()), expected["ids"].get<std::vector<int32_t>>());
+  }
   EXPECT_EQ(tokenizer->vocab_size(), 49152);
   EXPECT_EQ(tokenizer->TokenName(*tokenizer->bos_id()), "<|im_start|>");
   EXPECT_EQ(tokenizer->TokenName(*tokenizer->eos_id()), "<|im_end|>");

@@ -1,8 +1,6 @@
 // Tokenizer files; those that load are used.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "gflownet/base/test_folder.h"
 #include "llm/tokenizer/gguf_test_writer.h"
 #include "llm/tokenizer/test_tokenizers.h"
@@ -13,6 +11,7 @@ namespace {
 
 using test::GoldenPath;
 using test::ReadAll;
+using test::SmallPath;
 using test::TinyByteLevel;
 
 Status LoadAndUse(const std::string& path) {
@@ -33,12 +32,6 @@ class TokenizerFuzz : public testing::Test {
   void FuzzFile(const std::string& name, const std::string& content, uint64_t seed) {
     const std::string path = folder_ / name;
     Fuzz(path, content, seed, [&] { return LoadAndUse(path); });
-  }
-  // A file beside the project.
-  void FuzzShared(const std::string& name, uint64_t seed) {
-    const std::string path = test::SharedPath(name);
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not here";
-    FuzzFile("tokenizer", ReadAll(path), seed);
   }
   static std::string Merges() {
     std::string merges = "#version: 0.2\n";
@@ -73,9 +66,9 @@ TEST_F(TokenizerFuzz, ByteLevelGguf) {
 }
 TEST_F(TokenizerFuzz, LlamaGguf) { FuzzFile("t.gguf", ReadAll(GoldenPath("stories260k.gguf")), 16); }
 
-TEST_F(TokenizerFuzz, Llama2c) { FuzzShared("models/stories260K/tok512.bin", 17); }
-TEST_F(TokenizerFuzz, SentencePieceBpe) { FuzzShared("models/babyllama_tok105/tok105.model", 18); }
-TEST_F(TokenizerFuzz, SentencePieceUnigram) { FuzzShared("tokenizers/spm_test/test_model.model", 19); }
+TEST_F(TokenizerFuzz, Llama2c) { FuzzFile("tokenizer", ReadAll(SmallPath("tok512.bin")), 17); }
+TEST_F(TokenizerFuzz, SentencePieceBpe) { FuzzFile("tokenizer", ReadAll(SmallPath("llama/tokenizer.model")), 18); }
+TEST_F(TokenizerFuzz, SentencePieceUnigram) { FuzzFile("tokenizer", ReadAll(SmallPath("unigram.model")), 19); }
 
 }  // namespace
 }  // namespace gfn

@@ -3,20 +3,24 @@
 a clone alone can test everything that needs a real model: trained weights, tokenizers of every kind, and reference numbers of
 independent implementations.
 
-Run from the root of the project with the packages torch, transformers, tokenizers, sentencepiece and gguf (2.11, 5.23, 0.23, 0.2 and
+Run from the root of the project with the packages torch, transformers, tokenizers, sentencepiece and gguf (2.11, 5.24, 0.23, 0.2 and
 0.19 when the stored files were made); some minutes of one core:
     python3 tests/golden/small/make.py
 
   llama/            a llama of 260 K parameters (width 64, 5 layers, 8 heads, 4 of keys, 512 tokens) as a Hugging Face folder, bfloat16,
                     with its SentencePiece BPE model (byte fallback)
   llama.gguf        the same weights and tokenizer as GGUF
+  one_layer.bin     the same weights without the layers behind the first, in llama2.c's layout (float32)
   tok512.bin        the same tokenizer in llama2.c's layout
   unigram.model     a SentencePiece unigram model without byte fallback, 400 pieces
   byte_bpe/         byte-level BPE, 600 tokens, as vocab.json and merges.txt and as tokenizer.json with GPT-2's pre-tokenizer
   byte_bpe.gguf     the same as GGUF metadata
-  reference.json    ids of texts by each tokenizer (sentencepiece, tokenizers), logits of the model and log-probabilities of held-out
-                    stories (transformers, float32)
+  reference.json    held-out stories: ids (sentencepiece) and log-probabilities of the model; logits behind the first of them, with all
+                    layers and with the first alone (transformers, float32)
+
+Ids by the tokenizers, of these texts and of others, are in tests/golden/tokenizer/ids.json.
 """
+import contextlib
 import json
 import math
 import pathlib
@@ -35,9 +39,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE.parent.parent.parent / "data"
 VOCAB = 512
 PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # GPT-2's, for GGUF readers
-# Beside held-out stories: what tokenizers disagree about.
-EDGES = ["", " ", "  two  spaces ", "tab\tand\nnew line\n", "Ünïcode, ångström", "日本語", "\U0001f600!", "1234567 89", "don't we'll I'm",
-         "x=y+z;", " leading", "trailing ", "\n\n", "ﬁne", "e\u0301", "a\u00a0b"]
 
 
 def stories(split):
@@ -51,11 +52,13 @@ def texts():
     return stories("train") + movies + prompts
 
 
-def train_sentencepiece(folder, corpus, kind, size, byte_fallback):
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus), model_prefix=str(folder / kind), vocab_size=size, model_type=kind, byte_fallback=byte_fallback,
-        character_coverage=1.0, split_digits=True, normalization_rule_name="identity", num_threads=1, minloglevel=2)
-    return folder / f"{kind}.model"
+def train_sentencepiece(corpus, kind, size, byte_fallback):
+    with contextlib.chdir(corpus.parent):  # the model keeps the names that it is given here
+        sentencepiece.SentencePieceTrainer.train(
+            input=corpus.name, model_prefix=kind, vocab_size=size, model_type=kind, byte_fallback=byte_fallback,
+            character_coverage=1.0, split_digits=True, normalization_rule_name="identity", num_threads=1, minloglevel=2,
+            remove_extra_whitespaces=kind == "unigram")  # llama's models keep them
+    return corpus.parent / f"{kind}.model"
 
 
 def train_byte_bpe(folder, corpus):
@@ -69,7 +72,6 @@ def train_byte_bpe(folder, corpus):
     folder.mkdir()
     tokenizer.model.save(str(folder))
     tokenizer.save(str(folder / "tokenizer.json"))
-    return tokenizer
 
 
 def batches(encoded, generator):
@@ -143,6 +145,41 @@ def write_llama2c_tokenizer(processor, path):
             out.write(struct.pack("<fI", score, len(text)) + text)
 
 
+def permuted(weight, heads):
+    """llama.cpp and llama2.c rotate neighbouring pairs of a head, transformers its two halves."""
+    return weight.reshape(heads, 2, -1, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
+
+
+def write_llama2c_model(model, layers, path):
+    """llama2.c's legacy export: sizes, then float32 tensors by kind, each of all layers."""
+    config, tensors = model.config, model.float().state_dict()
+    parts = []
+
+    def add(name, heads=0):
+        for l in range(layers):
+            tensor = tensors[f"model.layers.{l}.{name}.weight"]
+            parts.append(permuted(tensor, heads) if heads else tensor)
+
+    parts.append(tensors["model.embed_tokens.weight"])
+    add("input_layernorm")
+    add("self_attn.q_proj", config.num_attention_heads)
+    add("self_attn.k_proj", config.num_key_value_heads)
+    add("self_attn.v_proj")
+    add("self_attn.o_proj")
+    add("post_attention_layernorm")
+    for name in ["gate_proj", "down_proj", "up_proj"]:
+        add("mlp." + name)
+    parts.append(tensors["model.norm.weight"])
+    head_dim = config.hidden_size // config.num_attention_heads
+    angles = torch.outer(torch.arange(config.max_position_embeddings), 10000.0 ** (-torch.arange(0, head_dim, 2) / head_dim))
+    parts += [angles.cos(), angles.sin()]
+    with open(path, "wb") as out:
+        out.write(struct.pack("<7i", config.hidden_size, config.intermediate_size, layers, config.num_attention_heads,
+                              config.num_key_value_heads, config.vocab_size, config.max_position_embeddings))
+        for part in parts:
+            out.write(part.float().numpy().astype("<f4").tobytes())
+
+
 def write_gguf_llama(model, processor, path):
     config = model.config
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -178,9 +215,9 @@ def write_gguf_llama(model, processor, path):
         if name not in names:
             continue  # the tied head
         value = value.float()
-        for module, count in heads.items():  # llama.cpp rotates neighbouring pairs, transformers the two halves of a head
+        for module, count in heads.items():
             if module in name:
-                value = value.reshape(count, 2, -1, value.shape[1]).transpose(1, 2).reshape(value.shape)
+                value = permuted(value, count)
         if value.dim() == 1:
             writer.add_tensor(names[name], value.numpy())
         else:
@@ -208,20 +245,22 @@ def write_gguf_byte_bpe(folder, path):
     writer.close()
 
 
-def references(folder, encoders, processor):
-    samples = stories("test")[:24] + EDGES
+def references(folder, processor):
     model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    scored = []
+    scored, logits = [], []
     with torch.no_grad():
         for text in stories("test")[:8]:
             ids = [1] + processor.encode(text)
             log_p = model(torch.tensor([ids])).logits[0].log_softmax(-1)
-            scored.append({"text": text, "log_p": [log_p[i, ids[i + 1]].item() for i in range(len(ids) - 1)]})
-        logits = model(torch.tensor([[1] + processor.encode(samples[0])[:11]])).logits[0]
-    held_out = loss_on(model, [[1] + processor.encode(t) + [2] for t in stories("test")])
+            scored.append({"text": text, "ids": ids, "log_p": [log_p[i, ids[i + 1]].item() for i in range(len(ids) - 1)]})
+        held_out = loss_on(model, [[1] + processor.encode(t) + [2] for t in stories("test")])
+        for layers in [len(model.model.layers), 1]:
+            model.model.layers = model.model.layers[:layers]
+            model.config.num_hidden_layers = layers
+            last = model(torch.tensor([scored[0]["ids"]]), use_cache=False).logits[0, -1]
+            logits.append(numpy.round(last.numpy().astype(float), 6).tolist())
     print(f"test stories: {held_out:.4f} nats a token")
-    return {"texts": samples, "ids": {name: [encode(t) for t in samples] for name, encode in encoders.items()},
-            "scored": scored, "logits": numpy.round(logits.numpy().astype(float), 6).tolist(), "test_nats_a_token": held_out}
+    return {"scored": scored, "last_logits": logits[0], "last_logits_of_one_layer": logits[1], "test_nats_a_token": held_out}
 
 
 def main():
@@ -229,9 +268,9 @@ def main():
         temporary = pathlib.Path(temporary)
         corpus = temporary / "corpus.txt"
         corpus.write_text("\n".join(texts()) + "\n")
-        bpe = train_sentencepiece(temporary, corpus, "bpe", VOCAB, True)
-        shutil.copy(train_sentencepiece(temporary, corpus, "unigram", 400, False), HERE / "unigram.model")
-        byte_bpe = train_byte_bpe(HERE / "byte_bpe", corpus)
+        bpe = train_sentencepiece(corpus, "bpe", VOCAB, True)
+        shutil.copy(train_sentencepiece(corpus, "unigram", 400, False), HERE / "unigram.model")
+        train_byte_bpe(HERE / "byte_bpe", corpus)
         processor = sentencepiece.SentencePieceProcessor(model_file=str(bpe))
         model = train_llama(processor)
         folder = HERE / "llama"
@@ -244,11 +283,9 @@ def main():
              "unk_token": "<unk>", "legacy": False}, indent=1) + "\n")
     write_llama2c_tokenizer(processor, HERE / "tok512.bin")
     write_gguf_llama(model, processor, HERE / "llama.gguf")
+    write_llama2c_model(model, 1, HERE / "one_layer.bin")
     write_gguf_byte_bpe(HERE / "byte_bpe", HERE / "byte_bpe.gguf")
-    unigram = sentencepiece.SentencePieceProcessor(model_file=str(HERE / "unigram.model"))
-    encoders = {"sentencepiece_bpe": processor.encode, "unigram": unigram.encode,
-                "byte_bpe": lambda text: byte_bpe.encode(text, add_special_tokens=False).ids}
-    (HERE / "reference.json").write_text(json.dumps(references(folder, encoders, processor), indent=None) + "\n")
+    (HERE / "reference.json").write_text(json.dumps(references(folder, processor)) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 
 usage: regenerate.py SHARED_DATA SMOLLM2_GGUF      (SHARED_DATA: the folder with text/, models/, tokenizers/)
 
+Tokenizers and texts are the project's own (tests/golden/small, data/) and others', which are not copied into the project.
+
   ids.json                     hashes of the ids of corpus lines and of the edge cases, by tokenizer: strings of 16 hexadecimal
                                digits a chunk of lines or a special text, 8 (the low half) an edge case; skipped_lines are the
-                               lines that a unigram model may cut in two equally good ways
+                               lines that a unigram model may cut in two equally good ways; corpora: the own and the others'
   edge_cases.json              texts with Unicode, emoji, odd white space, bytes that are not UTF-8
   stories260k_tokenizer.json   the vocabulary of models/stories260K as Hugging Face writes llama tokenizers
   stories260k.gguf             the same as GGUF metadata
@@ -21,9 +23,18 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 import edge_cases
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent.parent
+SMALL = HERE.parent / "small"
 CHUNK = 250  # lines a hash
-CORPORA = [  # file, lines taken
+OWN_CORPORA = [  # file, lines taken
+    ("data/stories/train.jsonl", 240),
+    ("data/stories/validation.jsonl", 32),
+    ("data/stories/test.jsonl", 48),
+    ("data/movies/movies.jsonl", 400),
+    ("data/prompts/prompts.txt", 300),
+]
+OTHERS_CORPORA = [
     ("text/tinystories/tinystories_train_head_2MiB.txt", 5000),
     ("text/tinystories/decoding-gpt_tinystories_10k.txt", 3000),
     ("text/kids_stories.jsonl", 250),
@@ -32,7 +43,7 @@ CORPORA = [  # file, lines taken
     ("text/stories/part_a.jsonl", 160),
     ("text/openwebtext_prompts.txt", 9999),
 ]
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+UNIGRAM = ["spm_test", "spm_test_ja", "small_unigram"]
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
@@ -232,10 +243,13 @@ def main():
     gpt2_vocab = json.loads((data / "tokenizers/gpt2/encoder.json").read_text())
     gpt2_merges = [tuple(m.split(" ")) for m in (data / "tokenizers/gpt2/vocab.bpe").read_text().split("\n")[1:] if m]
 
-    def gpt2_with(pattern, normalizer=None):
+    own_vocab = json.loads((SMALL / "byte_bpe/vocab.json").read_text())
+    own_merges = [tuple(m.split(" ")) for m in (SMALL / "byte_bpe/merges.txt").read_text().split("\n")[1:] if m]
+
+    def by_pattern(vocab, merges, pattern, normalizer=None):
         split = pre_tokenizers.Split(Regex(pattern), "isolated")
         pre = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-        return ByteLevel(gpt2_vocab, gpt2_merges, pre, normalizer)
+        return ByteLevel(vocab, merges, pre, normalizer)
 
     stories = read_llama2c(data / "models/stories260K/tok512.bin")
     hf_llama = hugging_face_llama(stories)
@@ -250,8 +264,14 @@ def main():
 
     references = {
         "gpt2": ByteLevel(gpt2_vocab, gpt2_merges, pre_tokenizers.ByteLevel(add_prefix_space=False)),
-        "gpt2_llama_bpe": gpt2_with(LLAMA3),
-        "gpt2_qwen2": gpt2_with(QWEN2, normalizers.NFC()),
+        "gpt2_llama_bpe": by_pattern(gpt2_vocab, gpt2_merges, LLAMA3),
+        "gpt2_qwen2": by_pattern(gpt2_vocab, gpt2_merges, QWEN2, normalizers.NFC()),
+        "small_byte_bpe": ByteLevel(own_vocab, own_merges, pre_tokenizers.ByteLevel(add_prefix_space=False)),
+        "small_llama_bpe": by_pattern(own_vocab, own_merges, LLAMA3),
+        "small_qwen2": by_pattern(own_vocab, own_merges, QWEN2, normalizers.NFC()),
+        "small_model": SentencePiece((SMALL / "llama/tokenizer.model").read_bytes()),
+        "small_bin": SentencePiece(model_proto(read_llama2c(SMALL / "tok512.bin"))),
+        "small_unigram": SentencePiece((SMALL / "unigram.model").read_bytes()),
         "smollm2": smollm2_reference,
         "llama2": SentencePiece((data / "tokenizers/llama2/tokenizer.model").read_bytes()),
         "tinystories4096": SentencePiece((data / "tokenizers/tinystories4096/tok4096.model").read_bytes()),
@@ -264,12 +284,15 @@ def main():
         "stories260k_json": Plain(hf_llama),
         "stories260k_metaspace": Plain(metaspace),
     }
-    golden = {"chunk_lines": CHUNK, "corpora": [], "corpus_hashes": {}, "skipped_lines": {}, "edge_hashes": {}, "special_hashes": {}, "continuation_hashes": {}}
-    lines = []
-    for name, count in CORPORA:
-        part = (data / name).read_bytes().split(b"\n")[:count]
-        golden["corpora"].append({"file": name, "lines": len(part)})
-        lines += part
+    golden = {"chunk_lines": CHUNK, "corpora": {}, "corpus_hashes": {}, "skipped_lines": {}, "edge_hashes": {}, "special_hashes": {},
+              "continuation_hashes": {}}
+    lines = {}
+    for group, folder, files in [("own", ROOT, OWN_CORPORA), ("others", data, OTHERS_CORPORA)]:
+        golden["corpora"][group], lines[group] = [], []
+        for name, count in files:
+            part = (folder / name).read_bytes().split(b"\n")[:count]
+            golden["corpora"][group].append({"file": name, "lines": len(part)})
+            lines[group] += part
     cases = edge_cases.all_cases()
     (HERE / "edge_cases.json").write_text(json.dumps([c.hex() for c in cases], indent=0) + "\n")
     def edge_hashes(name, **options):
@@ -279,26 +302,28 @@ def main():
             # transformers' kind takes no other bytes; llama2.c's files hold plain spaces and know no mark U+2581.
             answers = all(is_text for is_text, _ in runs(case)) if name.startswith("stories260k") else True
             answers = answers and not (name.endswith("_bin") and "▁".encode() in case)
-            answers = answers and not (name.startswith("spm_test") and references[name].is_ambiguous(case))
+            answers = answers and not (name in UNIGRAM and references[name].is_ambiguous(case))
             out += hash_ids([references[name].encode(case, **options)])[8:] if answers else "-" * 8
         return out
 
     for name, reference in references.items():
-        unigram = name.startswith("spm_test")
-        skipped = {i for i, line in enumerate(lines) if unigram and reference.is_ambiguous(line)}
-        golden["skipped_lines"][name] = sorted(skipped)
-        chunks = [range(begin, min(begin + CHUNK, len(lines))) for begin in range(0, len(lines), CHUNK)]
-        golden["corpus_hashes"][name] = [hash_ids(reference.encode(lines[i]) for i in c if i not in skipped) for c in chunks]
+        golden["skipped_lines"][name], golden["corpus_hashes"][name] = {}, {}
+        for group, part in lines.items():
+            skipped = {i for i, line in enumerate(part) if name in UNIGRAM and reference.is_ambiguous(line)}
+            chunks = [range(begin, min(begin + CHUNK, len(part))) for begin in range(0, len(part), CHUNK)]
+            golden["skipped_lines"][name][group] = sorted(skipped)
+            golden["corpus_hashes"][name][group] = "".join(
+                hash_ids(reference.encode(part[i]) for i in chunk if i not in skipped) for chunk in chunks)
         golden["edge_hashes"][name] = edge_hashes(name)
-        print(name, golden["corpus_hashes"][name][0], flush=True)
-    for name in ["llama2", "tok512_bin", "tok105_bin"]:
+        print(name, golden["corpus_hashes"][name]["own"][:16], flush=True)
+    for name in ["llama2", "tok512_bin", "tok105_bin", "small_model", "small_bin"]:
         golden["continuation_hashes"][name] = edge_hashes(name, middle=True)
 
-    for name, count in [("models/stories260K/tok512.bin", 200), ("models/babyllama_tok105/tok105.bin", 200)]:
-        tokens = read_llama2c(data / name)
+    for path in [data / "models/stories260K/tok512.bin", data / "models/babyllama_tok105/tok105.bin", SMALL / "tok512.bin"]:
+        tokens = read_llama2c(path)
         reference = SentencePiece(model_proto(tokens))
-        for text in [l.decode() for l in lines[:count]] + [c.decode() for c in cases if all(t for t, _ in runs(c)) and "▁" not in c.decode()]:
-            assert naive_llama2c(tokens, text) == reference.encode(text.encode()), (name, text)
+        for text in [l.decode() for l in lines["others"][:200]] + [c.decode() for c in cases if all(t for t, _ in runs(c)) and "▁" not in c.decode()]:
+            assert naive_llama2c(tokens, text) == reference.encode(text.encode()), (path, text)
 
     # Special tokens parsed out of a text.
     smollm2_reference.tokenizer.add_special_tokens(smollm2_special)
@@ -308,8 +333,7 @@ def main():
     golden["special_hashes"]["stories260k_json"] = [hash_ids([hf_llama.encode(t, add_special_tokens=False).ids]) for t in edge_cases.SPECIAL]
     golden["special_hashes"]["stories260k_metaspace"] = [hash_ids([metaspace.encode(t, add_special_tokens=False).ids]) for t in edge_cases.SPECIAL]
     golden["special_texts"] = edge_cases.SPECIAL
-    for section in ["corpus_hashes", "special_hashes"]:
-        golden[section] = {name: "".join(hashes) for name, hashes in golden[section].items()}
+    golden["special_hashes"] = {name: "".join(hashes) for name, hashes in golden["special_hashes"].items()}
     (HERE / "ids.json").write_text(json.dumps(golden, indent=0).replace(",\n", ", ") + "\n")
 
 
