@@ -18,10 +18,10 @@
 namespace gfn {
 namespace {
 
-const std::string kStories = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/stories260K.bin";
+const std::string kModel = std::string(GFN_SOURCE_DIR) + "/tests/golden/small/llama";  // trained on stories
 
-constexpr int32_t kBos = 1, kStop = 426;  // "."
-// Three stories "X ? Y" in tokens of stories260K; the policy reads Y, then X.
+constexpr int32_t kBos = 1, kStop = 460;  // "."
+// Three stories "X ? Y" in tokens of the model; the policy reads Y, then X.
 SequenceCondition Story(std::vector<int32_t> x, std::vector<int32_t> y) {
   std::vector<int32_t> prompt = {kBos};
   prompt.insert(prompt.end(), y.begin(), y.end());
@@ -30,14 +30,16 @@ SequenceCondition Story(std::vector<int32_t> x, std::vector<int32_t> y) {
   return {prompt, x, y};
 }
 std::vector<SequenceCondition> Stories() {
-  return {Story({403, 407, 261, 378, 432, 383, 286, 261, 376, 317, 426, 338},
-                {338, 286, 399, 393, 426}),  // Once upon a time, .. She ? She was very happy.
-          Story({326, 381, 261, 370, 374, 426, 346}, {265, 328, 286, 370, 426}),  // Tim had a big friend. He ? the day was big.
-          Story({385, 328, 432, 317, 394, 311, 357, 426, 342},
-                {317, 336, 432, 313, 359, 391, 364, 436})};  // One day, Lily saw her mom. They ? Lily said, "I want you"
+  return {Story({300, 269, 390, 327, 286, 276, 442, 460, 381, 327},
+                {381, 343, 366, 343, 402, 320, 287, 312, 460}),  // The bus was late. She was ? She had not had one that day.
+          Story({300, 269, 445, 461, 343, 261, 425, 456, 460, 346, 443, 327},
+                {346, 443, 377, 292, 283, 436, 460}),  // The boy had a dog. It was ? It ran to him.
+          Story({326, 265, 264, 291, 327, 355, 262, 425, 278, 460, 381, 327},
+                // Her son was at the door. She was ? She had not had him there for a year.
+                {381, 343, 366, 343, 436, 262, 274, 323, 261, 361, 378, 460})};
 }
-// was, had, little, happy, very: with illegal ids between and around them.
-const std::vector<int64_t> kLegal = {286, 376, 381, 393, 399};
+// it, her, with, not, one: with illegal ids between and around them.
+const std::vector<int64_t> kLegal = {313, 329, 350, 366, 402};
 
 // What is known of each object of one condition; index: tokens without the stop.
 struct Exact {
@@ -92,9 +94,8 @@ struct Error {
 class Truth : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kStories)) GTEST_SKIP() << "needs " << kStories;
     SetNumThreads(1);
-    world_ = std::make_unique<TestWorld>(kStories, ModelDtype::kFloat32, Stories(), kLegal, std::vector<int64_t>{kStop}, 2, 4);
+    world_ = std::make_unique<TestWorld>(kModel, ModelDtype::kFloat32, Stories(), kLegal, std::vector<int64_t>{kStop}, 2, 4);
     objects_ = world_->Objects();
     ASSERT_EQ(objects_.size(), 25u + 125u + 625u);
     const SequencePolicy base(*world_->model, nullptr, nullptr, *world_->environment, PromptSource::kX);

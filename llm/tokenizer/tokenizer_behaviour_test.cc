@@ -51,8 +51,8 @@ class TokenizerBehaviour : public testing::TestWithParam<std::string> {
 
 TEST_P(TokenizerBehaviour, DecodeUndoesEncode) {
   const bool has_quotes = GetParam() != "small_unigram";  // the texts it was trained on have none, and it knows no bytes
-  const std::string simple = std::string("Once upon a time, there was a red cat. He said: ") +
-                             (has_quotes ? "\"I am here!\"" : "I am here!");
+  const std::string simple =
+      std::string("Once upon a time, there was a red cat. He said: ") + (has_quotes ? "\"I am here!\"" : "I am here!");
   EXPECT_EQ(tokenizer_->Decode(tokenizer_->Encode(simple)), simple);
   if (LossOf(GetParam()) == Loss::kNormalizes) return;
   const std::vector<std::string> texts = Texts();

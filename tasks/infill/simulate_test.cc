@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,23 +16,22 @@
 namespace gfn {
 namespace {
 
-const std::string kSmallModel = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/stories260K.bin";
-const std::string kSmallTokenizer = std::string(GFN_SHARED_DIR) + "/data/models/stories260K/tok512.bin";
+const std::string kSmallModel = std::string(GFN_SOURCE_DIR) + "/tests/golden/small/llama";
 
 class Simulation : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kSmallModel)) GTEST_SKIP() << "needs " << kSmallModel;
     SetNumThreads(1);
-    tokenizer_ = LoadTokenizer(kSmallTokenizer).value();
+    tokenizer_ = LoadTokenizer(kSmallModel).value();
     std::vector<SequenceCondition> contents;
-    for (const char* x :
-         {"Once upon a time, Lily saw a cat. She was very", "Once upon a time, Tim had a dog. The dog was very"}) {
+    // The hidden text is the end of a word: one that the model takes to end a sentence.
+    for (const char* x : {"The stream behind the apartments was choked with plastic bag",
+                          "At the office party, somebody had brought homemade cook"}) {
       contents.push_back(EncodeCondition(*tokenizer_, "{X}", x, ""));
       request_.beginnings.push_back(contents.back().x);
     }
     std::vector<int64_t> legal;
-    for (const char* text : {" happy", " very", " big", " little", " was", " had"}) {
+    for (const char* text : {"s", "es", "ing", "er", "et", "y"}) {
       const std::optional<int32_t> id = tokenizer_->FindToken(text);
       ASSERT_TRUE(id.has_value()) << text;
       legal.push_back(*id);
