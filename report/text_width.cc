@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "gflownet/base/utf8.h"
 #include "report/table.h"
 
 namespace gfn::report {
@@ -39,20 +40,9 @@ constexpr std::string_view kEllipsis = "\xE2\x80\xA6";     // U+2026
 }  // namespace
 
 CodePoint FirstCodePoint(std::string_view utf8) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(utf8[i]); };
-  constexpr CodePoint kInvalid = {0xFFFD, 1};
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || utf8.size() < length) return kInvalid;
-  uint32_t value = lead & (0x7F >> length);
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return kInvalid;
-    value = value << 6 | (byte(i) & 0x3F);
-  }
-  constexpr std::array<uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};  // no overlong forms
-  const bool surrogate = value >= 0xD800 && value < 0xE000;
-  if (value < kSmallest[length] || value > 0x10FFFF || surrogate) return kInvalid;
+  if (Utf8CharLength(utf8) == 0) return {0xFFFD, 1};
+  size_t length = 0;
+  const char32_t value = NextUtf8Char(utf8, &length);
   return {value, length};
 }
 

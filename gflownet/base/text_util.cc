@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "gflownet/base/utf8.h"
+
 namespace gfn {
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
@@ -126,23 +128,10 @@ std::string FormatShort(double value) {
 }
 
 std::optional<size_t> FindInvalidUtf8(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto continues = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
   for (size_t i = 0; i < text.size();) {
-    const unsigned first = byte(i), second = byte(i + 1);
-    if (first < 0x80) {
-      i += 1;
-    } else if (first >= 0xC2 && first <= 0xDF && continues(i + 1)) {
-      i += 2;
-    } else if (first >= 0xE0 && first <= 0xEF && continues(i + 1) && continues(i + 2) && !(first == 0xE0 && second < 0xA0) &&
-               !(first == 0xED && second > 0x9F)) {
-      i += 3;
-    } else if (first >= 0xF0 && first <= 0xF4 && continues(i + 1) && continues(i + 2) && continues(i + 3) &&
-               !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second > 0x8F)) {
-      i += 4;
-    } else {
-      return i;
-    }
+    const size_t length = Utf8CharLength(text.substr(i));
+    if (length == 0) return i;
+    i += length;
   }
   return std::nullopt;
 }

@@ -1,4 +1,4 @@
-// Characters of UTF-8 texts, and what is not one.
+// Characters of UTF-8 texts, and what is not one (beside base/utf8.h).
 #pragma once
 
 #include <cstddef>
@@ -6,18 +6,13 @@
 #include <string>
 #include <string_view>
 
-namespace gfn {
+#include "gflownet/base/utf8.h"
 
-// The number of bytes of the well-formed character at the front of `text` (Unicode 15, table 3-7: no surrogates, no overlong
-// forms), or 0 if there is none.
-size_t Utf8CharLength(std::string_view text);
+namespace gfn {
 
 // The well-formed character that begins at `begin` or ends at `end`; "" where there is none.
 std::string_view CharAt(std::string_view text, size_t begin);
 std::string_view CharBefore(std::string_view text, size_t end);
-
-// The character at *pos of `text`, which must be well-formed; *pos moves behind it.
-char32_t NextUtf8Char(std::string_view text, size_t* pos);
 
 void AppendUtf8(char32_t c, std::string* out);
 
