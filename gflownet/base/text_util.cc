@@ -5,17 +5,13 @@
 #include <cmath>
 #include <cstdio>
 
+#include "absl/strings/str_join.h"
 #include "gflownet/base/utf8.h"
 
 namespace gfn {
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
-  std::string text;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (i > 0) text += separator;
-    text += parts[i];
-  }
-  return text;
+  return absl::StrJoin(parts, absl::string_view(separator.data(), separator.size()));
 }
 
 int EditDistance(std::string_view a, std::string_view b) {
