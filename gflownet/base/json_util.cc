@@ -1,6 +1,7 @@
 #include "gflownet/base/json_util.h"
 
 #include <cmath>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -20,20 +21,21 @@ std::string Reason(const std::exception& exception) {
   return end == std::string::npos ? text : text.substr(end + 2);
 }
 
-// The path of the first number that is not finite, or "".
-std::string FindNonFinite(const json& value, const std::string& path) {
-  if (value.is_number_float() && !std::isfinite(value.get<double>())) return path.empty() ? "/" : path;
+// The place of the first number that is not finite, where there is one.
+std::optional<json::json_pointer> FindNonFinite(const json& value, const json::json_pointer& place) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) return place;
   if (value.is_structured()) {
     for (const auto& item : value.items()) {
-      if (std::string found = FindNonFinite(item.value(), path + "/" + item.key()); !found.empty()) return found;
+      if (auto found = FindNonFinite(item.value(), place / item.key())) return found;
     }
   }
-  return "";
+  return std::nullopt;
 }
 
 StatusOr<std::string> Dump(const json& value, int indent) {
-  if (const std::string path = FindNonFinite(value, ""); !path.empty()) {
-    return InvalidArgument("the number at " + path + " is not finite, and JSON has only finite numbers");
+  if (const auto place = FindNonFinite(value, json::json_pointer())) {
+    return InvalidArgument("the number at " + (place->empty() ? "/" : place->to_string()) +
+                           " is not finite, and JSON has only finite numbers");
   }
   try {
     return value.dump(indent);
