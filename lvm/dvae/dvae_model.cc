@@ -82,13 +82,14 @@ StatusOr<std::unique_ptr<DvaeModel>> DvaeModel::Create(const DvaeConfig& config,
 
 at::Tensor DvaeModel::ImagesOf(const at::Tensor& ids_B) const {
   const at::Tensor rows_B = rows_.Of(ids_B);
-  const int64_t num_data = images_C_.size(0);
-  // The data may be large: nothing of it is copied but the rows asked for.
-  if (dream_D_.size(0) == 0 || rows_B.lt(num_data).all().item<bool>()) {
-    return images_C_.index_select(0, rows_B).to(at::kFloat).unsqueeze(1);
+  const int64_t num_data = images_C_.size(0), num_dream = dream_D_.size(0);
+  // The data may be large: nothing of it is copied but the rows asked for. A dream may be an image of the data.
+  at::Tensor images_BSS = images_C_.index_select(0, rows_B.clamp_max(num_data - 1));
+  if (num_dream > 0) {
+    const at::Tensor dream_BSS = dream_D_.index_select(0, (rows_B - num_data).clamp(0, num_dream - 1));
+    images_BSS = at::where(rows_B.ge(num_data).view({-1, 1, 1}), dream_BSS, images_BSS);
   }
-  GFN_CHECK(rows_B.ge(num_data).all().item<bool>()) << "data and dream in one batch";
-  return dream_D_.index_select(0, rows_B - num_data).to(at::kFloat).unsqueeze(1);
+  return images_BSS.to(at::kFloat).unsqueeze(1);
 }
 
 at::Tensor DvaeModel::Decode(const at::Tensor& codes_BN) const {

@@ -86,6 +86,17 @@ TEST(DvaeModel, DreamsAreOfTheModel) {
   EXPECT_LT((count - 4000).abs().max().item<double>(), 5 * std::sqrt(4000.0));
 }
 
+// A dream may be an image of the data: then it is that condition, beside others that are new.
+TEST(DvaeModel, ADreamOfTheDataIsNotLost) {
+  DvaeConfig config = Small();
+  config.grid = 1;
+  const auto model = DvaeModel::Create(config, at::zeros({1, 1, 1}, at::kByte), 2).value();
+  const TrajectoryBatch dream = model->SampleJoint(64, {5, RngPurpose::kTest, 3}).value();
+  const at::Tensor ink = model->ImagesOf(ConditionColumn(dream.condition_ids)).mean();
+  EXPECT_GT(ink.item<double>(), 0.1);
+  EXPECT_LT(ink.item<double>(), 0.9);
+}
+
 TEST(DvaeModel, SidesThatCanBeMade) {
   EXPECT_EQ(UpsamplingKernels(4, 28).value(), (std::vector<int64_t>{3, 4, 4}));
   EXPECT_EQ(UpsamplingKernels(2, 8).value(), (std::vector<int64_t>{4, 4}));
