@@ -9,6 +9,7 @@
 #include "gflownet/base/status.h"
 #include "tasks/infill/infill_config.h"
 #include "tasks/task/run_settings.h"
+#include "tasks/world/dvae_world.h"
 #include "tasks/world/hypergrid_world.h"
 #include "tasks/world/ising_energy_world.h"
 #include "tasks/world/mixture_world.h"
@@ -21,7 +22,7 @@ namespace gfn {
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
 using TaskConfig =
     std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
-                 WorldConfig<BoxConfig>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>, WorldConfig<MixtureWorld>,
+                 WorldConfig<BoxConfig>, WorldConfig<DvaeWorld>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>, WorldConfig<MixtureWorld>,
                  WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
                  WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
 

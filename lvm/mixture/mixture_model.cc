@@ -72,29 +72,16 @@ StatusOr<std::unique_ptr<MixtureModel>> MixtureModel::Create(double sigma, const
   model->data_C2_ = points.index_select(0, at::tensor(distinct, at::kLong));
   model->dream_D2_ = at::empty({0, 2}, at::kDouble);
   model->means_M2_ = model->parameters_.Add("means", "means", means_M2.clone());
-  RETURN_IF_ERROR(model->Index());
+  model->rows_.SetData(model->conditions_.ids());
   return model;
 }
 
-Status MixtureModel::Index() {
-  std::vector<ConditionId> ids = conditions_.ids();
-  ids.insert(ids.end(), dream_ids_.begin(), dream_ids_.end());
-  std::tie(sorted_ids_, rows_of_sorted_) = ConditionColumn(ids).sort();
-  return OkStatus();
-}
-
-at::Tensor MixtureModel::RowsOf(const at::Tensor& ids_B) const {
-  const at::Tensor place_B = at::searchsorted(sorted_ids_, ids_B).clamp_max(sorted_ids_.numel() - 1);
-  GFN_CHECK(sorted_ids_.index_select(0, place_B).equal(ids_B)) << "a point that the model does not know";
-  return rows_of_sorted_.index_select(0, place_B);
-}
-
 at::Tensor MixtureModel::PointsOf(const std::vector<ConditionId>& conditions_B) const {
-  return at::cat({data_C2_, dream_D2_}).index_select(0, RowsOf(ConditionColumn(conditions_B)));
+  return at::cat({data_C2_, dream_D2_}).index_select(0, rows_.Of(ConditionColumn(conditions_B)));
 }
 
 at::Tensor MixtureModel::PointsOf(const State& state) const {
-  return at::cat({data_C2_, dream_D2_}).index_select(0, RowsOf(state.Get("condition")));
+  return at::cat({data_C2_, dream_D2_}).index_select(0, rows_.Of(state.Get("condition")));
 }
 
 at::Tensor MixtureModel::LogDensity(const at::Tensor& difference_B2) const {
@@ -117,10 +104,10 @@ at::Tensor MixtureModel::LogJointTable() const {
 StatusOr<TrajectoryBatch> MixtureModel::SampleJoint(int64_t num, const RngKey& key) {
   const Draws draws = Draw(means_M2_, sigma_, num, key);
   dream_D2_ = draws.points_B2.contiguous();
-  dream_ids_.clear();
-  for (int64_t n = 0; n < num; ++n) dream_ids_.push_back(HashCondition(Canonical(dream_D2_.const_data_ptr<double>() + 2 * n)));
-  RETURN_IF_ERROR(Index());
-  return world_.TrajectoriesTo(dream_ids_, draws.codes_B2);
+  std::vector<ConditionId> ids;
+  for (int64_t n = 0; n < num; ++n) ids.push_back(HashCondition(Canonical(dream_D2_.const_data_ptr<double>() + 2 * n)));
+  rows_.SetDream(ids);
+  return world_.TrajectoriesTo(ids, draws.codes_B2);
 }
 
 Status MixtureModel::Maximise(const TrajectoryBatch& weighted, double rate) {

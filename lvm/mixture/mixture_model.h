@@ -13,6 +13,7 @@
 #include "gflownet/base/status.h"
 #include "gflownet/core/condition.h"
 #include "lvm/code_world.h"
+#include "lvm/condition_rows.h"
 #include "lvm/generative_model.h"
 
 namespace gfn {
@@ -55,10 +56,7 @@ class MixtureModel : public GenerativeModel {
 
  private:
   MixtureModel(double sigma, int64_t num_groups);
-  // Rows of the points in data and dream, int64 [B], by the ids as numbers.
-  at::Tensor RowsOf(const at::Tensor& ids_B) const;
   at::Tensor LogDensity(const at::Tensor& difference_B2) const;
-  Status Index();
 
   double sigma_;
   CodeWorld world_;
@@ -68,8 +66,7 @@ class MixtureModel : public GenerativeModel {
   ConditionTable conditions_;
   at::Tensor data_C2_;   // distinct points
   at::Tensor dream_D2_;  // those of the last SampleJoint, behind them
-  std::vector<ConditionId> dream_ids_;
-  at::Tensor sorted_ids_, rows_of_sorted_;  // of both
+  ConditionRows rows_;   // of both
 };
 
 }  // namespace gfn

@@ -98,18 +98,35 @@ report::Figure MeansFigure(const std::vector<MetricsLine>& lines, size_t num_gro
   return figure;
 }
 
+report::Figure MosaicFigure(const json& picture) {
+  report::HeatMap map;
+  map.num_rows = picture["rows"].get<int64_t>();
+  map.num_columns = picture["columns"].get<int64_t>();
+  map.panels = {{picture["name"].get<std::string>(), picture["cells"].get<std::vector<double>>()}};
+  report::Figure figure;
+  figure.title = "Images " + picture["name"].get<std::string>();
+  figure.chart = std::move(map);
+  return figure;
+}
+
 }  // namespace
 
 std::vector<report::Figure> LearnerFigures(const json& record, const std::vector<MetricsLine>& lines) {
   std::vector<report::Figure> figures;
   if (record.contains("couplings")) figures.push_back(CouplingsFigure(record["couplings"]));
+  const auto series = [&](const char* name, const std::string& title, Hue hue) {
+    return Series(lines, "eval", name, title, hue, 0);
+  };
+  if (record.contains("images")) {
+    figures.push_back(Curve("Negative log-likelihood of the test images", "nats",
+                            {series("nll", "importance bound", Hue::kBlue), series("elbo_nll", "one sample", Hue::kOrange)},
+                            "Both lie above the truth, the first closer."));
+    for (const json& picture : record["images"]) figures.push_back(MosaicFigure(picture));
+  }
   if (!record.contains("mixture")) return figures;
   const json& mixture = record["mixture"];
   figures.push_back(MixtureFigure(mixture));
   figures.push_back(MeansFigure(lines, mixture["means"].size()));
-  const auto series = [&](const char* name, const std::string& title, Hue hue) {
-    return Series(lines, "eval", name, title, hue, 0);
-  };
   figures.push_back(Curve("Log-likelihood of the data", "nats",
                           {series("log_likelihood", "of the model", Hue::kBlue),
                            series("true_log_likelihood", "of the means that made the data", Hue::kGrey)},

@@ -31,17 +31,25 @@ struct Quadrature {
   std::function<State(const at::Tensor& points, int64_t moves)> states_at;
 };
 
+// A network of a world's own, which takes the place of task.policy's.
+struct WorldNetwork {
+  std::function<std::unique_ptr<StatePolicy>(ParameterSet&, uint64_t seed)> make;
+  double num_parameters = 0;
+};
+
 struct World {
   std::shared_ptr<const void> refers_to;  // what the environment and the reward refer to, or null
   std::unique_ptr<Environment> environment;
   std::unique_ptr<Learner> learner;      // what makes the reward and is learned with the sampler, or null
   std::unique_ptr<Reward> plain_reward;  // what the reward is a function of, or null
   std::unique_ptr<Reward> reward;
-  ConditionTable conditions;  // at least one
-  int64_t num_measured = 0;   // the first so many are measured one by one where nobody asks for another number; 0: all
+  ConditionTable conditions;                       // at least one
+  std::vector<ConditionId> training_conditions{};  // those to train on; empty: all
+  int64_t num_measured = 0;  // the first so many are measured one by one where nobody asks for another number; 0: all
   // What an MLP reads of a state.
   StateFeatures features;
   int64_t num_features = 0;
+  std::optional<WorldNetwork> network{};
   bool wraps = false;  // continuous worlds: a torus, not a box
   // What a network for log Z reads of conditions, float [G, F]; empty: conditions are names.
   ConditionFeatures condition_features{};

@@ -18,7 +18,11 @@ Status NeedsListing(const World& world, const std::string& what) {
 // What does not go together.
 Status CheckWorldPolicy(const World& world, const WorldSettings& config, Needs needs) {
   const EnvironmentSpec& spec = world.environment->Spec();
+  if (world.network.has_value() && needs.Has(Need::kLogFlow)) {
+    return InvalidArgument("objective: needs log F(s), which the network of " + spec.name + " does not learn");
+  }
   if (std::holds_alternative<TabularPolicyConfig>(config.policy)) {
+    if (world.network.has_value()) return InvalidArgument("task.policy: " + spec.name + " has a network of its own");
     RETURN_IF_ERROR(NeedsListing(world, "task.policy: a tabular policy"));
   }
   if (config.backward == BackwardKind::kMaxEntropy && !needs.Has(Need::kLogInflow) && !spec.is_tree) {
@@ -35,6 +39,7 @@ Status CheckWorldPolicy(const World& world, const WorldSettings& config, Needs n
 
 std::unique_ptr<Policy> MakeNetwork(const World& world, const WorldSettings& config, const StatePolicyOptions& heads,
                                     uint64_t seed, ParameterSet& parameters) {
+  if (world.network.has_value()) return world.network->make(parameters, seed);
   if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
     const RngKey init{seed, RngPurpose::kInit, 0};
     const MlpOptions options{heads, mlp->width, mlp->depth};
@@ -86,7 +91,9 @@ StatusOr<double> NumWorldParameters(const World& world, const WorldSettings& con
   };
   const double num_conditions = number(static_cast<int64_t>(world.conditions.ids().size()));
   double count = 0;
-  if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
+  if (world.network.has_value()) {
+    count += world.network->num_parameters;
+  } else if (const auto* mlp = std::get_if<MlpPolicyConfig>(&config.policy)) {
     const bool continuous = spec.action == EnvironmentSpec::Action::kContinuous;
     const double density = number(ContinuousPolicyOptions{}.num_components) * (1 + 2 * number(spec.action_width));
     const double out = (continuous ? density : number(spec.num_actions)) +

@@ -21,6 +21,8 @@ struct MetricName {
 constexpr MetricName kMetrics[] = {
     {"log_likelihood", "log-likelihood", "mean over the data, nats", false},
     {"true_log_likelihood", "of the truth", "log-likelihood of the parameters that made the data", false},
+    {"nll", "NLL", "of the test images, nats: importance bound from above", false},
+    {"elbo_nll", "NLL by the ELBO", "of the test images, nats", false},
     {"posterior_tv", "posterior TV", "1/2 sum |q(z | x) - p(z | x)|, exact, mean over all data", false},
     {"coupling_error", "coupling error", "root mean square of learned less true couplings", false},
     {"total_variation", "total variation", "1/2 sum |q - p| over all objects, exact"},

@@ -44,7 +44,7 @@ class WorldTask : public Task {
   }
 
   StatusOr<TrainingData> LoadTraining(const RunPaths&, const LogFunction&) override {
-    TrainingData data{world_->conditions.ids(), {}};
+    TrainingData data{world_->training_conditions.empty() ? world_->conditions.ids() : world_->training_conditions, {}};
     if (!config_.given.empty()) {
       ASSIGN_OR_RETURN(data.given,
                        ReadGivenObjects(*world_, policy_.sampler(), config_.given, static_cast<uint64_t>(settings_.seed)));
@@ -62,7 +62,7 @@ class WorldTask : public Task {
     parts.environment = world_->environment.get();
     parts.policy = &policy_.sampler();
     parts.reward = world_->reward.get();
-    parts.conditions = world_->conditions.ids();
+    parts.conditions = world_->training_conditions.empty() ? world_->conditions.ids() : world_->training_conditions;
     parts.settings = &settings_;
     return world_->learner->MakeLoop(parts);
   }
@@ -86,7 +86,8 @@ class WorldTask : public Task {
   }
 
   std::vector<std::string> Highlights() const override {
-    return {"log_likelihood", "coupling_error", "posterior_tv", "total_variation", "log_z_error", "elbo", "spread", "modes"};
+    return {"log_likelihood", "coupling_error", "nll",    "posterior_tv", "total_variation",
+            "log_z_error",    "elbo",           "spread", "modes"};
   }
 
   StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
