@@ -17,11 +17,12 @@
 namespace gfn {
 
 inline const std::string kGoldenModels = std::string(GFN_SOURCE_DIR) + "/tests/golden/models/";
-inline const std::string kGoldenPeft = std::string(GFN_SOURCE_DIR) + "/tests/golden/peft/";
 inline const std::vector<std::string> kTinyModels = {
     "tiny_llama",  "tiny_qwen2",      "tiny_gpt2",         "tiny_gptj",    "tiny_llama_sharded", "tiny_llama_biases",
     "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn",   "tiny_mistral", "tiny_qwen3",         "tiny_smollm3",
     "tiny_olmo2",  "tiny_gemma3",     "tiny_gemma3_sixth", "tiny_phi3"};
+
+inline const std::string kGoldenPeft = std::string(GFN_SOURCE_DIR) + "/tests/golden/peft/";
 
 inline std::unique_ptr<LanguageModel> LoadModel(const std::string& path, ModelDtype dtype) {
   const auto source = OpenModel(path);
