@@ -126,8 +126,15 @@ Status ReadRotaryDim(const JsonFields& fields, const JsonFields* rope, ModelConf
   return OkStatus();
 }
 
-// transformers 5 writes a rope for each kind of layer: {"full_attention": {...}, "sliding_attention": {...}}.
-Status ReadRopeOfKinds(const JsonFields& fields, const JsonFields& ropes, ModelConfig& config) {
+// transformers 5 writes a rope for each kind of layer, {"full_attention": {...}, "sliding_attention": {...}}; before it was
+// rope_theta and rope_local_base_freq, beside a rope_scaling of the layers without a window, which goes first.
+Status ReadRopeOfKinds(const JsonFields& fields, ModelConfig& config) {
+  config.rotary_dim = config.head_dim;
+  ASSIGN_OR_RETURN(config.local_rope_theta, fields.RealOr("rope_local_base_freq", config.local_rope_theta));
+  const json none = json::object();
+  const json* value = fields.Find("rope_parameters");
+  ASSIGN_OR_RETURN(const JsonFields ropes,
+                   JsonFields::Of(value != nullptr ? *value : none, fields.where() + ": rope_parameters"));
   for (const char* kind : {"full_attention", "sliding_attention"}) {
     const json* value = ropes.Find(kind);
     if (value == nullptr) continue;
@@ -141,7 +148,12 @@ Status ReadRopeOfKinds(const JsonFields& fields, const JsonFields& ropes, ModelC
   for (const auto& [key, value] : ropes.object().items()) {
     if (!value.is_object()) return ropes.Wrong(key, "ropes of full_attention and sliding_attention alone");
   }
-  return OkStatus();
+  const json* scaling = fields.Find("rope_scaling");
+  if (scaling == nullptr || *scaling == none) return OkStatus();
+  ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*scaling, fields.where() + ": rope_scaling"));
+  ASSIGN_OR_RETURN(config.rope_theta, rope.RealOr("rope_theta", config.rope_theta));
+  config.rope_scaling = {};
+  return ReadScaling(fields, rope, config);
 }
 
 }  // namespace
@@ -151,10 +163,7 @@ Status ReadRopeOfKinds(const JsonFields& fields, const JsonFields& ropes, ModelC
 Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
   const Family& family = config.family();
   ASSIGN_OR_RETURN(config.rope_theta, fields.RealOr("rope_theta", family.default_rope_theta));
-  const bool has_kinds = family.layer_ropes == LayerRopes::kLocal;
-  if (has_kinds) {
-    ASSIGN_OR_RETURN(config.local_rope_theta, fields.RealOr("rope_local_base_freq", config.local_rope_theta));
-  }
+  if (family.layer_ropes == LayerRopes::kLocal) return ReadRopeOfKinds(fields, config);
   const json* scaling_of_old = fields.Find("rope_scaling");
   const bool old_way = scaling_of_old != nullptr && *scaling_of_old != json::object();
   const char* key = old_way ? "rope_scaling" : "rope_parameters";
@@ -162,7 +171,6 @@ Status ReadHfRope(const JsonFields& fields, ModelConfig& config) {
   if (value == nullptr) return ReadRotaryDim(fields, nullptr, config);
   ASSIGN_OR_RETURN(const JsonFields rope, JsonFields::Of(*value, fields.where() + ": " + key));
   RETURN_IF_ERROR(ReadRotaryDim(fields, &rope, config));
-  if (has_kinds && !old_way) return ReadRopeOfKinds(fields, rope, config);
   for (const json& part : *value) {
     if (part.is_object()) return fields.Unsupported(key, "rope of its own for some layers");
   }

@@ -54,10 +54,10 @@ void WriteLlama(const ModelConfig& c, json& out) {
   // Both the old keys and the new one, for transformers before and since 5.
   out["rope_theta"] = c.rope_theta;
   out["rope_parameters"] = HfRopeParameters(c);
-  if (family.layer_ropes == LayerRopes::kLocal) {
-    out["rope_local_base_freq"] = c.local_rope_theta;
-  } else if (c.rope_scaling.kind != RopeScalingKind::kNone) {
-    out["rope_scaling"] = out["rope_parameters"];
+  const bool has_kinds = family.layer_ropes == LayerRopes::kLocal;
+  if (has_kinds) out["rope_local_base_freq"] = c.local_rope_theta;
+  if (c.rope_scaling.kind != RopeScalingKind::kNone) {
+    out["rope_scaling"] = has_kinds ? out["rope_parameters"]["full_attention"] : out["rope_parameters"];
   }
   if (family.default_original_positions > 0) out["original_max_position_embeddings"] = c.max_positions;
   if (family.partial_rotary) {

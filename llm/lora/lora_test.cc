@@ -11,7 +11,6 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/test_folder.h"
 #include "llm/format/hf_writer.h"
-#include "llm/model/lm_head.h"
 #include "llm/model/test_models.h"
 
 namespace gfn {
@@ -19,7 +18,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::string kGoldenPeft = std::string(GFN_SOURCE_DIR) + "/tests/golden/peft/";
 constexpr Tolerance kReferenceTolerance{5e-5};
 
 struct Reference {
@@ -72,42 +70,6 @@ TEST_P(Peft, LogitsEqualThoseOfPeft) {
     ExpectAllClose(LogitsWith(*model, *adapter, reference.tokens), reference.logits, kReferenceTolerance, "logits");
     EXPECT_GT((PlainLogits(*model, reference.tokens) - reference.logits).abs().max().item<double>(), 0.1)
         << "the adapter does nothing";
-  }
-}
-
-// The way back through the frozen layers against autograd of transformers and PEFT.
-TEST_P(Peft, GradientsEqualThoseOfPeft) {
-  const auto& [name, base] = GetParam();
-  const nlohmann::json expected = *ReadJsonFile(kGoldenPeft + name + "/gradients.json");
-  const Reference reference = ReadReference(kGoldenPeft + name);
-  for (const ModelDtype dtype : {ModelDtype::kFloat32, ModelDtype::kFloat64}) {
-    const auto model = LoadTiny(base, dtype);
-    ParameterSet parameters;
-    const Adapter adapter = FromPeft(*model, ReadPeft(kGoldenPeft + name).value(), parameters).value();
-    const at::Tensor hidden = PlainHidden(*model, reference.tokens, {.adapter = &adapter, .with_grad = true, .dropout_key = {}});
-    HeadQuery query;
-    for (size_t i = 0; i < reference.tokens.size(); ++i)
-      query.targets.push_back(i + 1 < reference.tokens.size() ? reference.tokens[i + 1] : -1);
-    const HeadScores scores = ScoreHead(*model, hidden, query);
-    const int64_t last = hidden.size(0) - 1;
-    (scores.log_norm_R - scores.logit_target_R).narrow(0, 0, last).sum().backward();
-    size_t compared = 0;
-    for (const auto& layer : adapter.layers) {
-      for (const LoraGroup& group : layer) {
-        for (const LoraPart& part : group.parts) {
-          const auto check = [&](const char* factor, const at::Tensor& gradient) {
-            const auto numbers = expected[part.module.path][factor].get<std::vector<double>>();
-            const at::Tensor of_peft = at::tensor(numbers, at::kDouble).view(gradient.sizes());
-            const double scale = std::max(1.0, of_peft.abs().max().item<double>());
-            ExpectAllClose(gradient.to(at::kDouble) / scale, of_peft / scale, kReferenceTolerance, part.module.path + factor);
-            ++compared;
-          };
-          check("A", group.a.grad().narrow(0, part.a_begin, part.rank()));
-          check("B", part.b.grad());
-        }
-      }
-    }
-    EXPECT_EQ(compared, 2 * expected.size());
   }
 }
 
@@ -360,25 +322,6 @@ TEST(Lora, TargetsChooseModules) {
   const auto unknown = CreateAdapter(*model, {.rank = 2, .targets = {"q_proj", "c_attn"}}, 1, others);
   ASSERT_FALSE(unknown.ok());
   EXPECT_THAT(std::string(Message(unknown.status())), testing::AllOf(HasSubstr("c_attn"), HasSubstr("down_proj")));
-}
-
-// PEFT's word for every linear module of the layers; fused modules are one each.
-TEST(Lora, AllLinearIsEveryModule) {
-  for (const std::string& name : kTinyModels) {
-    const auto model = LoadTiny(name, ModelDtype::kFloat32);
-    ParameterSet parameters, plain;
-    const LoraConfig config{.rank = 2, .targets = {"all-linear"}};
-    const StartedAdapter started = StartAdapter(*model, config, 1, parameters).value();
-    const Adapter all = CreateAdapter(*model, {.rank = 2, .targets = {}}, 1, plain).value();
-    int64_t numbers = 0;
-    ASSERT_EQ(parameters.size(), plain.size()) << name;
-    for (const at::Tensor& tensor : started.adapter.Tensors()) numbers += tensor.numel();
-    EXPECT_EQ(numbers, NumLoraParameters(model->config(), config)) << name;
-    EXPECT_TRUE(started.config.target_modules.empty()) << "the folder lists the modules by name";
-  }
-  const auto phi3 = LoadTiny("tiny_phi3", ModelDtype::kFloat32);
-  EXPECT_EQ(phi3->Parts(1, Slot::kQkv).size(), 1u);
-  EXPECT_EQ(phi3->Parts(1, Slot::kUp)[0].path, "model.layers.1.mlp.gate_up_proj");
 }
 
 TEST(Lora, RsLoraScalesByTheRoot) {

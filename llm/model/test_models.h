@@ -23,6 +23,8 @@ inline const std::vector<std::string> kTinyModels = {
     "tiny_llama3", "tiny_llama_yarn", "tiny_qwen2_yarn",   "tiny_mistral", "tiny_qwen3",         "tiny_smollm3",
     "tiny_olmo2",  "tiny_gemma3",     "tiny_gemma3_sixth", "tiny_phi3"};
 
+inline const std::string kGoldenPeft = std::string(GFN_SOURCE_DIR) + "/tests/golden/peft/";
+
 inline std::unique_ptr<LanguageModel> LoadModel(const std::string& path, ModelDtype dtype) {
   const auto source = OpenModel(path);
   EXPECT_TRUE(source.ok()) << source.status();

@@ -106,6 +106,11 @@ std::optional<SpmBpeSpec> NormalizerSpec(const std::vector<json>& steps) {
   return replaces ? std::optional(spec) : std::nullopt;
 }
 
+// Gemma cuts at spaces, of which its normalizer has left none.
+bool CutsAtSpaces(const std::vector<json>& steps) {
+  return steps.size() == 1 && IsStep(steps[0], "Split") && PatternOf(steps[0], "String") == " ";
+}
+
 // What a class that builds its own pre-tokeniser makes of it.
 SpmBpeSpec LlamaSpec(const HfFolder& folder, SpmBpeSpec spec) {
   spec.space_prefix =
@@ -118,7 +123,7 @@ StatusOr<HfPipeline> ReadSpm(const json& root, const HfFolder& folder, const std
                              const std::string& path) {
   const std::vector<json> normalizers = Steps(root, "normalizer", "normalizers");
   std::optional<SpmBpeSpec> spec;
-  if (pre_tokenizers.empty()) {
+  if (pre_tokenizers.empty() || CutsAtSpaces(pre_tokenizers)) {
     spec = NormalizerSpec(normalizers);
     if (!spec) return Unknown(path, "normalizer", root, "Prepend and Replace of ' ' by U+2581, as llama models have it");
   } else {

@@ -221,7 +221,7 @@ StatusOr<HfTokenizerFiles> HfFilesOfGguf(const GgufFile& file, const Tokenizer& 
     ASSIGN_OR_RETURN(const PreTokenizerKind kind, PreTokenizerFromGgufName(name, file.name() + ": tokenizer.ggml.pre"));
     ASSIGN_OR_RETURN(const auto lines, file.Strings("tokenizer.ggml.merges"));
     json bpe = BpeModel(tokens, json(std::vector<std::string>(lines.begin(), lines.end())));
-    bpe["ignore_merges"] = kind == PreTokenizerKind::kLlamaBpe;
+    bpe["ignore_merges"] = IsLlama3Name(name);
     files = {TokenizerJson(tokens, tokenizer, nullptr, PreTokenizerStep(kind), ByteLevel(true), std::move(bpe)),
              TokenizerConfig(tokens, tokenizer)};
   }

@@ -96,8 +96,8 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadByteBpe(const GgufFile& file) {
   }
   ASSIGN_OR_RETURN(const std::string pre, file.String(Key("pre")));
   ASSIGN_OR_RETURN(spec.pre_tokenizer, PreTokenizerFromGgufName(pre, file.name() + ": tokenizer.ggml.pre"));
-  spec.ignores_merges = spec.pre_tokenizer == PreTokenizerKind::kLlamaBpe;
-  RETURN_IF_ERROR(SetEnds(file, {AddsBosByDefault(spec.pre_tokenizer), 11, 11, /*only_if_used=*/true}, &vocabulary));
+  spec.ignores_merges = IsLlama3Name(pre);
+  RETURN_IF_ERROR(SetEnds(file, {IsLlama3Name(pre), 11, 11, /*only_if_used=*/true}, &vocabulary));
   ASSIGN_OR_RETURN(const auto lines, file.Strings(Key("merges")));
   std::vector<std::pair<std::string, std::string>> merges;
   for (size_t i = 0; i < lines.size(); ++i) {

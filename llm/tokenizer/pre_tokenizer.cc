@@ -51,6 +51,7 @@ constexpr std::array<Rule, 4> kRules = {{
 struct Alias {
   std::string_view name;
   PreTokenizerKind kind;
+  bool pattern_alone = false;  // see IsLlama3Name
 };
 
 // Names that llama.cpp (src/llama-vocab.cpp) gives to the same rules.
@@ -64,6 +65,8 @@ constexpr Alias kAliases[] = {
     {"starcoder", PreTokenizerKind::kSmollm},
     {"refact", PreTokenizerKind::kSmollm},
     {"command-r", PreTokenizerKind::kSmollm},
+    {"dbrx", PreTokenizerKind::kLlamaBpe, /*pattern_alone=*/true},
+    {"smaug-bpe", PreTokenizerKind::kLlamaBpe, /*pattern_alone=*/true},
     {"llama3", PreTokenizerKind::kLlamaBpe},
     {"llama-v3", PreTokenizerKind::kLlamaBpe},
     {"falcon3", PreTokenizerKind::kLlamaBpe},
@@ -103,7 +106,11 @@ StatusOr<PreTokenizerKind> PreTokenizerFromGgufName(std::string_view name, std::
   return Unimplemented(std::string(where) + ": unknown pre-tokeniser '" + std::string(name) + "'; known ones: " + names);
 }
 
-bool AddsBosByDefault(PreTokenizerKind kind) { return kind == PreTokenizerKind::kLlamaBpe; }
+bool IsLlama3Name(std::string_view name) {
+  const auto alias = std::ranges::find(kAliases, name, &Alias::name);
+  if (alias != std::end(kAliases)) return alias->kind == PreTokenizerKind::kLlamaBpe && !alias->pattern_alone;
+  return name == PreTokenizerName(PreTokenizerKind::kLlamaBpe);
+}
 
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern) {
   for (const Rule& rule : kRules) {

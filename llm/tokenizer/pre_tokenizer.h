@@ -3,7 +3,7 @@
 // | name      | what it does                                                                     | also called in files  |
 // | gpt2      | GPT-2's pattern                                                                  | gpt-2, phi-2          |
 // | smollm    | every digit by itself, then GPT-2's pattern on what is between                   | starcoder, refact, .. |
-// | llama-bpe | Llama 3's pattern (contractions in any case, digits in threes)                   | llama3, llama-v3      |
+// | llama-bpe | Llama 3's pattern (contractions in any case, digits in threes)                   | llama3, dbrx, ..      |
 // | qwen2     | the same with digits one by one                                                  | deepseek-r1-qwen, ..  |
 //
 // \p{L} and \p{N} are those of the Unicode version in PCRE2 (14 in 10.42); letters that Unicode gained since then may be
@@ -29,8 +29,9 @@ std::string_view PreTokenizerName(PreTokenizerKind kind);
 // The kind for a GGUF file's tokenizer.ggml.pre; Unimplemented with the known names, and `where`, for any other.
 StatusOr<PreTokenizerKind> PreTokenizerFromGgufName(std::string_view name, std::string_view where);
 
-// Does llama.cpp put bos before a text of this rule where a GGUF file has no add_bos_token? For Llama 3's, under all its names.
-bool AddsBosByDefault(PreTokenizerKind kind);
+// Is this a GGUF name of Llama 3's whole way, by which llama.cpp takes a word that is a token for that token whatever the merges
+// say, and puts bos before a text where the file has no add_bos_token? dbrx and smaug-bpe have its pattern alone.
+bool IsLlama3Name(std::string_view name);
 
 // The kind whose pattern in a Hugging Face tokenizer.json is exactly this.
 std::optional<PreTokenizerKind> PreTokenizerFromPattern(std::string_view pattern);

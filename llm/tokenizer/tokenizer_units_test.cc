@@ -111,6 +111,13 @@ TEST(PreTokenizer, LongRunsAreNoTrouble) {
 TEST(PreTokenizer, NamesOfGgufFiles) {
   EXPECT_EQ(*PreTokenizerFromGgufName("gpt-2", "f"), PreTokenizerKind::kGpt2);
   EXPECT_EQ(*PreTokenizerFromGgufName("llama3", "f"), PreTokenizerKind::kLlamaBpe);
+  // The same pattern, but merges count and no bos is put before a text.
+  for (const char* name : {"dbrx", "smaug-bpe"}) {
+    EXPECT_EQ(*PreTokenizerFromGgufName(name, "f"), PreTokenizerKind::kLlamaBpe);
+    EXPECT_FALSE(IsLlama3Name(name));
+  }
+  for (const char* name : {"llama-bpe", "llama3", "falcon3"}) EXPECT_TRUE(IsLlama3Name(name)) << name;
+  EXPECT_FALSE(IsLlama3Name("qwen2"));
   EXPECT_NE(Message(PreTokenizerFromGgufName("x", "f").status())
                 .find("f: unknown pre-tokeniser 'x'; known ones: gpt2, smollm, llama-bpe, qwen2"),
             std::string::npos);

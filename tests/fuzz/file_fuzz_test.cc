@@ -50,10 +50,13 @@ TEST_F(FileFuzz, Gguf) { FuzzGolden("format/blocks.gguf", 41, ReadGguf); }
 TEST_F(FileFuzz, GgufConfig) {
   FuzzGolden("format/tiny_qwen2.gguf", 42, [](const std::string& path) { return ReadModelConfig(path).status(); });
 }
+TEST_F(FileFuzz, GgufConfigWithLongrope) {
+  FuzzGolden("format/tiny_phi3.gguf", 45, [](const std::string& path) { return ReadModelConfig(path).status(); });
+}
 TEST_F(FileFuzz, Safetensors) { FuzzGolden("base/every_type.safetensors", 43, ReadSafetensors); }
 
 TEST_F(FileFuzz, HuggingFaceConfig) {
-  for (const char* name : {"tiny_llama", "tiny_gpt2", "tiny_gptj", "tiny_qwen2"}) {
+  for (const char* name : {"tiny_llama", "tiny_gpt2", "tiny_gptj", "tiny_qwen2", "tiny_smollm3", "tiny_gemma3", "tiny_phi3"}) {
     FuzzGolden(std::string("models/") + name + "/config.json", 44,
                [&](const std::string& path) { return ReadModelConfig(ParentFolder(path)).status(); });
   }

@@ -136,6 +136,14 @@ def cases(sizes):
         for key in ({}, {"legacy": True}, {"legacy": False}, {"add_prefix_space": False}, {"add_bos_token": False, "add_eos_token": True}):
             name = "_".join(f"{k}_{v}" for k, v in key.items()) or "no_key"
             case(f"marked_{cls}_{name}", "stories", {"added_tokens": yak, "post_processor": template("<s>", "A", ids=ids)}, config(cls, unk_token="<unk>", **key))
+    # Gemma's way: spaces are marked, none is put before a text, and the cut at spaces finds none.
+    gemma = {"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+             "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+             "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+                                                          {"type": "ByteFallback"}, {"type": "Fuse"}]}}
+    for cls in ("GemmaTokenizer", FAST):
+        case(f"gemma_{cls}", "stories", {**gemma, "added_tokens": yak, "post_processor": template("<s>", "A", ids=ids)},
+             config(cls, {**LLAMA, "model_type": "gemma3_text"}, unk_token="<unk>", add_bos_token=True))
     # tokenizer.model alone. Texts that begin with a space: SentencePiece itself counts.
     texts = [t for t in MARKED if not t.startswith(" ")]
     decoder = {str(m): flags("zebra"), str(m + 1): flags("yak", normalized=True), str(m + 2): flags("[X]", special=True, lstrip=True, rstrip=True)}
