@@ -1,12 +1,12 @@
-# cmake --install: the headers of gflownet/, one static library libgfn_core with all of it, and a package, so that a project of one's
-# own says find_package(gfn) and links gfn::core (examples/own_world).
+# cmake --install: the headers of gflownet/ and lvm/, one static library libgfn_core with all of it, and a package, so that a project of one's
+# own says find_package(gfn) and links gfn::core (examples/own_world, examples/hidden_markov).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# Every library of gflownet/, and the objects that are compiled once for each instruction set.
+# Every library of gflownet/ and lvm/, and the objects that are compiled once for each instruction set.
 set(_gfn_objects)
 file(GLOB _gfn_folders LIST_DIRECTORIES true "${CMAKE_SOURCE_DIR}/gflownet/*")
-foreach(folder ${_gfn_folders})
+foreach(folder ${_gfn_folders} "${CMAKE_SOURCE_DIR}/lvm")
   get_property(targets DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
@@ -33,5 +33,5 @@ install(EXPORT gfn-targets NAMESPACE gfn:: DESTINATION "${_gfn_package}")
 install(FILES "${CMAKE_BINARY_DIR}/package/gfn-config.cmake" "${CMAKE_BINARY_DIR}/package/gfn-config-version.cmake" cmake/LibTorch.cmake
   DESTINATION "${_gfn_package}")
 # Headers that only tests include (fixtures, builders) stay here.
-install(DIRECTORY gflownet DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h"
+install(DIRECTORY gflownet lvm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h"
   PATTERN "*test*" EXCLUDE PATTERN "training_fixture.h" EXCLUDE PATTERN "toy_loop.h" EXCLUDE)

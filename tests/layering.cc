@@ -199,7 +199,7 @@ const std::vector<Layer>& Layers() {
         {"tests/support", below_tasks},
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
-        {"examples/*", core + Names{"gflownet/env"}},  // built outside the tree, from the installed headers
+        {"examples/*", core + Names{"gflownet/env", "lvm"}},  // built outside the tree, from the installed headers
         {"cmake", {}},                                 // the precompiled header
     };
   }();
