@@ -1,6 +1,6 @@
-// A latent-variable model of one's own, outside the library's tree: a hidden Markov model whose paths of hidden states are drawn by
-// a GFlowNet. EM with that sampler is compared with EM by the exact posterior from the same start; both likelihoods come from the
-// forward algorithm, which the sampler never sees.
+// A latent-variable model of one's own, outside the library's tree: a hidden Markov model whose paths of hidden states are drawn
+// by a GFlowNet. EM with that sampler is compared with EM by the exact posterior from the same start; both likelihoods come from
+// the forward algorithm, which the sampler never sees.
 #include <ATen/ATen.h>
 
 #include <iostream>
@@ -67,7 +67,8 @@ class HiddenMarkov : public gfn::GenerativeModel {
     };
     std::vector<at::Tensor> z, x;
     for (int64_t t = 0; t < kLength; ++t) {
-      z.push_back(pick(t == 0 ? first_.softmax(0).expand({num, -1}) : next_.softmax(1).index_select(0, z.back()), u[0].select(1, t)));
+      z.push_back(
+          pick(t == 0 ? first_.softmax(0).expand({num, -1}) : next_.softmax(1).index_select(0, z.back()), u[0].select(1, t)));
       x.push_back(pick(symbol_.softmax(1).index_select(0, z.back()), u[1].select(1, t)));
     }
     return {at::stack(z, 1), at::stack(x, 1)};
@@ -105,9 +106,14 @@ double Fit(const at::Tensor& data, const gfn::EmConfig& config, int64_t steps) {
                               {.heads = {}, .width = 64, .depth = 2}, {1, gfn::RngPurpose::kInit, 0});
   const auto objective = gfn::MakeObjective(gfn::VarGradConfig{}).value();
   gfn::Optimizer optimizer = gfn::Optimizer::Create({.learning_rate = 3e-3}, &parameters).value();
-  auto trainer = gfn::Trainer::Create({.conditions_per_step = 50, .rollouts = 4},
-                                      {.environment = &model.world, .policy = &policy, .reward = &reward, .objective = objective.get(),
-                                       .parameters = &parameters, .optimizer = &optimizer, .conditions = model.conditions.ids(), .seed = 1})
+  auto trainer = gfn::Trainer::Create({.conditions_per_step = 50, .rollouts = 4}, {.environment = &model.world,
+                                                                                   .policy = &policy,
+                                                                                   .reward = &reward,
+                                                                                   .objective = objective.get(),
+                                                                                   .parameters = &parameters,
+                                                                                   .optimizer = &optimizer,
+                                                                                   .conditions = model.conditions.ids(),
+                                                                                   .seed = 1})
                      .value();
   gfn::EmParts parts;
   parts.environment = &model.world, parts.policy = &policy, parts.reward = &reward, parts.trainer = trainer.get();
