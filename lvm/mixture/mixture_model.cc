@@ -95,9 +95,9 @@ StatusOr<at::Tensor> MixtureModel::LogJoint(const TrajectoryBatch& batch) const 
   return LogDensity(PointsOf(batch.condition_ids) - center_B2);
 }
 
-at::Tensor MixtureModel::LogJointTable() const {
+at::Tensor MixtureModel::LogJointTable(const at::Tensor& means_M2) const {
   const at::NoGradGuard no_grad;
-  const at::Tensor centers_X2 = (means_M2_.unsqueeze(1) + petals_P2_.unsqueeze(0)).view({-1, 2});
+  const at::Tensor centers_X2 = (means_M2.unsqueeze(1) + petals_P2_.unsqueeze(0)).view({-1, 2});
   return LogDensity(data_C2_.unsqueeze(1) - centers_X2.unsqueeze(0));
 }
 

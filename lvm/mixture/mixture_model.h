@@ -42,8 +42,12 @@ class MixtureModel : public GenerativeModel {
   at::Tensor PointsOf(const State& state) const;
 
   // log p(x, z) of every point and component, float64 [C, X]; log p(x) is its log-sum-exp over X.
-  at::Tensor LogJointTable() const;
-  double MeanLogLikelihood() const { return LogJointTable().logsumexp(1).mean().item<double>(); }
+  at::Tensor LogJointTable() const { return LogJointTable(means_M2_); }
+  // Mean log p(x) of the data, with the model's means and with others.
+  double MeanLogLikelihood() const { return MeanLogLikelihood(means_M2_); }
+  double MeanLogLikelihood(const at::Tensor& means_M2) const {
+    return LogJointTable(means_M2).logsumexp(1).mean().item<double>();
+  }
 
   // What a network reads: x, and each choice as one-hot with a place for "not yet". float [B, 2 + 2 (M + 1)]
   at::Tensor Features(const State& state) const;
@@ -55,6 +59,7 @@ class MixtureModel : public GenerativeModel {
   static at::Tensor Simulate(const at::Tensor& means_M2, double sigma, int64_t num, uint64_t seed);
 
  private:
+  at::Tensor LogJointTable(const at::Tensor& means_M2) const;
   MixtureModel(double sigma, int64_t num_groups);
   at::Tensor LogDensity(const at::Tensor& difference_B2) const;
 

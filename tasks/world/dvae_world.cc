@@ -5,13 +5,11 @@
 #include <set>
 
 #include "gflownet/base/digest.h"
-#include "gflownet/base/file_util.h"
 #include "gflownet/core/condition_column.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/random.h"
 #include "lvm/dvae/dvae_model.h"
-#include "lvm/em_trainer.h"
-#include "tasks/task/learner.h"
+#include "tasks/world/em_learner.h"
 #include "tasks/world/idx_images.h"
 #include "tasks/world/world.h"
 
@@ -27,33 +25,10 @@ at::Tensor Ink(const DvaeModel& model, const std::vector<ConditionId>& ids) {
   return at::adaptive_avg_pool2d(model.ImagesOf(ConditionColumn(ids)), {squares, squares}).flatten(1);
 }
 
-class DvaeLearner : public Learner {
+class DvaeLearner : public EmLearner {
  public:
   DvaeLearner(std::unique_ptr<DvaeModel> model, const DvaeWorld& config, std::vector<ConditionId> test)
-      : config_(config), model_(std::move(model)), test_(std::move(test)) {}
-  const DvaeModel& model() const { return *model_; }
-
-  StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(const LearnerParts& parts) override {
-    const ScheduleConfig& temperature = parts.settings->train.trainer.reward_temperature;
-    if (temperature.start != 1 || temperature.end != 1) {
-      return InvalidArgument("train.reward_temperature: the z of an M-step are those of p(x, z) itself, at temperature 1");
-    }
-    EmParts em;
-    em.environment = parts.environment;
-    em.policy = parts.policy;
-    em.reward = parts.reward;
-    em.trainer = parts.trainer;
-    em.model = model_.get();
-    em.listed = model_->world().NumObjects() <= kMostListed ? &model_->world() : nullptr;
-    em.seed = static_cast<uint64_t>(parts.settings->seed);
-    em.conditions = parts.conditions;
-    ASSIGN_OR_RETURN(auto trainer, EmTrainer::Create(config_.em, em));
-    return std::unique_ptr<TrainingLoop>(std::move(trainer));
-  }
-
-  Status Load(const std::string& checkpoint) override {
-    return model_->parameters().Load(JoinPath(checkpoint, EmTrainer::kModelFile));
-  }
+      : DvaeLearner(model.get(), std::move(model), config, std::move(test)) {}
 
   // nll: mean over the test images of -log of the mean importance weight of nll_samples draws, an upper bound in expectation;
   // elbo_nll: that of one draw; log_likelihood = -nll.
@@ -72,7 +47,6 @@ class DvaeLearner : public Learner {
     const double num = static_cast<double>(test_.size());
     return StepMetrics({{"nll", -bound / num}, {"elbo_nll", -elbo / num}, {"log_likelihood", bound / num}});
   }
-  std::string_view Score() const override { return "log_likelihood"; }
 
   // Test images, the decoder's means for codes drawn for them, and for codes of the prior: rows of one mosaic.
   StatusOr<nlohmann::json> Pictures(const Policy& sampler) const override {
@@ -102,6 +76,12 @@ class DvaeLearner : public Learner {
  private:
   static constexpr int64_t kMostListed = 4096;
 
+  DvaeLearner(DvaeModel* model, std::unique_ptr<DvaeModel> owned, const DvaeWorld& config, std::vector<ConditionId> test)
+      : EmLearner(config.em, std::move(owned), model->world().NumObjects() <= kMostListed ? &model->world() : nullptr),
+        config_(config),
+        model_(model),
+        test_(std::move(test)) {}
+
   StatusOr<TrajectoryBatch> Draw(const Policy& sampler, const std::vector<ConditionId>& ids, int64_t samples,
                                  uint64_t first) const {
     return Rollout(model_->world(), sampler, RolloutRows(ids, samples, {}, first * static_cast<uint64_t>(samples)),
@@ -117,7 +97,7 @@ class DvaeLearner : public Learner {
   }
 
   DvaeWorld config_;
-  std::unique_ptr<DvaeModel> model_;
+  DvaeModel* model_;
   std::vector<ConditionId> test_;
 };
 

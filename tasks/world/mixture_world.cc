@@ -3,12 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/digest.h"
-#include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/text_util.h"
-#include "lvm/em_trainer.h"
 #include "lvm/mixture/mixture_model.h"
-#include "tasks/task/learner.h"
+#include "tasks/world/em_learner.h"
 #include "tasks/world/world.h"
 
 namespace gfn {
@@ -34,33 +32,10 @@ StatusOr<at::Tensor> ReadPoints(const std::string& path) {
   return at::tensor(numbers, at::kDouble).view({-1, 2});
 }
 
-class MixtureLearner : public Learner {
+class MixtureLearner : public EmLearner {
  public:
   MixtureLearner(std::unique_ptr<MixtureModel> model, const EmConfig& em, bool simulated)
-      : em_(em), model_(std::move(model)), simulated_(simulated) {}
-  MixtureModel& model() { return *model_; }
-
-  StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(const LearnerParts& parts) override {
-    const ScheduleConfig& temperature = parts.settings->train.trainer.reward_temperature;
-    if (temperature.start != 1 || temperature.end != 1) {
-      return InvalidArgument("train.reward_temperature: the z of an M-step are those of p(x, z) itself, at temperature 1");
-    }
-    EmParts em;
-    em.environment = parts.environment;
-    em.policy = parts.policy;
-    em.reward = parts.reward;
-    em.trainer = parts.trainer;
-    em.model = model_.get();
-    em.listed = &model_->world();
-    em.seed = static_cast<uint64_t>(parts.settings->seed);
-    em.conditions = parts.conditions;
-    ASSIGN_OR_RETURN(auto trainer, EmTrainer::Create(em_, em));
-    return std::unique_ptr<TrainingLoop>(std::move(trainer));
-  }
-
-  Status Load(const std::string& checkpoint) override {
-    return model_->parameters().Load(JoinPath(checkpoint, EmTrainer::kModelFile));
-  }
+      : MixtureLearner(model.get(), std::move(model), em, simulated) {}
 
   // log_likelihood: mean log p(x), exact; true_log_likelihood: of the means that made the data; posterior_tv: distance of
   // q(z | x) from the posterior, mean over all points; mean_k_0 and mean_k_1: the means.
@@ -68,11 +43,7 @@ class MixtureLearner : public Learner {
     StepMetrics metrics;
     metrics.Set("log_likelihood", model_->MeanLogLikelihood());
     if (simulated_) {
-      const at::NoGradGuard no_grad;
-      const at::Tensor means_M2 = model_->means(), kept_M2 = means_M2.detach().clone();
-      at::Tensor(means_M2).copy_(MixtureModel::TrueMeans(model_->num_groups()));
-      metrics.Set("true_log_likelihood", model_->MeanLogLikelihood());
-      at::Tensor(means_M2).copy_(kept_M2);
+      metrics.Set("true_log_likelihood", model_->MeanLogLikelihood(MixtureModel::TrueMeans(model_->num_groups())));
     }
     const at::Tensor distance_C = (LogQ(sampler).exp() - model_->LogJointTable().softmax(1)).abs().sum(1) / 2;
     metrics.Set("posterior_tv", distance_C.mean().item<double>());
@@ -83,7 +54,6 @@ class MixtureLearner : public Learner {
     }
     return metrics;
   }
-  std::string_view Score() const override { return "log_likelihood"; }
 
   // Of some points: where they are, and the likeliest group of each under the sampler.
   StatusOr<nlohmann::json> Pictures(const Policy& sampler) const override {
@@ -108,8 +78,10 @@ class MixtureLearner : public Learner {
     return scores.log_pf_BT.to(at::kDouble).sum(1).view({model_->conditions().size(), -1});
   }
 
-  EmConfig em_;
-  std::unique_ptr<MixtureModel> model_;
+  MixtureLearner(MixtureModel* model, std::unique_ptr<MixtureModel> owned, const EmConfig& em, bool simulated)
+      : EmLearner(em, std::move(owned), &model->world()), model_(model), simulated_(simulated) {}
+
+  MixtureModel* model_;
   bool simulated_;
 };
 
