@@ -68,6 +68,7 @@ std::string Limits(const ConfigSlot& innermost, const ConfigRules& rules) {
   }
   if (const std::string range = rules.RangeText(); !range.empty()) limits.push_back(range);
   if (rules.non_empty) limits.push_back("not empty");
+  if (rules.one_for_list) limits.push_back("one alone stands for a list of it");
   if (rules.may_change) limits.push_back("may change at a resume");
   return Join(limits, ", ");
 }

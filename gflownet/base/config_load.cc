@@ -16,6 +16,15 @@ std::vector<std::string> KeysOf(const std::vector<ConfigField>& fields) {
   return keys;
 }
 
+YamlNode ListOf(const YamlNode& node) {
+  YamlNode list;
+  list.kind = YamlNode::Kind::kList;
+  list.line = node.line;
+  list.column = node.column;
+  list.items = {node};
+  return list;
+}
+
 }  // namespace
 
 ConfigLoader::ConfigLoader(const ConfigSlot& root, std::string name) : root_(root), name_(std::move(name)) {
@@ -77,6 +86,7 @@ void ConfigLoader::Read(const ConfigSlot& slot, const YamlNode& node, const std:
                  },
                  [&](const StructSlot& s) { ReadKeys(s, node, path, /*has_kind=*/false); },
                  [&](const ListSlot& s) {
+                   if (s.takes_one && node.kind == YamlNode::Kind::kScalar) return Read(slot, ListOf(node), path);
                    if (node.kind != YamlNode::Kind::kList) return expected("a list ([a, b])");
                    errors_.ForgetBelow(path);
                    s.resize(0);  // items of the default would shine through

@@ -30,6 +30,24 @@ std::string Error(std::string_view text, const std::vector<std::string>& overrid
 
 std::string SetError(const std::string& override_text) { return Error("", {override_text}); }
 
+struct Adapted {
+  std::vector<std::string> targets = {"a", "b"};
+  template <class V>
+  void Visit(V& v) {
+    v("targets", targets, "layers with an adapter", OneForList());
+  }
+};
+
+TEST(ConfigReadTest, OneValueStandsForAListWhereTheFieldAllowsIt) {
+  const auto targets = [](const std::string& text, const std::vector<std::string>& overrides = {}) {
+    return ReadConfigText<Adapted>(text, "run.yaml", overrides).value().targets;
+  };
+  EXPECT_THAT(targets("targets: all"), ElementsAre("all"));
+  EXPECT_THAT(targets("targets: [all]"), ElementsAre("all"));
+  EXPECT_THAT(targets("targets: [x, y]", {"targets=all"}), ElementsAre("all"));
+  EXPECT_THAT(Message(ReadConfigText<Adapted>("targets: {a: 1}", "run.yaml").status()), HasSubstr("expected a list"));
+}
+
 TEST(ConfigReadTest, DefaultsStayWhereNothingIsSaid) {
   Recipe expected;
   expected.data = "d.jsonl";

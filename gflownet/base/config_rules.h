@@ -14,6 +14,7 @@ struct ConfigRules {
   bool required = false;
   bool non_empty = false;
   bool may_change = false;
+  bool one_for_list = false;
 
   bool Contains(double value) const { return (min_open ? value > min : value >= min) && (max_open ? value < max : value <= max); }
   // "> 0", ">= 0", "in [0, 1)"; "" without limits.
@@ -48,6 +49,11 @@ struct Required {
 // A text or list with something in it; of a list of texts also every text.
 struct NonEmpty {
   void ApplyTo(ConfigRules& rules) const { rules.non_empty = true; }
+};
+
+// A list that may be given as one value, which stands for the list of it alone.
+struct OneForList {
+  void ApplyTo(ConfigRules& rules) const { rules.one_for_list = true; }
 };
 
 // A run that is resumed may have another value than it was started with: how long, how often, with what resources. For keys, also

@@ -14,6 +14,7 @@ void ConfigFieldCollector::Add(ConfigField field) {
   GFN_CHECK(!field.name.empty() && field.name != "kind" && field.name.find_first_of(".=: ") == std::string_view::npos)
       << "'" << field.name << "' cannot be the key of a config struct";
   for (const ConfigField& other : fields) GFN_CHECK(other.name != field.name) << "key '" << field.name << "' is listed twice";
+  if (auto* list = std::get_if<ListSlot>(&field.slot.value)) list->takes_one = field.rules.one_for_list;
   fields.push_back(std::move(field));
 }
 

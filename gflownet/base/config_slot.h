@@ -49,6 +49,7 @@ struct ListSlot {
   std::function<void(size_t)> resize;
   std::function<void(size_t)> clear;  // gives one item its defaults
   std::function<ConfigSlot(size_t)> at;
+  bool takes_one = false;  // OneForList
 };
 struct OptionalSlot {
   std::function<bool()> has_value;

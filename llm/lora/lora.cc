@@ -65,12 +65,23 @@ Status CheckAgainstFolder(const LoraConfig& config, const PeftAdapter& peft) {
                      std::string("use_rslora ") + (peft.config.use_rslora ? "true" : "false"));
   }
   const std::set<std::string> targets(config.targets.begin(), config.targets.end()), found = LastParts(peft);
-  // Which modules "all" are, the folder's model knows.
+  // Which modules "all" are, the model knows: CheckAllAdapted.
   if (!targets.empty() && !IsAllLinear(config.targets) && targets != found) {
     return Disagrees(config, "targets", "[" + Join(config.targets, ", ") + "]",
                      "modules " + Join(std::vector<std::string>(found.begin(), found.end()), ", "));
   }
   return OkStatus();
+}
+
+// With "all-linear" the folder must adapt every module there is.
+Status CheckAllAdapted(const LanguageModel& model, const LoraConfig& config, const PeftAdapter& peft) {
+  if (!IsAllLinear(config.targets)) return OkStatus();
+  return ForEachProduct(model, [&](int64_t l, Slot slot) -> Status {
+    for (const ModulePart& part : model.Parts(l, slot)) {
+      if (!peft.modules.contains(part.path)) return Disagrees(config, "targets", kAllLinear, "no module " + part.path);
+    }
+    return OkStatus();
+  });
 }
 
 StatusOr<PeftAdapter> ReadStart(const std::string& path) {
@@ -161,6 +172,7 @@ StatusOr<StartedAdapter> StartAdapter(const LanguageModel& model, const LoraConf
   RETURN_IF_ERROR(CheckAgainstFolder(config, peft));
   StatusOr<Adapter> adapter = FromPeft(model, peft, parameters);
   if (!adapter.ok()) return Annotate(adapter.status(), "lora.path " + config.path);
+  RETURN_IF_ERROR(CheckAllAdapted(model, config, peft));
   started.adapter = *std::move(adapter);
   started.adapter.dropout = config.dropout;
   started.config = peft.config;

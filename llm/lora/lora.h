@@ -47,8 +47,9 @@ struct LoraConfig {
     v("rslora", rslora, "scale by alpha / sqrt(rank) instead (rank-stabilised LoRA); null: false, or as lora.path has it");
     v("dropout", dropout, "of the adapter's input, while training only", Range{.min = 0, .max = 1, .max_open = true});
     v("targets", targets,
-      "adapted modules by the last part of their names (q_proj, c_attn, qkv_proj, ...); [all-linear]: every linear module of the "
-      "layers; empty: the same, or those of lora.path");
+      "adapted modules by the last part of their names (q_proj, c_attn, qkv_proj, ...); all-linear: every linear module of the "
+      "layers; empty: the same, or those of lora.path",
+      OneForList());
   }
 };
 

@@ -75,5 +75,16 @@ TEST(Lora, AllLinearIsEveryModule) {
   EXPECT_EQ(phi3->Parts(1, Slot::kUp)[0].path, "model.layers.1.mlp.gate_up_proj");
 }
 
+TEST(Lora, AllLinearMustAgreeWithTheFolder) {
+  const auto start = [](const std::string& name) {
+    const auto model = LoadTiny(ReadPeft(kGoldenPeft + name).value().config.base_model_name_or_path, ModelDtype::kFloat32);
+    ParameterSet parameters;
+    const LoraConfig config{.targets = {kAllLinear}, .path = kGoldenPeft + name};
+    return StartAdapter(*model, config, 1, parameters).status();
+  };
+  EXPECT_TRUE(start("tiny_qwen3").ok()) << start("tiny_qwen3");
+  EXPECT_NE(Message(start("tiny_llama")).find("lora.targets is all-linear"), std::string::npos) << start("tiny_llama");
+}
+
 }  // namespace
 }  // namespace gfn

@@ -56,7 +56,7 @@ TEST_P(Families, TrainCheckSampleMerge) {
     return result.out;
   };
   run(TinyRun::Train("run", {"model.path=model", "train.warm_start_steps=0", "task.simulation.attempts=0",
-                             "task.support.max_len=4", "train.max_steps=3", "lora.targets=[all-linear]"}));
+                             "task.support.max_len=4", "train.max_steps=3", "lora.targets=all-linear"}));
   run({"doctor", "run"});
   EXPECT_THAT(run({"sample", "run", "--input", "stories.jsonl", "--num", "2"}), HasSubstr("log_pf"));
   run({"merge", "run", "--out", "merged"});
