@@ -30,6 +30,12 @@ StatusOr<TokenTrajectories> Continue(const LanguageModel& model, const std::vect
   ASSIGN_OR_RETURN(const auto world, FreeWorld(model.config().vocab_size, stops, max_len, table));
   const SequencePolicy base(model, nullptr, nullptr, *world, PromptSource::kX);
   std::vector<RolloutRow> rows;
+  size_t longest = 0;
+  for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
+  if (const Status fits = CheckContext(model.config(), static_cast<int64_t>(longest) + max_len); !fits.ok()) {
+    return Annotate(fits, "task.simulation: a beginning of " + std::to_string(longest) + " tokens and up to " +
+                              std::to_string(max_len) + " behind it");
+  }
   for (size_t i = 0; i < prompts.size(); ++i) {
     ASSIGN_OR_RETURN(const ConditionId id, InsertCondition(table, {prompts[i], prompts[i], {}}));
     RolloutRow& row = rows.emplace_back();

@@ -103,5 +103,12 @@ TEST_F(Simulation, DoesNotDependOnHowTheAttemptsAreDivided) {
   EXPECT_GT(differ, same_text / 2) << "each on a stream of its own";
 }
 
+TEST_F(Simulation, MoreThanTheContextIsRefused) {
+  request_.config.max_y_len = int64_t{1} << 20;
+  const auto stories = SimulateStories(request_, 0, 512);
+  ASSERT_FALSE(stories.ok());
+  EXPECT_NE(std::string(Message(stories.status())).find("task.simulation"), std::string::npos) << stories.status();
+}
+
 }  // namespace
 }  // namespace gfn
