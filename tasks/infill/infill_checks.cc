@@ -78,7 +78,12 @@ class InfillExaminer {
     const at::Tensor base_before = BaseLogits(listed);
     PerturbAdapter(parts_, listed);
     ASSIGN_OR_RETURN(probe_, MakeProbe(sampler_, listed, conditions, rollouts));
-    Add(infill_check::kSupport, NumOutsideSupport(parts_, probe_.all), 0);
+    const double outside = NumOutsideSupport(parts_, probe_.all);
+    Check& support = Add(infill_check::kSupport, outside, 0);
+    if (outside > 0) {
+      support.detail = "nothing else was compared, since log q of such an object is -inf";
+      return findings_;
+    }
     RETURN_IF_ERROR(CheckScores());
     RETURN_IF_ERROR(CheckRewards());
     RETURN_IF_ERROR(CheckTraining());
