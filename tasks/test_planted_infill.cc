@@ -145,7 +145,7 @@ class ShiftedScorer : public PolicyDecorator {
       if (object.inner.empty() || seen.try_emplace({object.condition.value, object.inner[0]}, row).second) continue;
       const std::vector<int32_t>& prompt = parts_.conditions.Get(object.condition).prompt;
       const at::Tensor logits = ShiftedLogits(*parts_.model, &parts_.adapter, prompt, object.inner, prompt.size() + 1, 1);
-      const at::Tensor log_pf_T = LogQOf(logits, parts_.environment->support(), object).log_pf_T;
+      const at::Tensor log_pf_T = LogQOf(logits, *parts_.environment, object).log_pf_T;
       log_pf_BT[row].slice(0, 0, log_pf_T.size(0)).copy_(log_pf_T);
     }
     scores.log_pf_BT = scores.log_pf_BT + (log_pf_BT - scores.log_pf_BT.detach());

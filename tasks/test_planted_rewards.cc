@@ -55,7 +55,7 @@ StatusOr<RewardValueAlong> PlainReward::LogRewardAlong(const TrajectoryBatch& ba
       const at::Tensor logits = ShiftedLogits(*parts_.model, mistakes_.adapter, x, z, x.size() + 1, mistakes_.position);
       double sum = 0;
       if (mistakes_.renormalised) {
-        sum = LogQOf(logits, support, {id, z, object.stop}).log_pf_T.sum().item<double>();
+        sum = LogQOf(logits, *parts_.environment, {id, z, object.stop}).log_pf_T.sum().item<double>();
       } else {
         const at::Tensor log_p = logits.to(at::kCPU, at::kDouble).log_softmax(-1);
         for (int64_t i = 0; i < k; ++i) sum += log_p[i][z[static_cast<size_t>(i)]].item<double>();

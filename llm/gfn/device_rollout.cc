@@ -1,6 +1,7 @@
 #include "llm/gfn/device_rollout.h"
 
 #include <algorithm>
+#include <map>
 
 #include "gflownet/base/check.h"
 #include "gflownet/core/rollout.h"
@@ -22,7 +23,7 @@ at::Tensor Uniforms(const std::vector<RolloutRow>& rows_B, const RngKey& key, in
 }
 
 // The batch of tokens [B, T] on the host, whatever stands behind the first stop of a row.
-TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& environment,
+TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const TokenRules& rules, const std::vector<TokenChoice>& by_step,
                         const std::vector<RolloutRow>& rows_B) {
   const int64_t num_rows = tokens_BT.size(0), num_tokens = tokens_BT.size(1);
   const int64_t* tokens = tokens_BT.const_data_ptr<int64_t>();
@@ -33,46 +34,55 @@ TrajectoryBatch BatchOf(const at::Tensor& tokens_BT, const SequenceEnvironment& 
     batch.condition_ids.push_back(rows_B[b].condition);
     int64_t end = 0;
     // Only logits that are not finite leave a row without a stop; such a row is refused by its whole length.
-    while (end + 1 < num_tokens && environment.StopIndex(tokens[b * num_tokens + end]) < 0) ++end;
+    while (end + 1 < num_tokens && rules.StopIndex(tokens[b * num_tokens + end]) < 0) ++end;
     lengths[b] = end + 1;
   }
   const int64_t num_steps = *std::max_element(lengths, lengths + num_rows);
   batch.actions_BT = at::zeros({num_rows, num_steps}, at::kLong);
-  batch.stop_legal_BT = at::zeros({num_rows, num_steps}, at::kBool);
   int64_t* actions = batch.actions_BT.mutable_data_ptr<int64_t>();
+  for (int64_t b = 0; b < num_rows; ++b) std::copy_n(tokens + b * num_tokens, lengths[b], actions + b * num_steps);
+  if (rules.support().ends_by_length) return batch;
+  batch.stop_legal_BT = at::zeros({num_rows, num_steps}, at::kBool);
   bool* stop_legal = batch.stop_legal_BT.mutable_data_ptr<bool>();
   for (int64_t b = 0; b < num_rows; ++b) {
-    std::copy_n(tokens + b * num_tokens, lengths[b], actions + b * num_steps);
-    for (int64_t k = environment.support().min_len; k < lengths[b]; ++k) stop_legal[b * num_steps + k] = true;
+    for (int64_t k = 0; k < lengths[b]; ++k) stop_legal[b * num_steps + k] = by_step[k].stop_legal;
   }
   return batch;
 }
 
 }  // namespace
 
+std::string WhyNotOnDevice(const SequenceEnvironment& environment, const std::vector<RolloutRow>& rows_B) {
+  if (!environment.rules().DependsOnStepOnly()) return "which tokens are legal depends on the tokens before them";
+  const bool has_prefix = std::ranges::any_of(rows_B, [](const RolloutRow& row) { return !row.prefix.empty(); });
+  return has_prefix ? "a row begins with given tokens" : "";
+}
+
 StatusOr<WholeRollout> SampleOnDevice(DecodeSession& decoder, const SequenceEnvironment& environment,
                                       const std::vector<RolloutRow>& rows_B, const RngKey& key) {
   const at::NoGradGuard no_grad;
-  const SequenceSupport& support = environment.support();
+  if (const std::string reason = WhyNotOnDevice(environment, rows_B); !reason.empty())
+    return InvalidArgument("a whole rollout cannot be queued: " + reason);
+  const TokenRules& rules = environment.rules();
+  const std::vector<TokenChoice> by_step = rules.ByStep();
   const at::Device device = decoder.model().device();
-  const int64_t num_rows = static_cast<int64_t>(rows_B.size()), num_steps = support.max_len + 1;
+  const int64_t num_rows = static_cast<int64_t>(rows_B.size()), num_steps = static_cast<int64_t>(by_step.size());
   GFN_CHECK_EQ(decoder.num_rows(), num_rows);
   std::vector<Exploration> exploration_B;
   for (const RolloutRow& row : rows_B) exploration_B.push_back(row.exploration);
   const bool explores = !std::ranges::all_of(exploration_B, [](const Exploration& setting) { return setting.IsOnPolicy(); });
 
-  // Which tokens are legal depends on the step alone.
   const at::Tensor uniforms_TB = Uniforms(rows_B, key, num_steps).to(device);
-  const at::Tensor inner_V = environment.legal_V(0).to(device, at::kBool);
-  const at::Tensor last_V = environment.legal_V(support.max_len - 1).to(device, at::kBool);
-  const at::Tensor stops_S = IndexTensor(support.stop_ids).to(device);
-  const at::Tensor is_stop_V = at::zeros_like(inner_V).index_fill_(0, stops_S, true);
+  std::map<TokenChoice, at::Tensor> legal;  // bool [V] of each kind of step
+  for (const TokenChoice& choice : by_step) {
+    at::Tensor& legal_V = legal[choice];
+    if (!legal_V.defined()) legal_V = rules.Legal(choice).to(device);
+  }
   at::Tensor tokens_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kLong).device(device));
   at::Tensor largest_BT = at::zeros({num_rows, num_steps}, at::TensorOptions().dtype(at::kDouble).device(device));
   at::Tensor log_q_BT = at::zeros_like(largest_BT);
   for (int64_t k = 0; k < num_steps; ++k) {
-    const at::Tensor& place_V = environment.IsLastPlace(k) ? last_V : inner_V;
-    at::Tensor legal_V = k >= support.max_len ? is_stop_V : k >= support.min_len ? place_V.logical_or(is_stop_V) : place_V;
+    at::Tensor legal_V = legal.at(by_step[k]);
     at::Tensor logits_BV = decoder.Logits(), log_probs_BV;
     if (explores) {
       log_probs_BV = MaskedLogSoftmax(logits_BV, legal_V);
@@ -87,7 +97,7 @@ StatusOr<WholeRollout> SampleOnDevice(DecodeSession& decoder, const SequenceEnvi
     decoder.Advance(drawn.sample.action_B);
   }
 
-  const TrajectoryBatch batch = BatchOf(tokens_BT.to(at::kCPU).contiguous(), environment, rows_B);
+  const TrajectoryBatch batch = BatchOf(tokens_BT.to(at::kCPU).contiguous(), rules, by_step, rows_B);
   const at::Tensor bad_BT = largest_BT.to(at::kCPU).isfinite().logical_not().contiguous();
   for (int64_t b = 0; b < num_rows; ++b) {
     for (int64_t k = 0; k < batch.lengths_B.const_data_ptr<int64_t>()[b]; ++k) {

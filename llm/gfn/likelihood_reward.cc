@@ -1,5 +1,7 @@
 #include "llm/gfn/likelihood_reward.h"
 
+#include <algorithm>
+
 #include "gflownet/base/check.h"
 #include "gflownet/base/phase.h"
 #include "llm/gfn/token_rows.h"
@@ -12,7 +14,7 @@ namespace {
 // Where the numbers of one prefix stand among the rows of a pass.
 struct PrefixRows {
   int64_t state = -1;      // row behind z_1..k: stop, and the next token's log-probability
-  std::vector<int64_t> y;  // rows of y_1.. behind the stop; empty where stopping is illegal
+  std::vector<int64_t> y;  // rows of y_1..; empty where the object cannot end
 };
 
 // One forest of whole conditions, and what is read of it.
@@ -21,7 +23,7 @@ struct Chunk {
   std::vector<int64_t> rows;                                      // trajectories of the batch
   std::vector<std::vector<Forest::Place>> places;                 // [row in chunk] of z_1..n
   std::vector<int32_t> roots;                                     // [row in chunk]
-  std::vector<std::vector<std::vector<Forest::Place>>> suffixes;  // [row in chunk][k]: places of (stop, y_1..)
+  std::vector<std::vector<std::vector<Forest::Place>>> suffixes;  // [row in chunk][k]: where y_1.. are predicted
 };
 
 }  // namespace
@@ -42,7 +44,8 @@ StatusOr<RewardValue> LikelihoodReward::LogReward(const TrajectoryBatch& batch) 
 
 StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& batch, bool every_prefix) const {
   at::NoGradGuard no_grad;
-  const TokenTrajectories trajectories(batch);
+  const bool has_stops = !environment_.support().stop_ids.empty();
+  const TokenTrajectories trajectories(batch, !has_stops);
   const Grouping grouping = GroupRows(batch.condition_ids);
   const int64_t B = batch.size(), T = batch.num_steps();
   RewardValueAlong value;
@@ -51,6 +54,10 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
              log_p_y = at::zeros({B}, at::kDouble);
   double* along = value.log_reward_along_BT.mutable_data_ptr<double>();
 
+  // May the object of row b end behind its first k tokens?
+  const auto may_end = [&](int64_t b, size_t k) {
+    return has_stops ? trajectories.stop_legal[b][k] != 0 : k == trajectories.inner[b].size();
+  };
   // Adds the rollouts of one condition to a forest.
   const auto add_group = [&](int64_t g, Chunk& chunk) {
     const SequenceCondition& condition = environment_.conditions().Get(grouping.conditions[g]);
@@ -66,12 +73,14 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       auto& suffixes = chunk.suffixes.emplace_back(z.size() + 1);
       if (condition.y.empty()) continue;
       // The last token of y is scored, never read.
-      std::vector<int32_t> suffix = {static_cast<int32_t>(trajectories.stop[b])};
+      std::vector<int32_t> suffix;
+      if (has_stops) suffix.push_back(static_cast<int32_t>(trajectories.stop[b]));
       suffix.insert(suffix.end(), condition.y.begin(), condition.y.end() - 1);
       for (size_t k = 0; k <= z.size(); ++k) {
-        if (!trajectories.stop_legal[b][k] || (!every_prefix && k < z.size())) continue;
+        if (!may_end(b, k) || (!every_prefix && k < z.size())) continue;
         const Forest::Place at = k == 0 ? Forest::Place{root, x_len - 1} : places[k - 1];
         suffixes[k] = chunk.forest.AddPath(at.segment, at.index + 1, suffix, options_.share_prefixes);
+        if (!has_stops) suffixes[k].insert(suffixes[k].begin(), at);  // y_1 stands right behind z
       }
     }
   };
@@ -88,7 +97,7 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
         PrefixRows& prefix = wanted[c].emplace_back();
         const Forest::Place at =
             k == 0 ? Forest::Place{chunk.roots[c], static_cast<int32_t>(condition.x.size()) - 1} : chunk.places[c][k - 1];
-        prefix.state = rows.Add(packed.Position(at), k < z.size() ? z[k] : -1);
+        if (has_stops || k < z.size()) prefix.state = rows.Add(packed.Position(at), k < z.size() ? z[k] : -1);
         for (size_t j = 0; j < chunk.suffixes[c][k].size(); ++j) {
           prefix.y.push_back(rows.Add(packed.Position(chunk.suffixes[c][k][j]), condition.y[j]));
         }
@@ -107,15 +116,17 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
     const int64_t S = log_p_stop_RS.size(1);
     for (size_t c = 0; c < chunk.rows.size(); ++c) {
       const int64_t b = chunk.rows[c];
-      const int64_t stop = environment_.StopIndex(trajectories.stop[b]);
-      GFN_CHECK_GE(stop, 0) << "token " << trajectories.stop[b] << " is no stop";
+      const int64_t stop = environment_.rules().StopIndex(trajectories.stop[b]);
+      GFN_CHECK(!has_stops || stop >= 0) << "token " << trajectories.stop[b] << " is no stop";
+      const int64_t last = batch.lengths_B[b].item<int64_t>() - 1;
       double prefix_log_p = 0;
       for (size_t k = 0; k < wanted[c].size(); ++k) {
         const PrefixRows& prefix = wanted[c][k];
         double y = 0;
         for (const int64_t row : prefix.y) y += log_p[row];
-        const double end = log_stop[prefix.state * S + stop];
-        if (trajectories.stop_legal[b][k]) along[b * T + static_cast<int64_t>(k)] = prefix_log_p + end + y;
+        const double end = has_stops ? log_stop[prefix.state * S + stop] : 0;
+        // Entry k is of ending in s_k; an object that ends by its length has the one value, at its last action.
+        if (may_end(b, k)) along[b * T + std::min(static_cast<int64_t>(k), last)] = prefix_log_p + end + y;
         if (k + 1 == wanted[c].size()) {
           log_p_z.mutable_data_ptr<double>()[b] = prefix_log_p;
           log_p_stop.mutable_data_ptr<double>()[b] = end;
@@ -135,7 +146,8 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       chunk = {};
     }
   }
-  value.terms = {{"log_p_z", log_p_z}, {"log_p_stop", log_p_stop}, {"log_p_y", log_p_y}};
+  value.terms = {{"log_p_z", log_p_z}, {"log_p_y", log_p_y}};
+  if (has_stops) value.terms["log_p_stop"] = log_p_stop;
   return value;
 }
 

@@ -2,8 +2,10 @@
 //
 //   log R_k = log p(z_1..k | x) + log p(stop | x z_1..k) + log p(y | x z_1..k stop)
 //
-// p is the model's full softmax: no vocabulary limit of the sampler enters. All prefixes of all rollouts go through the model
-// in one forest: x once a condition, each rollout as a branch, a copy of (stop, y) as a twig at every legal prefix.
+// p is the model's full softmax: no vocabulary limit of the sampler enters, and tokens that were forced count like others. Where
+// an object ends by its length there is no stop: log R = log p(z | x) + log p(y | x z), of whole objects alone. All prefixes of
+// all rollouts go through the model in one forest: x once a condition, each rollout as a branch, a copy of (stop, y) as a twig at
+// every legal prefix.
 #pragma once
 
 #include <string>

@@ -24,13 +24,14 @@ double MeanOf(const std::vector<SampledText>& samples, const F& value) {
 }
 
 // Rewards and policy scores of a batch as plain numbers.
-StatusOr<std::vector<SampledText>> Evaluate(const Policy& policy, const Reward& reward, TrajectoryBatch& batch) {
+StatusOr<std::vector<SampledText>> Evaluate(const SequenceEnvironment& environment, const Policy& policy, const Reward& reward,
+                                            TrajectoryBatch& batch) {
   RETURN_IF_ERROR(EvaluateReward(reward, batch, false));
   const TrajectoryScores scores =
       policy.Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
   const at::Tensor log_q = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
   const at::Tensor log_reward = batch.log_reward_B.to(at::kCPU, at::kDouble).contiguous();
-  const TokenTrajectories tokens(batch);
+  const TokenTrajectories tokens(batch, environment.support().ends_by_length);
   const auto term = [&](const char* name, int64_t b) {
     const auto found = batch.reward_terms.find(name);
     return found == batch.reward_terms.end() ? 0.0 : found->second[b].item<double>();
@@ -75,7 +76,7 @@ StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironme
     if (rows.empty()) return OkStatus();
     if (options.stop_requested && options.stop_requested()) return Cancelled("stopped while samples were drawn");
     ASSIGN_OR_RETURN(TrajectoryBatch batch, Rollout(environment, policy, rows, options.key));
-    ASSIGN_OR_RETURN(const std::vector<SampledText> texts, Evaluate(policy, reward, batch));
+    ASSIGN_OR_RETURN(const std::vector<SampledText> texts, Evaluate(environment, policy, reward, batch));
     for (size_t i = 0; i < texts.size(); ++i) out[owner[i]].samples.push_back(texts[i]);
     rows.clear();
     owner.clear();
@@ -117,7 +118,7 @@ StatusOr<std::vector<SampledText>> ScoreTexts(const SequenceEnvironment& environ
                                               const std::vector<std::vector<int32_t>>& tokens_with_stop) {
   at::NoGradGuard no_grad;
   ASSIGN_OR_RETURN(TrajectoryBatch batch, MakeTokenBatch(environment, conditions, tokens_with_stop));
-  return Evaluate(policy, reward, batch);
+  return Evaluate(environment, policy, reward, batch);
 }
 
 }  // namespace gfn

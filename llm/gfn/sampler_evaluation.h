@@ -22,7 +22,7 @@ namespace gfn {
 
 struct SampledText {
   std::vector<int32_t> tokens;  // inner tokens
-  int64_t stop = 0;
+  int64_t stop = 0;             // -1 where the object ends by its length
   double log_q = 0;
   double log_reward = 0;  // at T = 1
   double log_p_z = 0, log_p_stop = 0, log_p_y = 0;
@@ -63,7 +63,7 @@ StatusOr<std::vector<SampledText>> ScoreTexts(const SequenceEnvironment& environ
                                               const std::vector<ConditionId>& conditions,
                                               const std::vector<std::vector<int32_t>>& tokens_with_stop);
 
-// Token lists, each with its stop at the end, as a batch of the environment.
+// Token lists, each with its stop at the end where there are stops, as a batch of the environment.
 StatusOr<TrajectoryBatch> MakeTokenBatch(const SequenceEnvironment& environment, const std::vector<ConditionId>& conditions,
                                          const std::vector<std::vector<int32_t>>& tokens_with_stop);
 

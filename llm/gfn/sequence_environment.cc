@@ -1,87 +1,25 @@
 #include "llm/gfn/sequence_environment.h"
 
-#include <algorithm>
-
-#include "gflownet/base/check.h"
+#include "llm/gfn/trajectory_tokens.h"
 
 namespace gfn {
-
-std::string SequenceSupport::WhyNot(std::span<const int32_t> inner, const std::function<std::string(int32_t)>& show) const {
-  const int64_t length = static_cast<int64_t>(inner.size());
-  if (length < min_len || length > max_len) {
-    return "it has " + std::to_string(length) + " tokens before its stop, expected " + std::to_string(min_len) + " to " +
-           std::to_string(max_len);
-  }
-  const auto token = [&](size_t i) {
-    return "token " + std::to_string(inner[i]) + (show ? " (" + show(inner[i]) + ")" : "") + " at place " + std::to_string(i + 1);
-  };
-  for (size_t i = 0; i < inner.size(); ++i) {
-    const int32_t id = inner[i];
-    if (id < 0 || id >= vocab_size) return token(i) + " is outside the vocabulary of " + std::to_string(vocab_size);
-    if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) return token(i) + " is a stop, which ends the text";
-    if (!legal[id]) return token(i) + " is not allowed inside";
-  }
-  if (illegal_last.empty() || length < max_len || length == 0 || !illegal_last[inner.back()]) return "";
-  return token(inner.size() - 1) + " is not allowed as the last of " + std::to_string(max_len);
-}
 
 StatusOr<std::unique_ptr<SequenceEnvironment>> SequenceEnvironment::Create(
     SequenceSupport support, const SequenceConditionTable& conditions, std::string digest,
     std::function<std::string(std::vector<int32_t>)> to_text) {
-  if (support.stop_ids.empty()) return InvalidArgument("no stop token: a sequence could never end");
-  if (support.min_len < 0 || support.max_len < support.min_len) {
-    return InvalidArgument("lengths must be 0 <= min_len <= max_len, found min_len " + std::to_string(support.min_len) +
-                           " and max_len " + std::to_string(support.max_len));
-  }
-  if (static_cast<int64_t>(support.legal.size()) != support.vocab_size)
-    return InvalidArgument("the legal vocabulary has another size than the model's");
-  std::sort(support.stop_ids.begin(), support.stop_ids.end());
-  for (const int64_t stop : support.stop_ids) {
-    if (stop < 0 || stop >= support.vocab_size) {
-      return InvalidArgument("stop token " + std::to_string(stop) + " is outside the vocabulary of " +
-                             std::to_string(support.vocab_size));
-    }
-    support.legal[stop] = false;  // never an inner token
-  }
-  if (std::adjacent_find(support.stop_ids.begin(), support.stop_ids.end()) != support.stop_ids.end()) {
-    return InvalidArgument("a stop token is given twice");
-  }
-  if (support.max_len > 0 && std::find(support.legal.begin(), support.legal.end(), true) == support.legal.end()) {
-    return InvalidArgument("the vocabulary limits leave no legal token");
-  }
-  if (!support.illegal_last.empty() && static_cast<int64_t>(support.illegal_last.size()) != support.vocab_size)
-    return InvalidArgument("illegal_last has another size than the model's vocabulary");
-  if (!support.illegal_last.empty() && support.max_len > 0) {
-    int64_t num_left = 0;
-    for (int64_t v = 0; v < support.vocab_size; ++v) num_left += support.legal[v] && !support.illegal_last[v] ? 1 : 0;
-    if (num_left == 0) return InvalidArgument("the vocabulary limits leave no legal token for the last place");
-  }
-  return std::unique_ptr<SequenceEnvironment>(
-      new SequenceEnvironment(std::move(support), conditions, std::move(digest), std::move(to_text)));
+  ASSIGN_OR_RETURN(std::unique_ptr<const TokenRules> rules, SupportRules::Create(std::move(support)));
+  return std::make_unique<SequenceEnvironment>(std::move(rules), conditions, std::move(digest), std::move(to_text));
 }
 
-SequenceEnvironment::SequenceEnvironment(SequenceSupport support, const SequenceConditionTable& conditions, std::string digest,
-                                         std::function<std::string(std::vector<int32_t>)> to_text)
-    : support_(std::move(support)), conditions_(conditions), digest_(std::move(digest)), to_text_(std::move(to_text)) {
+SequenceEnvironment::SequenceEnvironment(std::unique_ptr<const TokenRules> rules, const SequenceConditionTable& conditions,
+                                         std::string digest, std::function<std::string(std::vector<int32_t>)> to_text)
+    : rules_(std::move(rules)), conditions_(conditions), digest_(std::move(digest)), to_text_(std::move(to_text)) {
   spec_.name = "sequence";
-  spec_.num_actions = support_.vocab_size;
+  spec_.num_actions = support().vocab_size;
   spec_.is_tree = true;
-  spec_.max_steps = support_.max_len + 1;
-  spec_.stop_actions = support_.stop_ids;
-  legal_V_ = at::zeros({support_.vocab_size}, at::kByte);
-  for (int64_t v = 0; v < support_.vocab_size; ++v) legal_V_.mutable_data_ptr<uint8_t>()[v] = support_.legal[v] ? 1 : 0;
-  vocabulary_V_ = legal_V_.to(at::kBool);
-  legal_last_V_ = legal_V_.clone();
-  for (size_t v = 0; v < support_.illegal_last.size(); ++v) {
-    if (support_.illegal_last[v]) legal_last_V_.mutable_data_ptr<uint8_t>()[v] = 0;
-  }
-  stops_S_ = at::empty({static_cast<int64_t>(support_.stop_ids.size())}, at::kLong);
-  std::copy(support_.stop_ids.begin(), support_.stop_ids.end(), stops_S_.mutable_data_ptr<int64_t>());
-}
-
-int64_t SequenceEnvironment::StopIndex(int64_t token) const {
-  const auto found = std::lower_bound(support_.stop_ids.begin(), support_.stop_ids.end(), token);
-  return found != support_.stop_ids.end() && *found == token ? found - support_.stop_ids.begin() : -1;
+  spec_.max_steps = support().max_len + (support().ends_by_length ? 0 : 1);
+  spec_.stop_actions = support().stop_ids;
+  if (!support().stop_ids.empty()) stops_S_ = IndexTensor(support().stop_ids);
 }
 
 State SequenceEnvironment::Initial(const std::vector<ConditionId>& conditions_B) const {
@@ -90,19 +28,20 @@ State SequenceEnvironment::Initial(const std::vector<ConditionId>& conditions_B)
   for (int64_t b = 0; b < B; ++b) condition_B.mutable_data_ptr<int64_t>()[b] = conditions_.Index(conditions_B[b]);
   State state(at::zeros({B}, at::kBool));
   state.Set("condition", condition_B);
-  state.Set("tokens", at::full({B, support_.max_len + 1}, -1, at::kLong));
+  state.Set("tokens", at::full({B, spec_.max_steps}, -1, at::kLong));
   state.Set("length", at::zeros({B}, at::kLong));
   return state;
 }
 
 State SequenceEnvironment::Step(const State& state, const at::Tensor& actions_B, const at::Tensor&) const {
   const at::Tensor live_B = state.done_B().logical_not();
-  const at::Tensor place_B1 = state.Get("length").clamp_max(support_.max_len).unsqueeze(1);
+  const at::Tensor place_B1 = state.Get("length").clamp_max(spec_.max_steps - 1).unsqueeze(1);
   const at::Tensor written = state.Get("tokens").scatter(1, place_B1, actions_B.unsqueeze(1));
   State next = state;
   next.Set("tokens", at::where(live_B.unsqueeze(1), written, state.Get("tokens")));
   next.Set("length", state.Get("length") + live_B.to(at::kLong));
-  next.SetDone(state.done_B().logical_or(at::isin(actions_B, stops_S_)));
+  const at::Tensor ends_B = stops_S_.defined() ? at::isin(actions_B, stops_S_) : next.Get("length").ge(spec_.max_steps);
+  next.SetDone(state.done_B().logical_or(ends_B));
   return next;
 }
 
@@ -117,22 +56,43 @@ State SequenceEnvironment::Undo(const State& state, const at::Tensor&) const {
 }
 
 Support SequenceEnvironment::ForwardSupport(const State& state) const {
-  const at::Tensor& length_B = state.Get("length");
-  Support support;
-  support.num_actions = support_.vocab_size;
-  support.stops_S = stops_S_;
-  support.vocabulary_A = vocabulary_V_;
-  support.stop_legal_B = length_B.ge(support_.min_len);
-  support.inner_legal_B = length_B.lt(support_.max_len);
-  if (IsLastPlace(support_.max_len - 1)) {
-    // Only where a row is at its last place, so that the other steps of a rollout need no [B, V].
-    const at::Tensor last_B = length_B.eq(support_.max_len - 1);
-    if (last_B.any().item<bool>()) {
-      support.mask_BA = last_B.logical_not().unsqueeze(1).logical_or(legal_last_V_.to(at::kBool).unsqueeze(0));
+  const int64_t B = state.batch_size(), V = support().vocab_size;
+  const at::Tensor tokens_BM = state.Get("tokens").contiguous(), length_B = state.Get("length").contiguous();
+  const at::Tensor condition_B = state.Get("condition").contiguous(), done_B = state.done_B().contiguous();
+  Support result;
+  result.num_actions = V;
+  result.stops_S = stops_S_;
+  result.vocabulary_A = rules_->vocabulary_V();
+  result.done_B = state.done_B();
+  result.inner_legal_B = at::zeros({B}, at::kBool);
+  if (stops_S_.defined()) result.stop_legal_B = at::zeros({B}, at::kBool);
+  for (int64_t b = 0; b < B; ++b) {
+    if (done_B.const_data_ptr<bool>()[b]) continue;
+    const int64_t* row = tokens_BM.const_data_ptr<int64_t>() + b * spec_.max_steps;
+    const std::vector<int32_t> tokens(row, row + length_B.const_data_ptr<int64_t>()[b]);
+    const ConditionId id = conditions_.ids()[condition_B.const_data_ptr<int64_t>()[b]];
+    const TokenChoice choice = rules_->After(conditions_.Get(id), tokens);
+    result.inner_legal_B.mutable_data_ptr<bool>()[b] = choice.token_class != TokenChoice::kNone;
+    if (choice.stop_legal) result.stop_legal_B.mutable_data_ptr<bool>()[b] = true;
+    if (choice.forced != TokenChoice::kNone) {
+      if (!result.forced_B.defined()) result.forced_B = at::full({B}, -1, at::kLong);
+      result.forced_B.mutable_data_ptr<int64_t>()[b] = choice.forced;
+    } else if (choice.token_class != TokenChoice::kNone && rules_->IsNarrow(choice.token_class)) {
+      // Most steps of most rules need no [B, V].
+      if (!result.mask_BA.defined()) result.mask_BA = at::ones({B, V}, at::kBool);
+      result.mask_BA[b].copy_(rules_->class_V(choice.token_class));
     }
   }
-  support.done_B = state.done_B();
-  return support;
+  return result;
+}
+
+std::vector<std::vector<TokenChoice>> SequenceEnvironment::SupportAlong(const TrajectoryBatch& batch) const {
+  const TokenTrajectories trajectories(batch, support().ends_by_length);
+  std::vector<std::vector<TokenChoice>> along;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    along.push_back(rules_->Along(conditions_.Get(batch.condition_ids[b]), trajectories.inner[b]));
+  }
+  return along;
 }
 
 at::Tensor SequenceEnvironment::IsInitial(const State& state) const { return state.Get("length").eq(0); }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "gflownet/base/check.h"
 #include "gflownet/base/digest.h"
@@ -55,8 +54,7 @@ class SequenceSession : public RolloutSession {
 
   // On the host rows leave when they are done, which saves more than it costs; a device would wait for the host at each step.
   std::optional<StatusOr<WholeRollout>> SampleWhole(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {
-    const bool has_prefix = std::ranges::any_of(rows_B, [](const RolloutRow& row) { return !row.prefix.empty(); });
-    if (decoder_.model().device().is_cpu() || has_prefix) return std::nullopt;
+    if (decoder_.model().device().is_cpu() || !WhyNotOnDevice(environment_, rows_B).empty()) return std::nullopt;
     return SampleOnDevice(decoder_, environment_, rows_B, key);
   }
 
@@ -79,7 +77,8 @@ SequencePolicy::SequencePolicy(const LanguageModel& model, const Adapter* adapte
       share_prefixes_(share_prefixes) {}
 
 Needs SequencePolicy::Provides() const {
-  const Needs needs = Need::kLogPf | Need::kLogStop;
+  Needs needs = Need::kLogPf;
+  if (!environment_.support().stop_ids.empty()) needs = needs | Need::kLogStop;
   return model_.KeepsBits() ? needs | Need::kFingerprint : needs;
 }
 
@@ -97,100 +96,124 @@ std::unique_ptr<RolloutSession> SequencePolicy::StartRollout(const std::vector<C
 }
 
 HeadScores SequencePolicy::ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets,
-                                     const std::set<int64_t>& last_rows) const {
-  const std::vector<int64_t>& stop_ids = environment_.support().stop_ids;
-  HeadScores head = ScoreHead(model_, hidden_RC, {targets, stop_ids, environment_.legal_V(0)});
-  if (last_rows.empty()) return head;
-  // Only the normaliser is another one in the last place.
-  const at::Tensor rows = IndexTensor({last_rows.begin(), last_rows.end()}).to(hidden_RC.device());
-  const std::vector<int64_t> no_targets(last_rows.size(), -1);
-  const HeadScores last = ScoreHead(model_, hidden_RC.index_select(0, rows),
-                                    {no_targets, stop_ids, environment_.legal_V(environment_.support().max_len - 1)});
-  head.log_norm_R = head.log_norm_R.index_copy(0, rows, last.log_norm_R);
+                                     const std::map<int32_t, std::set<int64_t>>& class_rows) const {
+  const TokenRules& rules = environment_.rules();
+  const std::vector<int64_t>& stop_ids = rules.support().stop_ids;
+  HeadScores head = ScoreHead(model_, hidden_RC, {targets, stop_ids, rules.class_V(0)});
+  // Only the normaliser is another one where another class is legal.
+  for (const auto& [token_class, members] : class_rows) {
+    const at::Tensor rows = IndexTensor({members.begin(), members.end()}).to(hidden_RC.device());
+    const std::vector<int64_t> no_targets(members.size(), -1);
+    const HeadScores other =
+        ScoreHead(model_, hidden_RC.index_select(0, rows), {no_targets, stop_ids, rules.class_V(token_class)});
+    head.log_norm_R = head.log_norm_R.index_copy(0, rows, other.log_norm_R);
+  }
   return head;
 }
 
 TrajectoryScores SequencePolicy::Score(const TrajectoryBatch& batch, const ScoreOptions& options) const {
   GFN_CHECK(Provides().Covers(options.needs)) << "asked for " << options.needs.Without(Provides()).ToString();
   at::AutoGradMode grad_mode(options.with_grad);
-  const TokenTrajectories trajectories(batch);
+  const TokenRules& rules = environment_.rules();
+  const bool has_stops = !rules.support().stop_ids.empty();
+  const TokenTrajectories trajectories(batch, rules.support().ends_by_length);
+  const std::vector<std::vector<TokenChoice>> along = environment_.SupportAlong(batch);
   const Grouping grouping = GroupRows(batch.condition_ids);
-  const SequenceSupport& support = environment_.support();
   const int64_t B = batch.size(), T = batch.num_steps();
 
-  // The forest: one root a condition, rollouts behind it. z_n is read only if what follows it is not certain.
+  // The forest: one root a condition, rollouts behind it. Tokens are read up to the last action that is not certain.
   Forest forest;
   std::vector<int32_t> roots;
   for (const ConditionId id : grouping.conditions) roots.push_back(forest.AddRoot(Prompt(id)));
   std::vector<std::vector<Forest::Place>> places(B);
   for (int64_t b = 0; b < B; ++b) {
     const int32_t root = roots[grouping.group_of_row[b]];
-    std::span<const int32_t> read = trajectories.inner[b];
-    if (!read.empty() && environment_.IsForcedStop(static_cast<int64_t>(read.size()))) read = read.first(read.size() - 1);
+    size_t num_read = along[b].size();
+    while (num_read > 0 && rules.IsCertain(along[b][num_read - 1])) --num_read;
+    if (num_read > 0) --num_read;  // the last such action is scored, not read
+    const std::span<const int32_t> read(trajectories.inner[b].data(), num_read);
     const int32_t root_len = static_cast<int32_t>(forest.segments()[root].tokens.size());
     places[b] = forest.AddPath(root, root_len, read, share_prefixes_);
   }
   const PackedForest packed = PackForest(forest);
 
-  // One row of the head for each decision (b, k) that is not forced: the action's logit, the stops', the inner normaliser.
-  TokenRows rows;
-  std::set<int64_t> last_rows;
+  // One row of the head for each action (b, k) that is not certain: the action's logit, the stops', the inner normaliser.
+  TokenRows head_rows;
+  std::map<int32_t, std::set<int64_t>> class_rows;
   std::vector<int64_t> row_of_entry(B * T, 0), stop_of_row(B, 0);
   at::Tensor decided_BT = at::zeros({B, T}, at::kBool), is_stop_BT = at::zeros({B, T}, at::kBool);
   at::Tensor inner_legal_BT = at::zeros({B, T}, at::kBool), stop_legal_BT = at::zeros({B, T}, at::kBool);
+  at::Tensor illegal_BT;
   for (int64_t b = 0; b < B; ++b) {
     const auto& z = trajectories.inner[b];
     const int64_t n = static_cast<int64_t>(z.size());
-    stop_of_row[b] = environment_.StopIndex(trajectories.stop[b]);
-    GFN_CHECK_GE(stop_of_row[b], 0) << "token " << trajectories.stop[b] << " is no stop";
-    for (int64_t k = 0; k <= n; ++k) {
-      if (environment_.IsForcedStop(k)) continue;
+    if (has_stops) {
+      stop_of_row[b] = rules.StopIndex(trajectories.stop[b]);
+      GFN_CHECK_GE(stop_of_row[b], 0) << "token " << trajectories.stop[b] << " is no stop";
+    }
+    for (int64_t k = 0; k < static_cast<int64_t>(along[b].size()); ++k) {
+      const TokenChoice& choice = along[b][k];
+      if (!rules.Allows(choice, k < n ? z[k] : trajectories.stop[b])) {
+        if (!illegal_BT.defined()) illegal_BT = at::zeros({B, T}, at::kBool);
+        illegal_BT.mutable_data_ptr<bool>()[b * T + k] = true;
+      }
+      if (rules.IsCertain(choice)) continue;
       const int32_t root = roots[grouping.group_of_row[b]];
       const int64_t position = k == 0 ? packed.starts[root] + static_cast<int64_t>(forest.segments()[root].tokens.size()) - 1
                                       : packed.Position(places[b][k - 1]);
-      row_of_entry[b * T + k] = rows.Add(position, k < n ? z[k] : -1);
-      if (environment_.IsLastPlace(k)) last_rows.insert(row_of_entry[b * T + k]);
+      row_of_entry[b * T + k] = head_rows.Add(position, k < n ? z[k] : -1);
+      if (choice.token_class > 0) class_rows[choice.token_class].insert(row_of_entry[b * T + k]);
       decided_BT.mutable_data_ptr<bool>()[b * T + k] = true;
       is_stop_BT.mutable_data_ptr<bool>()[b * T + k] = k == n;
-      inner_legal_BT.mutable_data_ptr<bool>()[b * T + k] = k < support.max_len;
-      stop_legal_BT.mutable_data_ptr<bool>()[b * T + k] = trajectories.stop_legal[b][k] != 0;
+      inner_legal_BT.mutable_data_ptr<bool>()[b * T + k] = choice.token_class != TokenChoice::kNone;
+      stop_legal_BT.mutable_data_ptr<bool>()[b * T + k] = choice.stop_legal;
     }
   }
   TrajectoryScores scores;
   SetGroups(batch, model_.device(), scores);
-  if (rows.positions.empty()) {  // every action is forced: the empty sequence with a single stop
+  // Of an action that the rules do not allow, q is 0: nobody draws such a batch by the same rules.
+  const auto without_illegal = [&](const at::Tensor& log_pf_BT) {
+    return illegal_BT.defined() ? log_pf_BT.masked_fill(illegal_BT.to(log_pf_BT.device()), -INFINITY) : log_pf_BT;
+  };
+  if (head_rows.positions.empty()) {  // every action is certain, as in the empty sequence with a single stop
     const at::Tensor zeros_BT = at::zeros({B, T}, at::TensorOptions().dtype(model_.activation_type()).device(model_.device()));
-    scores.log_pf_BT = scores.log_stop_BT = zeros_BT;
+    scores.log_pf_BT = without_illegal(zeros_BT);
+    if (has_stops) scores.log_stop_BT = zeros_BT;
     if (options.needs.Has(Need::kFingerprint)) scores.fingerprint_BT = zeros_BT.to(at::kLong);
     return scores;
   }
   AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
-  AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
+  AddPhaseWork("head_rows", static_cast<double>(head_rows.positions.size()));
   std::optional<RngKey> dropout_key;
   if (options.with_grad && adapter_ != nullptr && adapter_->dropout > 0) dropout_key = options.dropout_key;
-  const at::Tensor hidden =
-      model_.Forward(packed, rows.positions, {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
-  const HeadScores head = ScoreRows(hidden, rows.targets, last_rows);
+  const at::Tensor hidden = model_.Forward(packed, head_rows.positions,
+                                           {.adapter = adapter_, .with_grad = options.with_grad, .dropout_key = dropout_key});
+  const HeadScores head = ScoreRows(hidden, head_rows.targets, class_rows);
 
   // From rows to entries: log q = logit - log(sum over legal inner tokens + sum over stops where legal).
   const at::Device device = hidden.device();
   const auto to_device = [&](const at::Tensor& x) { return x.to(device); };
   const at::Tensor entry = to_device(IndexTensor(row_of_entry));
   const auto expand = [&](const at::Tensor& row_values) { return row_values.index_select(0, entry).view({B, T}); };
-  const at::Tensor stop_index_B1 = to_device(IndexTensor(stop_of_row)).unsqueeze(1);
-  const at::Tensor logit_stop_BT = head.logit_stop_RS.index_select(0, entry)
-                                       .view({B, T, -1})
-                                       .gather(2, stop_index_B1.unsqueeze(1).expand({B, T, 1}))
-                                       .squeeze(2);
-  const at::Tensor decided = to_device(decided_BT), is_stop = to_device(is_stop_BT), stop_legal = to_device(stop_legal_BT);
+  const at::Tensor decided = to_device(decided_BT), log_norm_inner_BT = expand(head.log_norm_R);
   const at::Tensor zero = at::zeros({}, hidden.options());
-  const at::Tensor log_norm_stop_BT = expand(LogSumExp(head.logit_stop_RS)), log_norm_inner_BT = expand(head.log_norm_R);
-  const at::Tensor both = at::logaddexp(log_norm_inner_BT, log_norm_stop_BT);
-  const at::Tensor log_norm_BT =
-      at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
-
-  scores.log_pf_BT = at::where(decided, at::where(is_stop, logit_stop_BT, expand(head.logit_target_R)) - log_norm_BT, zero);
-  scores.log_stop_BT = at::where(decided.logical_and(stop_legal), logit_stop_BT - log_norm_BT, zero);
+  if (!has_stops) {
+    scores.log_pf_BT = without_illegal(at::where(decided, expand(head.logit_target_R) - log_norm_inner_BT, zero));
+  } else {
+    const at::Tensor stop_index_B1 = to_device(IndexTensor(stop_of_row)).unsqueeze(1);
+    const at::Tensor logit_stop_BT = head.logit_stop_RS.index_select(0, entry)
+                                         .view({B, T, -1})
+                                         .gather(2, stop_index_B1.unsqueeze(1).expand({B, T, 1}))
+                                         .squeeze(2);
+    const at::Tensor is_stop = to_device(is_stop_BT), stop_legal = to_device(stop_legal_BT);
+    const at::Tensor log_norm_stop_BT = expand(LogSumExp(head.logit_stop_RS));
+    const at::Tensor both = at::logaddexp(log_norm_inner_BT, log_norm_stop_BT);
+    const at::Tensor log_norm_BT =
+        at::where(to_device(inner_legal_BT), at::where(stop_legal, both, log_norm_inner_BT), log_norm_stop_BT);
+    scores.log_pf_BT =
+        without_illegal(at::where(decided, at::where(is_stop, logit_stop_BT, expand(head.logit_target_R)) - log_norm_BT, zero));
+    scores.log_stop_BT = at::where(decided.logical_and(stop_legal), logit_stop_BT - log_norm_BT, zero);
+  }
   if (options.needs.Has(Need::kFingerprint)) scores.fingerprint_BT = at::where(decided, expand(HashRows(hidden)), 0);
   return scores;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -33,9 +34,10 @@ class SequencePolicy : public Policy {
   const std::vector<int32_t>& Prompt(ConditionId id) const;
 
  private:
-  // The head's numbers of rows of hidden states; last_rows: those in the last place, where other tokens are legal.
+  // The head's numbers of rows of hidden states; class_rows: rows at which only the tokens of that class are legal, of classes
+  // other than the first.
   HeadScores ScoreRows(const at::Tensor& hidden_RC, const std::vector<int64_t>& targets,
-                       const std::set<int64_t>& last_rows) const;
+                       const std::map<int32_t, std::set<int64_t>>& class_rows) const;
 
   const LanguageModel& model_;
   const Adapter* adapter_;

@@ -10,6 +10,7 @@
 #include "gflownet/tensor/random.h"
 #include "llm/gfn/device_rollout.h"
 #include "llm/gfn/test_world.h"
+#include "llm/gfn/toy_rules.h"
 #include "tests/support/conformance.h"
 
 namespace gfn {
@@ -29,12 +30,22 @@ struct Case {
   std::vector<int64_t> stops;
   int64_t min_len, max_len;
   std::vector<int64_t> illegal_last = {};
+  TestWorld::MakeRules rules = {};  // instead of a support
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+// Tokens are forced: by what stands before them, and by the step.
+Case Forcing() {
+  return {"forced_tokens", {}, 1, 5, {}, [](int64_t vocab_size) { return std::make_unique<ToyRules>(vocab_size, 1, 5); }};
+}
+Case Frame() {
+  return {"forced_frame", {}, 4, 4, {}, [](int64_t vocab_size) { return std::make_unique<FrameRules>(vocab_size, kLegal, 10); }};
+}
 
 class Sequences : public testing::TestWithParam<Case> {
  protected:
   static TestWorld MakeWorld(ModelDtype dtype) {
+    if (GetParam().rules) return TestWorld(kTiny, dtype, Conditions(), GetParam().rules);
     return TestWorld(kTiny, dtype, Conditions(), kLegal, GetParam().stops, GetParam().min_len, GetParam().max_len,
                      GetParam().illegal_last);
   }
@@ -44,7 +55,9 @@ class Sequences : public testing::TestWithParam<Case> {
   TestWorld world_ = MakeWorld(ModelDtype::kFloat64);
 };
 INSTANTIATE_TEST_SUITE_P(Supports, Sequences,
-                         testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
+                         testing::Values(Forcing(), Frame(), Case{"without_stop", {}, 3, 3},
+                                         Case{"without_stop_other_last_place", {}, 3, 3, {5, 9}}, Case{"one_token", {}, 1, 1},
+                                         Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
                                          Case{"empty_object", {10, 3}, 0, 3}, Case{"fixed_length", {10}, 3, 3},
                                          Case{"other_last_place", {10}, 1, 3, {6, 20, 33}},
                                          Case{"fixed_length_other_last_place", {10, 3}, 2, 2, {5}},
@@ -158,8 +171,8 @@ TEST_P(Sequences, ScoresAreOnTheDeviceOfTheModel) {
 
 TEST_P(Sequences, PolicyIsADistributionOverTheObjects) {
   const auto sampler = Trained(world_, 1);
-  const auto objects = world_.Objects();
   for (const ConditionId id : world_.conditions) {
+    const auto objects = world_.Objects(id);
     const auto texts = ScoreTexts(*world_.environment, *sampler->policy, *world_.reward,
                                   Repeat(id, static_cast<int64_t>(objects.size())), objects);
     ASSERT_TRUE(texts.ok()) << texts.status();
@@ -205,8 +218,9 @@ class DeviceRollouts : public Sequences {
   std::vector<RolloutRow> rows_ = RolloutRows(world_.conditions, kRows);
 };
 INSTANTIATE_TEST_SUITE_P(Supports, DeviceRollouts,
-                         testing::Values(Case{"forced_stop", {10}, 2, 4}, Case{"several_stops", {3, 10, 21}, 1, 3},
-                                         Case{"empty_object", {10, 3}, 0, 3}, Case{"other_last_place", {10}, 1, 3, {6, 20, 33}}),
+                         testing::Values(Frame(), Case{"without_stop", {}, 3, 3}, Case{"forced_stop", {10}, 2, 4},
+                                         Case{"several_stops", {3, 10, 21}, 1, 3}, Case{"empty_object", {10, 3}, 0, 3},
+                                         Case{"other_last_place", {10}, 1, 3, {6, 20, 33}}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(DeviceRollouts, AreThoseOfTheHost) {
@@ -219,8 +233,13 @@ TEST_P(DeviceRollouts, AreThoseOfTheHost) {
   EXPECT_EQ(device->condition_ids, host->condition_ids);
   EXPECT_TRUE(at::equal(device->lengths_B, host->lengths_B));
   EXPECT_TRUE(at::equal(device->actions_BT, host->actions_BT));
-  EXPECT_TRUE(at::equal(device->stop_legal_BT, host->stop_legal_BT));
-  EXPECT_GT(host->lengths_B.max().item<int64_t>(), host->lengths_B.min().item<int64_t>()) << "rows end at different steps";
+  ASSERT_EQ(device->stop_legal_BT.defined(), host->stop_legal_BT.defined());
+  if (host->stop_legal_BT.defined()) {
+    EXPECT_TRUE(at::equal(device->stop_legal_BT, host->stop_legal_BT));
+  }
+  if (GetParam().min_len < GetParam().max_len) {
+    EXPECT_GT(host->lengths_B.max().item<int64_t>(), host->lengths_B.min().item<int64_t>()) << "rows end at different steps";
+  }
   // log q is the policy's own, also of the rows that explored.
   const TrajectoryScores scores = sampler->policy->Score(*device, {.needs = Need::kLogPf, .with_grad = false});
   ExpectClose(whole->log_q_BT, scores.log_pf_BT, kTinyModelTolerance, "log q of the device's road against Score");
@@ -237,23 +256,26 @@ TEST_P(DeviceRollouts, RefuseLogitsThatAreNotFinite) {
 
 TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
   TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
-  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, /*along=*/true).ok());
+  const bool has_stops = batch.stop_legal_BT.defined();
+  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, /*along=*/has_stops).ok());
   int64_t num_prefixes = 0;
+  const auto expect_plain = [&](int64_t b, const std::vector<int32_t>& tokens, double found) {
+    const double plain = PlainLogLikelihood(*world_.model, world_.table.Get(batch.condition_ids[b]), tokens);
+    EXPECT_NEAR(found, plain, kTinyModelTolerance.value * std::abs(plain)) << "row " << b << " prefix " << tokens.size();
+    ++num_prefixes;
+  };
   for (int64_t b = 0; b < batch.size(); ++b) {
-    const SequenceCondition& condition = world_.table.Get(batch.condition_ids[b]);
     const int64_t length = batch.lengths_B[b].item<int64_t>();
     std::vector<int32_t> z;
     for (int64_t k = 0; k < length; ++k) {
-      if (batch.stop_legal_BT[b][k].item<bool>()) {
+      if (has_stops && batch.stop_legal_BT[b][k].item<bool>()) {
         std::vector<int32_t> stopped = z;
         stopped.push_back(static_cast<int32_t>(batch.actions_BT[b][length - 1].item<int64_t>()));
-        const double plain = PlainLogLikelihood(*world_.model, condition, stopped);
-        EXPECT_NEAR(batch.log_reward_along_BT[b][k].item<double>(), plain, kTinyModelTolerance.value * std::abs(plain))
-            << "row " << b << " prefix " << k;
-        ++num_prefixes;
+        expect_plain(b, stopped, batch.log_reward_along_BT[b][k].item<double>());
       }
       z.push_back(static_cast<int32_t>(batch.actions_BT[b][k].item<int64_t>()));
     }
+    if (!has_stops) expect_plain(b, z, batch.log_reward_B[b].item<double>());
     double terms = 0;
     for (const auto& [name, value_B] : batch.reward_terms) terms += value_B[b].item<double>();
     EXPECT_NEAR(terms, batch.log_reward_B[b].item<double>(), kTinyModelTolerance.value);
@@ -264,16 +286,18 @@ TEST_P(Sequences, RewardAtEveryPrefixIsPlainEvaluation) {
 TEST_P(Sequences, SharingPrefixesChangesNothing) {
   const auto shared = Trained(world_, 1, true), separate = Trained(world_, 1, false);
   TrajectoryBatch batch = RandomTrajectories(*world_.environment, world_.conditions, kOptions);
-  const ScoreOptions options{.needs = Need::kLogPf | Need::kLogStop, .with_grad = false};
+  const ScoreOptions options{.needs = shared->policy->Provides(), .with_grad = false};
   const TrajectoryScores a = shared->policy->Score(batch, options), b = separate->policy->Score(batch, options);
   ExpectClose(a.log_pf_BT, b.log_pf_BT, kTinyModelTolerance, "log_pf");
-  ExpectClose(a.log_stop_BT, b.log_stop_BT, kTinyModelTolerance, "log_stop");
+  if (a.log_stop_BT.defined()) ExpectClose(a.log_stop_BT, b.log_stop_BT, kTinyModelTolerance, "log_stop");
   const LikelihoodReward plain(*world_.model, *world_.environment, "plain", {.share_prefixes = false, .max_positions = 1});
   TrajectoryBatch again = batch;
-  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, true).ok());
-  ASSERT_TRUE(EvaluateReward(plain, again, true).ok());
-  ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, kTinyModelTolerance,
-              "log R, also in passes of one condition each");
+  const bool along = batch.stop_legal_BT.defined();
+  ASSERT_TRUE(EvaluateReward(*world_.reward, batch, along).ok());
+  ASSERT_TRUE(EvaluateReward(plain, again, along).ok());
+  ExpectClose(batch.log_reward_B, again.log_reward_B, kTinyModelTolerance, "log R, also in passes of one condition each");
+  if (batch.log_reward_along_BT.defined())
+    ExpectClose(batch.log_reward_along_BT, again.log_reward_along_BT, kTinyModelTolerance, "log R of prefixes");
 }
 
 // No vocabulary limit of the sampler enters the reward, and the reward's adapter is its own.
@@ -329,6 +353,18 @@ TEST(SequenceEnvironment, RefusesSupportsWithoutSense) {
                 s.illegal_last = {true, true, false, false};
               }),
               testing::HasSubstr("no legal token for the last place"));
+  const auto by_length = [&](auto change) {
+    return changed([&](auto& s) {
+      s.ends_by_length = true;
+      s.stop_ids = {};
+      s.min_len = 3;
+      change(s);
+    });
+  };
+  EXPECT_EQ(by_length([](auto&) {}), "accepted");
+  EXPECT_THAT(by_length([](auto& s) { s.stop_ids = {2}; }), testing::HasSubstr("there are stop tokens"));
+  EXPECT_THAT(by_length([](auto& s) { s.min_len = 2; }), testing::HasSubstr("found min_len 2 and max_len 3"));
+  EXPECT_THAT(by_length([](auto& s) { s.min_len = s.max_len = 0; }), testing::HasSubstr("max_len >= 1"));
 }
 
 }  // namespace

@@ -53,12 +53,12 @@ double GradientDistance(const at::Tensor& gradient, const at::Tensor& expected) 
 }
 
 double NumOutsideSupport(const InfillParts& parts, const TrajectoryBatch& batch) {
-  const SequenceSupport& support = parts.environment->support();
+  const TokenRules& rules = parts.environment->rules();
   int64_t outside = 0;
   for (int64_t row = 0; row < batch.size(); ++row) {
     const PlainObject object = ObjectOf(batch, row);
-    const bool stops = std::ranges::find(support.stop_ids, object.stop) != support.stop_ids.end();
-    outside += stops && support.Contains(object.inner) ? 0 : 1;
+    const bool is_object = rules.WhyNot(parts.conditions.Get(object.condition), object.inner).empty();
+    outside += rules.StopIndex(object.stop) >= 0 && is_object ? 0 : 1;
   }
   return static_cast<double>(outside);
 }
@@ -78,7 +78,12 @@ class InfillExaminer {
     const at::Tensor base_before = BaseLogits(listed);
     PerturbAdapter(parts_, listed);
     ASSIGN_OR_RETURN(probe_, MakeProbe(sampler_, listed, conditions, rollouts));
-    Add(infill_check::kSupport, NumOutsideSupport(parts_, probe_.all), 0);
+    const double outside = NumOutsideSupport(parts_, probe_.all);
+    Check& support = Add(infill_check::kSupport, outside, 0);
+    if (outside > 0) {
+      support.detail = "nothing else was compared, since log q of such an object is -inf";
+      return findings_;
+    }
     RETURN_IF_ERROR(CheckScores());
     RETURN_IF_ERROR(CheckRewards());
     RETURN_IF_ERROR(CheckTraining());
@@ -108,7 +113,6 @@ class InfillExaminer {
   }
 
   Status CheckScores() {
-    const SequenceSupport& support = parts_.environment->support();
     // Plain passes, with the adapter and without.
     std::map<int64_t, at::Tensor> logits, base_logits;
     for (const int64_t row : probe_.plain) {
@@ -166,7 +170,8 @@ class InfillExaminer {
     const at::Tensor untrained = LogPf(*sampler_.untrained), zeros = LogPf(off);
     for (const int64_t row : probe_.plain) {
       const PlainObject object = ObjectOf(probe_.all, row);
-      const PlainLogQ plain = LogQOf(logits.at(row), support, object), base = LogQOf(base_logits.at(row), support, object);
+      const PlainLogQ plain = LogQOf(logits.at(row), *parts_.environment, object),
+                      base = LogQOf(base_logits.at(row), *parts_.environment, object);
       Compare(log_pf[row], plain.log_pf_T, plain_error);
       Compare(log_stop[row], plain.log_stop_T, plain_error);
       Compare(untrained[row], base.log_pf_T, untrained_error);
@@ -191,7 +196,9 @@ class InfillExaminer {
     double worst = 0;
     for (const int64_t row : probe_.plain_reward) {
       const PlainObject object = ObjectOf(probe_.all, row);
-      for (int64_t k = parts_.environment->support().min_len; k <= static_cast<int64_t>(object.inner.size()); ++k) {
+      const auto along = parts_.environment->rules().Along(parts_.conditions.Get(object.condition), object.inner);
+      for (int64_t k = 0; k < static_cast<int64_t>(along.size()); ++k) {
+        if (!along[k].stop_legal) continue;
         const double plain = PlainLogReward(parts_, object, k);
         const double error = std::abs(plain - along_BT[row][k].item<double>()) / std::max(1.0, std::abs(plain));
         worst = std::max(worst, std::isfinite(error) ? error : INFINITY);
@@ -307,7 +314,7 @@ class InfillExaminer {
       const PlainObject object = ObjectOf(probe_.all, row);
       const std::vector<int32_t>& prompt = parts_.conditions.Get(object.condition).prompt;
       const at::Tensor logits = PlainLogits(*reference.model, nullptr, prompt, object.inner);
-      return LogQOf(logits, parts_.environment->support(), object).log_pf_T;
+      return LogQOf(logits, *parts_.environment, object).log_pf_T;
     };
     for (const int64_t row : probe_.plain_reward) base[row] = log_pf_of(row);
     reference.Merge();

@@ -8,27 +8,32 @@
 namespace gfn {
 
 StatusOr<TrajectoryBatch> ListedObjects(const InfillParts& parts, const std::vector<ConditionId>& conditions) {
-  const SequenceSupport& support = parts.environment->support();
-  std::vector<int32_t> inner, last;
-  for (int64_t v = 0; v < support.vocab_size; ++v) {
-    if (!support.legal[v]) continue;
-    inner.push_back(static_cast<int32_t>(v));
-    if (support.illegal_last.empty() || !support.illegal_last[v]) last.push_back(static_cast<int32_t>(v));
-  }
+  const TokenRules& rules = parts.environment->rules();
+  const SequenceSupport& support = rules.support();
+  std::vector<at::Tensor> members;  // of each class
+  for (int32_t c = 0; c < rules.num_classes(); ++c) members.push_back(rules.class_V(c).nonzero().squeeze(1));
   std::vector<ConditionId> ids;
   std::vector<std::vector<int32_t>> objects;
   const RngKey key{1, RngPurpose::kTest, 1};
   for (const int64_t length : {support.min_len, (support.min_len + support.max_len) / 2, support.max_len}) {
     for (const ConditionId id : conditions) {
       const auto stream = static_cast<uint64_t>(objects.size());
-      const auto draw = [&](const std::vector<int32_t>& from, int64_t k) {
-        return from[UniformInt(key, stream, static_cast<uint64_t>(k), static_cast<int64_t>(from.size()))];
-      };
       ids.push_back(id);
       std::vector<int32_t>& tokens = objects.emplace_back();
-      for (int64_t k = 0; k < length; ++k) tokens.push_back(draw(k + 1 == support.max_len ? last : inner, k));
-      const auto stop = UniformInt(key, stream, static_cast<uint64_t>(length), static_cast<int64_t>(support.stop_ids.size()));
-      tokens.push_back(static_cast<int32_t>(support.stop_ids[stop]));
+      // As long as asked for, and longer where it may not end there.
+      const auto draw = [&](int64_t num) { return UniformInt(key, stream, static_cast<uint64_t>(tokens.size()), num); };
+      for (;;) {
+        const TokenChoice choice = rules.After(parts.conditions.Get(id), tokens);
+        if (choice.stop_legal && (static_cast<int64_t>(tokens.size()) >= length || choice.token_class == TokenChoice::kNone))
+          break;
+        if (choice.forced != TokenChoice::kNone) {
+          tokens.push_back(choice.forced);
+        } else {
+          const at::Tensor& from = members[choice.token_class];
+          tokens.push_back(static_cast<int32_t>(from[draw(from.numel())].item<int64_t>()));
+        }
+      }
+      tokens.push_back(static_cast<int32_t>(support.stop_ids[draw(static_cast<int64_t>(support.stop_ids.size()))]));
     }
   }
   return MakeTokenBatch(*parts.environment, ids, objects);

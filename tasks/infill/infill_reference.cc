@@ -12,13 +12,6 @@ namespace {
 // Beyond it a pass in float64 takes minutes on the CPU.
 constexpr int64_t kMostReferenceParameters = 1'500'000'000;
 
-// Is `token` a legal action behind k inner tokens? As the configuration of the support has it.
-bool IsLegal(const SequenceSupport& support, int64_t k, int64_t token) {
-  if (std::ranges::find(support.stop_ids, token) != support.stop_ids.end()) return k >= support.min_len;
-  if (k >= support.max_len || !support.legal[token]) return false;
-  return support.illegal_last.empty() || k + 1 < support.max_len || !support.illegal_last[token];
-}
-
 }  // namespace
 
 PlainObject ObjectOf(const TrajectoryBatch& batch, int64_t row) {
@@ -43,15 +36,16 @@ at::Tensor PlainLogits(const LanguageModel& model, const Adapter* adapter, const
   return model.Logits(model.Forward(PackForest(forest), rows, plain));
 }
 
-PlainLogQ LogQOf(const at::Tensor& logits, const SequenceSupport& support, const PlainObject& object) {
+PlainLogQ LogQOf(const at::Tensor& logits, const SequenceEnvironment& environment, const PlainObject& object) {
+  const TokenRules& rules = environment.rules();
+  const std::vector<TokenChoice> along = rules.Along(environment.conditions().Get(object.condition), object.inner);
   const int64_t n = static_cast<int64_t>(object.inner.size());
   PlainLogQ plain{at::zeros({n + 1}, at::kDouble), at::zeros({n + 1}, at::kDouble)};
   for (int64_t k = 0; k <= n; ++k) {
-    at::Tensor legal_V = at::zeros({support.vocab_size}, at::kBool);
-    for (int64_t v = 0; v < support.vocab_size; ++v) legal_V.mutable_data_ptr<bool>()[v] = IsLegal(support, k, v);
+    const at::Tensor legal_V = rules.Legal(along[k]);
     const at::Tensor log_q_V = MaskedLogSoftmax(logits[k].to(at::kCPU, at::kDouble).unsqueeze(0), legal_V).squeeze(0);
     plain.log_pf_T[k] = log_q_V[k < n ? object.inner[k] : object.stop];
-    if (IsLegal(support, k, object.stop)) plain.log_stop_T[k] = log_q_V[object.stop];
+    if (rules.Allows(along[k], object.stop)) plain.log_stop_T[k] = log_q_V[object.stop];
   }
   return plain;
 }

@@ -30,7 +30,7 @@ at::Tensor PlainLogits(const LanguageModel& model, const Adapter* adapter, const
 struct PlainLogQ {
   at::Tensor log_pf_T, log_stop_T;
 };
-PlainLogQ LogQOf(const at::Tensor& logits, const SequenceSupport& support, const PlainObject& object);
+PlainLogQ LogQOf(const at::Tensor& logits, const SequenceEnvironment& environment, const PlainObject& object);
 
 // log p(z_1..k stop y | x) of the base model.
 double PlainLogReward(const InfillParts& parts, const PlainObject& object, int64_t k);

@@ -80,7 +80,8 @@ class Scorer {
     Row row;
     ASSIGN_OR_RETURN(row.example, ExampleOf(line, where));
     ASSIGN_OR_RETURN(row.tokens, TokensOf(line, row.example, where));
-    row.outside = Outside(row.tokens);
+    ASSIGN_OR_RETURN(row.condition, AddCondition(parts_, parts_.task.prompt, row.example));
+    row.outside = Outside(row);
     rows_.push_back(std::move(row));
     return static_cast<int64_t>(rows_.size()) < rows_at_a_time_ ? OkStatus() : Flush();
   }
@@ -90,8 +91,7 @@ class Scorer {
     std::vector<std::vector<int32_t>> objects;
     for (const Row& row : rows_) {
       if (!row.outside.empty()) continue;
-      ASSIGN_OR_RETURN(const ConditionId id, AddCondition(parts_, parts_.task.prompt, row.example));
-      conditions.push_back(id);
+      conditions.push_back(row.condition);
       objects.push_back(row.tokens);
     }
     std::vector<SampledText> scored;
@@ -117,6 +117,7 @@ class Scorer {
  private:
   struct Row {
     InfillExample example;
+    ConditionId condition;
     std::vector<int32_t> tokens;  // with the stop
     std::string outside;          // why the sampler never draws it; "": it may
   };
@@ -166,7 +167,7 @@ class Scorer {
     return tokens;
   }
 
-  bool IsStop(int32_t id) const { return parts_.environment->StopIndex(id) >= 0; }
+  bool IsStop(int32_t id) const { return parts_.environment->rules().StopIndex(id) >= 0; }
 
   // A stop that is a special token stands in no text.
   std::vector<int32_t> WithStop(std::vector<int32_t> tokens) const {
@@ -182,7 +183,8 @@ class Scorer {
     return tokens;
   }
 
-  std::string Outside(const std::vector<int32_t>& tokens) const {
+  std::string Outside(const Row& row) const {
+    const std::vector<int32_t>& tokens = row.tokens;
     const auto show = [&](int32_t id) {
       const bool known = id >= 0 && id < parts_.tokenizer->vocab_size();
       return known ? "'" + ReplaceInvalidUtf8(std::string(parts_.tokenizer->TokenName(id))) + "'" : std::string("unknown");
@@ -192,7 +194,7 @@ class Scorer {
       for (const int64_t stop : parts_.environment->support().stop_ids) stops.push_back(show(static_cast<int32_t>(stop)));
       return "it does not end with a stop: " + Join(stops, " or ");
     }
-    return parts_.environment->support().WhyNot({tokens.data(), tokens.size() - 1}, show);
+    return parts_.environment->rules().WhyNot(parts_.conditions.Get(row.condition), {tokens.data(), tokens.size() - 1}, show);
   }
 
   InfillParts& parts_;

@@ -83,11 +83,12 @@ StatusOr<std::vector<SimulatedStory>> SimulateStories(const SimulationRequest& r
   ASSIGN_OR_RETURN(const TokenTrajectories z, Continue(*request.model, prompts, streams, ends, request.support.max_len + 1,
                                                        request.config.temperature, key));
   // 2. y behind those that are inside the support.
+  const SupportRules rules(request.support);
   std::vector<std::vector<int32_t>> longer;
   std::vector<uint64_t> y_streams;
   std::vector<size_t> kept;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    if (!is_stop(z.stop[i]) || !request.support.Contains(z.inner[i])) continue;
+    if (!is_stop(z.stop[i]) || !rules.WhyNot({}, z.inner[i]).empty()) continue;
     std::vector<int32_t> prompt = prompts[i];
     prompt.insert(prompt.end(), z.inner[i].begin(), z.inner[i].end());
     prompt.push_back(static_cast<int32_t>(z.stop[i]));
