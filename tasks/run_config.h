@@ -20,11 +20,11 @@
 namespace gfn {
 
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
-using TaskConfig =
-    std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>,
-                 WorldConfig<BoxConfig>, WorldConfig<DvaeWorld>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>, WorldConfig<MixtureWorld>,
-                 WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>, WorldConfig<SubsetConfig>,
-                 WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
+using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>,
+                                WorldConfig<BitSequenceConfig>, WorldConfig<BoxConfig>, WorldConfig<DvaeWorld>,
+                                WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
+                                WorldConfig<MixtureWorld>, WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>,
+                                WorldConfig<SubsetConfig>, WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
 
 struct RunConfig : RunSettings {
   TaskConfig task;

@@ -191,7 +191,8 @@ const std::vector<Layer>& Layers() {
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
         {"tasks/task",
          core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
-        {"tasks/world", core + Names{"gflownet/env", "gflownet/estimate", "lvm", "lvm/*", "report", "tasks/task"}},  // knows no language model
+        {"tasks/world",
+         core + Names{"gflownet/env", "gflownet/estimate", "lvm", "lvm/*", "report", "tasks/task"}},  // knows no language model
         {"tasks/*", below_tasks + Names{"tasks/task"}},
         {"tasks", below_tasks + Names{"tasks/*"}},
         {"app", below_app},
@@ -200,7 +201,7 @@ const std::vector<Layer>& Layers() {
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
         {"examples/*", core + Names{"gflownet/env", "lvm"}},  // built outside the tree, from the installed headers
-        {"cmake", {}},                                 // the precompiled header
+        {"cmake", {}},                                        // the precompiled header
     };
   }();
   return layers;

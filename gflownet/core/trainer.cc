@@ -124,8 +124,7 @@ StatusOr<BatchLoss> Trainer::AddGradient(const Rows& rows, const Objective& obje
   };
   BatchLoss scored = score();
   const Phase phase("backward");
-  if (const Status status = Accumulate(scored.loss, rows.batch, objective); !status.ok())
-    return SaveFailure(status, rows.batch);
+  if (const Status status = Accumulate(scored.loss, rows.batch, objective); !status.ok()) return SaveFailure(status, rows.batch);
   return scored;
 }
 

@@ -97,8 +97,8 @@ class Trainer : public TrainingLoop {
   // sampled.
   StatusOr<StepMetrics> Step() override;
   int64_t num_steps() const override { return step_; }
-  // One optimiser step of another objective on complete trajectories of known objects, beside the steps that are counted. Metrics:
-  // loss, grad_norm, learning_rate.
+  // One optimiser step of another objective on complete trajectories of known objects, beside the steps that are counted.
+  // Metrics: loss, grad_norm, learning_rate.
   StatusOr<StepMetrics> StepOn(const TrajectoryBatch& batch, const Objective& objective);
   // The reward gives other values than before (a model was fitted): those in the replay buffer are evaluated again.
   Status RewardChanged();

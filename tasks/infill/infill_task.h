@@ -12,8 +12,8 @@ namespace gfn {
 
 std::unique_ptr<TaskPlan> MakeTaskPlan(const InfillConfig& task, const RunSettings& settings);
 
-// infill_memory.cc: bytes of a run from the model's shapes and the lengths of the texts in its data. The status of the data or the
-// tokenizer where they cannot be read: without them nothing is promised.
+// infill_memory.cc: bytes of a run from the model's shapes and the lengths of the texts in its data. The status of the data or
+// the tokenizer where they cannot be read: without them nothing is promised.
 StatusOr<MemoryParts> EstimateInfillMemory(const InfillConfig& task, const RunSettings& settings, const ModelConfig& model);
 
 // infill_report.cc: curves from metrics.jsonl, tables and samples from the evaluations made so far.
