@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
 #include <optional>
 
@@ -15,6 +14,7 @@
 #include "gflownet/core/rollout_checks.h"
 #include "gflownet/tensor/device.h"
 #include "gflownet/tensor/tolerances.h"
+#include "tasks/infill/gradient_distance.h"
 #include "tasks/infill/infill_probe.h"
 #include "tasks/infill/infill_reference.h"
 #include "tasks/infill/infill_task.h"
@@ -41,15 +41,6 @@ InfillLimits LimitsOf(const LanguageModel& model) {
       return {kernels, kernels ? kSamplerScorerTolerance.value : ToleranceOf(at::kBFloat16).value, 0.1, 0.3};
   }
   return {};
-}
-
-// How far a tensor's gradient is from what it ought to be. Rounding is mostly at right angles to it: what is wrong along it
-// (missing, of another sign or size) counts in full, the distance of both a quarter.
-double GradientDistance(const at::Tensor& gradient, const at::Tensor& expected) {
-  const at::Tensor difference = gradient.defined() ? gradient.to(at::kDouble) - expected : -expected;
-  const double size = std::max(expected.square().sum().item<double>(), 1e-300);
-  const double along = std::abs((difference * expected).sum().item<double>()) / size;
-  return std::max(along, std::sqrt(difference.square().sum().item<double>() / size) / 4);
 }
 
 double NumOutsideSupport(const InfillParts& parts, const TrajectoryBatch& batch) {
@@ -253,31 +244,9 @@ class InfillExaminer {
     };
     const std::vector<at::Tensor> found = gradients();
     const bool coarse = parts_.model->dtype() == ModelDtype::kBFloat16;
-    const std::vector<double> noise = coarse ? GradientNoise(found, gradients) : std::vector<double>(found.size(), 0);
+    const std::vector<double> noise =
+        coarse ? GradientNoise(parts_.parameters, found, gradients) : std::vector<double>(found.size(), 0);
     return CheckAgainstFloat64(batch, loss, found, noise, options.score);
-  }
-
-  // By how much of itself each tensor's gradient changes when the adapter moves by half a percent: in bf16 another rounding,
-  // which at some tensors (the first layers of SmolLM2, behind activations of thousands) decides even the sign.
-  std::vector<double> GradientNoise(const std::vector<at::Tensor>& gradients,
-                                    const std::function<std::vector<at::Tensor>()>& again) {
-    std::vector<double> noise(gradients.size(), 0);
-    for (const double factor : {0.995, 1.005}) {
-      const KeepParameters keep(parts_.parameters);
-      {
-        const at::NoGradGuard no_grad;
-        for (const Parameter& parameter : parts_.parameters) at::Tensor(parameter.value).mul_(factor);
-        parts_.parameters.RaiseVersion();
-      }
-      const std::vector<at::Tensor> moved = again();
-      for (size_t i = 0; i < gradients.size(); ++i) {
-        if (!gradients[i].defined() || !moved[i].defined()) continue;
-        const at::Tensor gradient = gradients[i].to(at::kDouble);
-        const double size = std::max(gradient.norm().item<double>(), 1e-300);
-        noise[i] += (moved[i].to(at::kDouble) - gradient).norm().item<double>() / size / 2;
-      }
-    }
-    return noise;
   }
 
   // The model in float64 says what rounding hides: the gradient of every tensor, its finite differences, the adapter's share.
