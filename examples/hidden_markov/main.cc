@@ -2,6 +2,7 @@
 // by a GFlowNet. EM with that sampler is compared with EM by the exact posterior from the same start; both likelihoods come from
 // the forward algorithm, which the sampler never sees.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <iostream>
 

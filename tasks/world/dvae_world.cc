@@ -27,8 +27,12 @@ at::Tensor Ink(const DvaeModel& model, const std::vector<ConditionId>& ids) {
 
 class DvaeLearner : public EmLearner {
  public:
-  DvaeLearner(std::unique_ptr<DvaeModel> model, const DvaeWorld& config, std::vector<ConditionId> test)
-      : DvaeLearner(model.get(), std::move(model), config, std::move(test)) {}
+  // `model` is what is owned, under its own type.
+  DvaeLearner(DvaeModel* model, std::unique_ptr<GenerativeModel> owned, const DvaeWorld& config, std::vector<ConditionId> test)
+      : EmLearner(config.em, std::move(owned), model->world().NumObjects() <= kMostListed ? &model->world() : nullptr),
+        config_(config),
+        model_(model),
+        test_(std::move(test)) {}
 
   // nll: mean over the test images of -log of the mean importance weight of nll_samples draws, an upper bound in expectation;
   // elbo_nll: that of one draw; log_likelihood = -nll.
@@ -76,12 +80,6 @@ class DvaeLearner : public EmLearner {
  private:
   static constexpr int64_t kMostListed = 4096;
 
-  DvaeLearner(DvaeModel* model, std::unique_ptr<DvaeModel> owned, const DvaeWorld& config, std::vector<ConditionId> test)
-      : EmLearner(config.em, std::move(owned), model->world().NumObjects() <= kMostListed ? &model->world() : nullptr),
-        config_(config),
-        model_(model),
-        test_(std::move(test)) {}
-
   StatusOr<TrajectoryBatch> Draw(const Policy& sampler, const std::vector<ConditionId>& ids, int64_t samples,
                                  uint64_t first) const {
     return Rollout(model_->world(), sampler, RolloutRows(ids, samples, {}, first * static_cast<uint64_t>(samples)),
@@ -117,7 +115,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const DvaeWorld& config) {
   }
   // Test images first: they are what the metrics of all worlds measure one by one.
   ASSIGN_OR_RETURN(auto made, DvaeModel::Create(config.model, at::cat({test, train}), static_cast<uint64_t>(config.start_seed)));
-  const DvaeModel* model = made.get();
+  DvaeModel* model = made.get();
   const std::vector<ConditionId>& ids = model->ids_of_images();
   const auto distinct = [](auto begin, auto end) {
     std::set<ConditionId> seen;
@@ -128,7 +126,8 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const DvaeWorld& config) {
     return kept;
   };
   world->training_conditions = distinct(ids.begin() + test.size(0), ids.end());
-  world->learner = std::make_unique<DvaeLearner>(std::move(made), config, distinct(ids.begin(), ids.begin() + test.size(0)));
+  world->learner =
+      std::make_unique<DvaeLearner>(model, std::move(made), config, distinct(ids.begin(), ids.begin() + test.size(0)));
   world->conditions = model->conditions();
   world->num_measured = std::min<int64_t>(kMeasuredOneByOne, test.size(0));
   world->reward = std::make_unique<ModelReward>(*model);

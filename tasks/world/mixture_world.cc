@@ -34,8 +34,9 @@ StatusOr<at::Tensor> ReadPoints(const std::string& path) {
 
 class MixtureLearner : public EmLearner {
  public:
-  MixtureLearner(std::unique_ptr<MixtureModel> model, const EmConfig& em, bool simulated)
-      : MixtureLearner(model.get(), std::move(model), em, simulated) {}
+  // `model` is what is owned, under its own type.
+  MixtureLearner(MixtureModel* model, std::unique_ptr<GenerativeModel> owned, const EmConfig& em, bool simulated)
+      : EmLearner(em, std::move(owned), &model->world()), model_(model), simulated_(simulated) {}
 
   // log_likelihood: mean log p(x), exact; true_log_likelihood: of the means that made the data; posterior_tv: distance of
   // q(z | x) from the posterior, mean over all points; mean_k_0 and mean_k_1: the means.
@@ -78,9 +79,6 @@ class MixtureLearner : public EmLearner {
     return scores.log_pf_BT.to(at::kDouble).sum(1).view({model_->conditions().size(), -1});
   }
 
-  MixtureLearner(MixtureModel* model, std::unique_ptr<MixtureModel> owned, const EmConfig& em, bool simulated)
-      : EmLearner(em, std::move(owned), &model->world()), model_(model), simulated_(simulated) {}
-
   MixtureModel* model_;
   bool simulated_;
 };
@@ -108,8 +106,8 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const MixtureWorld& config) {
   Shuffle({static_cast<uint64_t>(config.start_seed), RngPurpose::kInit, 2}, std::span<int64_t>(rows), 0);
   rows.resize(static_cast<size_t>(config.num_groups));
   ASSIGN_OR_RETURN(auto made, MixtureModel::Create(config.sigma, data_C2, data_C2.index_select(0, at::tensor(rows, at::kLong))));
-  const MixtureModel* model = made.get();
-  world->learner = std::make_unique<MixtureLearner>(std::move(made), config.em, simulated);
+  MixtureModel* model = made.get();
+  world->learner = std::make_unique<MixtureLearner>(model, std::move(made), config.em, simulated);
   world->conditions = model->conditions();
   world->num_measured = kMostMeasured;
   world->reward = config.floor ? std::make_unique<ModelReward>(*model, *config.floor) : std::make_unique<ModelReward>(*model);
