@@ -117,14 +117,14 @@ struct Sampler {
   std::unique_ptr<DvaePolicy> policy;
 
   explicit Sampler(int64_t num_images) : model(SmallDvae(num_images, 1.2)) {
-    policy = std::make_unique<DvaePolicy>(model->world(), *model, DvaePolicyConfig{.encoded = 32, .width = 64}, parameters, 1);
+    policy = std::make_unique<DvaePolicy>(model->world(), *model, DvaePolicyConfig{.encoded = 64, .width = 128}, parameters, 1);
   }
 };
 
 TEST(DvaePolicy, IsAPolicyAndCountsItsParameters) {
   Sampler sampler(3);
   CheckPolicy(sampler.model->world(), *sampler.policy, sampler.model->conditions().ids());
-  EXPECT_EQ(DvaePolicy::NumParameters(Small(), 8, {.encoded = 32, .width = 64}),
+  EXPECT_EQ(DvaePolicy::NumParameters(Small(), 8, {.encoded = 64, .width = 128}),
             static_cast<double>(sampler.parameters.num_elements()));
 }
 
@@ -134,7 +134,7 @@ TEST(DvaePolicy, LearnsTheEnumeratedPosterior) {
   const ModelReward reward(*sampler.model);
   const auto objective = MakeObjective(VarGradConfig{}).value();
   OptimizerConfig config;
-  config.learning_rate = 3e-3;
+  config.learning_rate = 5e-3;
   config.schedule.decay = Decay::kLinear;
   config.schedule.decay_steps = 2000;
   config.schedule.final_fraction = 0.02;
@@ -149,7 +149,7 @@ TEST(DvaePolicy, LearnsTheEnumeratedPosterior) {
   parts.conditions = sampler.model->conditions().ids();
   TrainerConfig trainer_config;
   trainer_config.conditions_per_step = 4;
-  trainer_config.rollouts = 16;
+  trainer_config.rollouts = 32;
   // The posterior has several modes, which a sampler on its own does not look for.
   trainer_config.behaviour.on_policy = 0.5;
   trainer_config.behaviour.tempered = 0.5;
