@@ -12,7 +12,7 @@
 #include "gflownet/tensor/device.h"
 #include "gflownet/tensor/random.h"
 #include "report/table.h"
-#include "tasks/infill/infill_parts.h"
+#include "tasks/infill/infill_task.h"
 
 namespace gfn {
 namespace {
@@ -69,7 +69,7 @@ StatusOr<InfillStep> MeasureInfillStep(const BenchCommand& command) {
   task.support.min_len = 0;
   task.support.max_len = command.max_len;
   task.share_prefixes = command.share_prefixes;
-  ASSIGN_OR_RETURN(const std::unique_ptr<InfillParts> parts, BuildInfill(task, settings, {}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TextParts> parts, BuildTextParts(MakeTextKind(task), settings, {}));
   // Rollouts of one shape: the same world with only one legal length.
   SequenceSupport one_length = parts->environment->support();
   one_length.min_len = one_length.max_len;

@@ -13,7 +13,7 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/random.h"
-#include "tasks/infill/infill_parts.h"
+#include "tasks/infill/infill_task.h"
 
 namespace gfn {
 namespace {
@@ -21,7 +21,7 @@ namespace {
 constexpr char kStories[] = "data/stories/train.jsonl";
 
 struct StoryModel {
-  std::unique_ptr<InfillParts> parts;
+  std::unique_ptr<TextParts> parts;
   std::vector<ConditionId> conditions;
 };
 
@@ -40,8 +40,8 @@ StatusOr<StoryModel> BuildStories(const BenchCommand& command, ModelDtype dtype,
   task.data.fields.y = {"sentences.4"};
   task.data.fields.z = {"sentences.3"};
   StoryModel model;
-  ASSIGN_OR_RETURN(model.parts, BuildInfill(task, settings, {}));
-  ASSIGN_OR_RETURN(const std::vector<InfillExample> examples, ReadInfillExamples(kStories, task.data.fields));
+  ASSIGN_OR_RETURN(model.parts, BuildTextParts(MakeTextKind(task), settings, {}));
+  ASSIGN_OR_RETURN(const std::vector<TextExample> examples, ReadTextExamples(kStories, task.data.fields));
   for (int64_t i = 0; i < std::min<int64_t>(num_stories, static_cast<int64_t>(examples.size())); ++i) {
     ASSIGN_OR_RETURN(const ConditionId id, AddCondition(*model.parts, task.prompt, examples[static_cast<size_t>(i)]));
     model.conditions.push_back(id);
@@ -62,7 +62,7 @@ struct LossAndGradient {
   double loss = 0;
   at::Tensor gradient;
 };
-StatusOr<LossAndGradient> Differentiate(InfillParts& parts, const Objective& objective, const TrajectoryBatch& batch) {
+StatusOr<LossAndGradient> Differentiate(TextParts& parts, const Objective& objective, const TrajectoryBatch& batch) {
   const TrajectoryScores scores = parts.policy->Score(
       batch, {.needs = objective.needs().Without(Need::kLogPb), .with_grad = true, .dropout_key = {}, .dropout_streams_B = {}});
   const GroupLoss loss = objective.Loss(scores, ApplyTemperature(batch, 1.0, scores.log_pf_BT.device()));
@@ -75,7 +75,7 @@ StatusOr<LossAndGradient> Differentiate(InfillParts& parts, const Objective& obj
 }
 
 // log q of each whole trajectory.
-std::vector<double> LogQ(const InfillParts& parts, const TrajectoryBatch& batch) {
+std::vector<double> LogQ(const TextParts& parts, const TrajectoryBatch& batch) {
   const TrajectoryScores scores =
       parts.policy->Score(batch, {.needs = Need::kLogPf, .with_grad = false, .dropout_key = {}, .dropout_streams_B = {}});
   const at::Tensor sums = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
@@ -155,7 +155,7 @@ Status BenchRounding(const BenchCommand& command) {
                     {.name = "gradient: cosine", .decimals = 6},
                     {.name = "relative error of it", .decimals = 4}};
   const double norm = truth.gradient.norm().item<double>();
-  const auto differentiate = [&](const char* name, InfillParts& parts, const TrajectoryBatch& rewarded) -> Status {
+  const auto differentiate = [&](const char* name, TextParts& parts, const TrajectoryBatch& rewarded) -> Status {
     ASSIGN_OR_RETURN(const LossAndGradient result, Differentiate(parts, *objective, rewarded));
     const double cosine =
         at::dot(result.gradient, truth.gradient).item<double>() / (norm * result.gradient.norm().item<double>());

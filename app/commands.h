@@ -10,6 +10,7 @@
 namespace gfn {
 
 struct TrainCommand {
+  std::string program = "gfn";  // how it was called, for lines that say how to go on
   std::string config;
   std::vector<std::string> overrides;  // "a.b=c"
   std::string out;                     // empty: runs/<name>

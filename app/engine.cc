@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "gflownet/base/check.h"
 #include "gflownet/tensor/exceptions.h"
 
 namespace gfn {
@@ -53,6 +54,7 @@ extern "C" int gfn_engine_run(const void* command) {
   // A pipe that nobody reads any more is no reason to lose a run: lines that cannot be written are dropped, and commands whose
   // lines are all they make end where they look at CheckOutput.
   std::signal(SIGPIPE, SIG_IGN);
+  const gfn::ThrowOnCheckFailure throws;  // rules and rewards may be the user's own
   try {
     const auto& chosen = *static_cast<const gfn::Command*>(command);
     gfn::Status status = gfn::Run(chosen);

@@ -77,7 +77,7 @@ std::string Quoted(const std::string& word) {
 }
 
 std::string HowToGoOn(const TrainCommand& command, const std::string& out) {
-  std::string line = " To go on:\n  gfn train " + Quoted(command.config);
+  std::string line = " To go on:\n  " + Quoted(command.program) + " train " + Quoted(command.config);
   for (const std::string& text : command.overrides) line += " --set " + Quoted(text);
   return line + " --out " + Quoted(out) + " --resume";
 }

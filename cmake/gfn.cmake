@@ -1,4 +1,5 @@
-# gfn_library(NAME SRCS a.cc b.cc [DEPS x y] [TORCH] [COLD])   a static library, alias gfn::NAME
+# gfn_library(NAME SRCS a.cc b.cc [DEPS x y] [TORCH] [COLD] [TEST_ONLY])   a static library, alias gfn::NAME; a part of the engine
+#   library unless only tests link it
 # gfn_test(NAME SRCS a_test.cc [DEPS x y] [TORCH] [LABELS unit] [TIMEOUT s])   one binary; every test suite in it becomes a ctest entry
 #
 # GFN_UNITY compiles the files of a library several at a time: a file that sees LibTorch costs four seconds before its first own line,
@@ -13,14 +14,14 @@
 option(GFN_UNITY "Compile the files of a library several at a time" ON)
 
 function(_gfn_flags target torch cold)
-  target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}")
+  target_include_directories(${target} PUBLIC "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>")
   target_compile_options(${target} PRIVATE -Wall -Wextra -Werror)
   if(cold)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   endif()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${GFN_UNITY} UNITY_BUILD_BATCH_SIZE 9)
   if(torch)
-    target_link_libraries(${target} PUBLIC LibTorch::cpu)
+    target_link_libraries(${target} PUBLIC $<BUILD_INTERFACE:LibTorch::cpu>)
     if(NOT target STREQUAL "gfn_pch")
       target_precompile_headers(${target} REUSE_FROM gfn_pch)
     endif()
@@ -28,11 +29,14 @@ function(_gfn_flags target torch cold)
 endfunction()
 
 function(gfn_library name)
-  cmake_parse_arguments(A "TORCH;COLD" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(A "TORCH;COLD;TEST_ONLY" "" "SRCS;DEPS" ${ARGN})
   add_library(gfn_${name} STATIC ${A_SRCS})
   add_library(gfn::${name} ALIAS gfn_${name})
   _gfn_flags(gfn_${name} "${A_TORCH}" "${A_COLD}")
   target_link_libraries(gfn_${name} PUBLIC ${A_DEPS})
+  if(NOT A_TEST_ONLY)
+    set_property(GLOBAL APPEND PROPERTY GFN_LIBRARIES gfn_${name})
+  endif()
 endfunction()
 
 function(gfn_test name)

@@ -193,14 +193,15 @@ const std::vector<Layer>& Layers() {
          core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
         {"tasks/world",
          core + Names{"gflownet/env", "gflownet/estimate", "lvm", "lvm/*", "report", "tasks/task"}},  // knows no language model
-        {"tasks/*", below_tasks + Names{"tasks/task"}},
+        {"tasks/text", below_tasks + Names{"tasks/task"}},
+        {"tasks/*", below_tasks + Names{"tasks/task", "tasks/text"}},
         {"tasks", below_tasks + Names{"tasks/*"}},
         {"app", below_app},
         {"tools/gfn", base + Names{"app"}, false},
         {"tests/support", below_tasks},
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
-        {"examples/*", core + Names{"gflownet/env", "lvm"}},  // built outside the tree, from the installed headers
+        {"examples/*", core + Names{"gflownet/env", "lvm", "app"}},  // built outside the tree, from the installed headers
         {"cmake", {}},                                        // the precompiled header
     };
   }();

@@ -1,14 +1,34 @@
-// Programmer errors: GFN_CHECK(condition) << "values"; prints the place, the condition and the values, and aborts.
+// Programmer errors: GFN_CHECK(condition) << "values"; prints the place, the condition and the values, and aborts. Where the code
+// of others runs inside (a world of a user's own), the programmer may be the user, who is owed a message and not a core dump:
+// while a ThrowOnCheckFailure lives, in any thread, a failure is thrown as CheckError.
 #pragma once
 
 #include <sstream>
+#include <stdexcept>
+
+namespace gfn {
+
+class CheckError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+class ThrowOnCheckFailure {
+ public:
+  ThrowOnCheckFailure();
+  ~ThrowOnCheckFailure();
+  ThrowOnCheckFailure(const ThrowOnCheckFailure&) = delete;
+  ThrowOnCheckFailure& operator=(const ThrowOnCheckFailure&) = delete;
+};
+
+}  // namespace gfn
 
 namespace gfn::internal {
 
 class CheckFailure {
  public:
   CheckFailure(const char* file, int line, const char* condition);
-  [[noreturn]] ~CheckFailure();
+  [[noreturn]] ~CheckFailure() noexcept(false);
   std::ostream& stream() { return stream_; }
 
  private:

@@ -55,12 +55,17 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 template <class T>
 struct IsVariant : std::false_type {};
 
+// An alternative whose kind is empty is not offered; such alternatives stand last.
+inline std::vector<std::string> OfferedKinds(std::vector<std::string> kinds) {
+  while (!kinds.empty() && kinds.back().empty()) kinds.pop_back();
+  return kinds;
+}
+
 template <ConfigStruct... Ts>
 struct IsVariant<std::variant<Ts...>> : std::true_type {
   static ChoiceSlot Make(std::variant<Ts...>& v) {
     return {
-        {std::string(Ts::kKind)...},
-        [&v] { return v.index(); },
+        OfferedKinds({std::string(Ts::kKind)...}), [&v] { return v.index(); },
         [&v](size_t i) {
           static constexpr void (*kMake[])(std::variant<Ts...>&) = {[](std::variant<Ts...>& w) { w.template emplace<Ts>(); }...};
           kMake[i](v);

@@ -18,7 +18,7 @@ struct BatchLoss {
   GroupLoss loss;
 
   // sum(numerator) / sum(weight): what a step on this batch alone minimises. A scalar, with gradient where the scores have one.
-  at::Tensor Mean() const { return loss.numerator_G.sum() / loss.weight_G.sum(); }
+  at::Tensor Mean() const { return loss.numerator_G.sum().div(loss.weight_G.sum()); }
 };
 
 struct BatchLossOptions {

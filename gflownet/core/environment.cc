@@ -1,6 +1,7 @@
 #include "gflownet/core/environment.h"
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/text_util.h"
 #include "gflownet/tensor/categorical.h"
 
 namespace gfn {
@@ -30,6 +31,16 @@ at::Tensor Environment::ForwardAction(const State& state, const at::Tensor& back
   }
   GFN_CHECK(found_B.ge(0).all().item<bool>()) << Spec().name << ": a backward action that no action undoes";
   return found_B;
+}
+
+std::string Environment::Format(const State& state, int64_t row) const {
+  std::string text = state.done_B()[row].item<bool>() ? "done" : "open";
+  for (const auto& [name, value_B] : state.tensors()) {
+    text.append(" ").append(name);
+    const at::Tensor values = value_B[row].flatten().to(at::kDouble);
+    for (int64_t i = 0; i < values.numel(); ++i) text.append(" ").append(FormatReal(values[i].item<double>()));
+  }
+  return text;
 }
 
 Support Environment::BackwardSupport(const State& state) const {

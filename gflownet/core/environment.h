@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gflownet/base/rng.h"
+#include "gflownet/base/status.h"
 #include "gflownet/core/condition.h"
 #include "gflownet/core/state.h"
 #include "gflownet/core/support.h"
@@ -19,16 +20,16 @@ namespace gfn {
 // What a world declares about itself; objectives, policies and the trainer are checked against it before step 0.
 struct EnvironmentSpec {
   enum class Action { kDiscrete, kContinuous };
-  std::string name;
+  std::string name = "";
   Action action = Action::kDiscrete;
-  int64_t num_actions = 0;            // A: discrete actions are 0 .. A-1
-  int64_t num_backward_actions = 0;   // A_back; 0 for a tree, where the way back is known
-  int64_t action_width = 0;           // D: continuous actions are float [B, D]
-  bool is_stochastic = false;         // Step needs nature's outcome
-  bool is_tree = false;               // every state has one parent: log P_B = 0
-  int64_t max_steps = 0;              // no trajectory has more actions (the terminating one counts)
-  std::vector<int64_t> stop_actions;  // sorted; actions that finish the object. Empty: the last step finishes it
-  bool stops_everywhere = false;      // a stop action is legal in every state that is not done
+  int64_t num_actions = 0;              // A: discrete actions are 0 .. A-1
+  int64_t num_backward_actions = 0;     // A_back; 0 for a tree, where the way back is known
+  int64_t action_width = 0;             // D: continuous actions are float [B, D]
+  bool is_stochastic = false;           // Step needs nature's outcome
+  bool is_tree = false;                 // every state has one parent: log P_B = 0
+  int64_t max_steps = 0;                // no trajectory has more actions (the terminating one counts)
+  std::vector<int64_t> stop_actions{};  // sorted; actions that finish the object. Empty: the last step finishes it
+  bool stops_everywhere = false;        // a stop action is legal in every state that is not done
 };
 
 class Environment {
@@ -76,8 +77,8 @@ class Environment {
   // undefined: only a listing could tell. All states are of the root's condition.
   virtual at::Tensor IsBelow(const State& /*state*/, const State& /*root*/) const { return {}; }
 
-  // One line for people.
-  virtual std::string Format(const State& state, int64_t row) const = 0;
+  // One line for people, different for different states. The default names every tensor of the state and its values.
+  virtual std::string Format(const State& state, int64_t row) const;
   // Everything that decides which objects are legal, as text: a replay buffer of another support is refused.
   virtual std::string SupportDigest() const = 0;
 };
@@ -88,6 +89,9 @@ class Environment {
 class EnumerableEnvironment : public Environment {
  public:
   static constexpr int64_t kTooManyStates = INT64_MAX;
+  // Why the rules cannot be listed at all, whatever their number of states: a cycle, a state without a way out. Asked before
+  // anything is listed (CheckListable).
+  virtual Status ListingStatus() const { return OkStatus(); }
   virtual int64_t NumStates() const = 0;
   virtual int64_t NumObjects() const = 0;
   // Whether ObjectsAt and ObjectIndex have to walk all states first; else objects can be listed where states are too many.

@@ -149,7 +149,9 @@ Status FastPass::WalkShard(Shard& shard, const Draws& draws) {
   for (int64_t step = 0;; ++step) {
     Evaluate(shard);
     if (shard.live.empty()) return OkStatus();
-    GFN_CHECK(step < spec_.max_steps) << spec_.name << " did not finish within max_steps";
+    if (step >= spec_.max_steps) {
+      return FailedPrecondition(spec_.name + ": not finished after max_steps = " + std::to_string(spec_.max_steps) + " actions");
+    }
     size_t left = 0;
     for (const int64_t i : shard.live) {
       FastTrack& track = shard.tracks[i];

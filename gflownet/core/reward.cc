@@ -25,25 +25,25 @@ Status CheckFinite(const std::string& term, const at::Tensor& values, const Traj
   return InvalidArgument(message);
 }
 
-Status CheckShape(const std::string& what, const at::Tensor& found, at::IntArrayRef expected) {
-  if (found.defined() && found.sizes() == expected && found.is_floating_point()) return OkStatus();
-  std::ostringstream message;
-  message << "reward: " << what << " must be a float tensor " << expected << ", found ";
-  found.defined() ? message << found.scalar_type() << " " << found.sizes() : message << "nothing";
-  return Internal(message.str());
-}
-
 Status EvaluateEnergies(const Reward& reward, TrajectoryBatch& batch) {
   const auto* energies = dynamic_cast<const EnergyReward*>(&reward);
   GFN_CHECK(energies != nullptr) << "no energies of states: " << reward.Digest();
   ASSIGN_OR_RETURN(const at::Tensor value_BT, energies->LogRewardOfStates(batch));
   const at::Tensor mask_BT = batch.StepMask();
-  RETURN_IF_ERROR(CheckShape("log R of states", value_BT, mask_BT.sizes()));
+  RETURN_IF_ERROR(CheckRewardShape("log R of states", value_BT, mask_BT.sizes()));
   batch.log_reward_along_BT = value_BT.to(at::kDouble).masked_fill(mask_BT.logical_not(), 0);
   return CheckFinite("log R of a state", batch.log_reward_along_BT, batch);
 }
 
 }  // namespace
+
+Status CheckRewardShape(const std::string& what, const at::Tensor& found, at::IntArrayRef expected) {
+  if (found.defined() && found.sizes() == expected && found.is_floating_point()) return OkStatus();
+  std::ostringstream message;
+  message << "reward: " << what << " must be a float tensor " << expected << ", found ";
+  found.defined() ? message << found.scalar_type() << " " << found.sizes() : message << "nothing";
+  return FailedPrecondition(message.str());
+}
 
 StatusOr<RewardValue> PrefixReward::LogReward(const TrajectoryBatch& batch) const {
   TrajectoryBatch finished = batch;
@@ -68,6 +68,7 @@ StatusOr<RewardValueAlong> StateReward::LogRewardAlong(const TrajectoryBatch& ba
   // Of a stop action the only outcome is 0.
   const State objects = environment_.Step(State::Concatenate(states).Gather(places_M), stops_M, at::zeros_like(stops_M));
   const at::Tensor values_M = LogRewardOf(objects);
+  RETURN_IF_ERROR(CheckRewardShape("log R", values_M, {objects.batch_size()}));
   const at::Tensor values_TB =
       at::zeros({batch.num_steps() * batch.size()}, values_M.options()).index_copy(0, places_M, values_M);
   return RewardValueAlong{values_TB.view({batch.num_steps(), batch.size()}).t().contiguous(), {}};
@@ -81,16 +82,17 @@ Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along) 
     const auto* prefix_reward = dynamic_cast<const PrefixReward*>(&reward);
     GFN_CHECK(prefix_reward != nullptr) << "no rewards at prefixes: " << reward.Digest();
     ASSIGN_OR_RETURN(RewardValueAlong value, prefix_reward->LogRewardAlong(batch));
-    RETURN_IF_ERROR(CheckShape("log R along", value.log_reward_along_BT, batch.stop_legal_BT.sizes()));
+    RETURN_IF_ERROR(CheckRewardShape("log R along", value.log_reward_along_BT, batch.stop_legal_BT.sizes()));
     const at::Tensor legal_BT = batch.stop_legal_BT.logical_and(batch.StepMask());
     batch.log_reward_along_BT = value.log_reward_along_BT.to(at::kDouble).masked_fill(legal_BT.logical_not(), 0);
     RETURN_IF_ERROR(CheckFinite("log R", batch.log_reward_along_BT, batch));
-    GFN_CHECK(LastStep(legal_BT, batch.lengths_B).all().item<bool>()) << "a row ended where stopping is illegal";
+    if (!LastStep(legal_BT, batch.lengths_B).all().item<bool>())
+      return FailedPrecondition("reward: a row ended where stopping is illegal");
     batch.log_reward_B = LastStep(batch.log_reward_along_BT, batch.lengths_B);
     terms = std::move(value.terms);
   } else {
     ASSIGN_OR_RETURN(RewardValue value, reward.LogReward(batch));
-    RETURN_IF_ERROR(CheckShape("log R", value.log_reward_B, {batch.size()}));
+    RETURN_IF_ERROR(CheckRewardShape("log R", value.log_reward_B, {batch.size()}));
     RETURN_IF_ERROR(CheckFinite("log R", value.log_reward_B, batch));
     batch.log_reward_along_BT = at::Tensor();
     batch.log_reward_B = value.log_reward_B.to(at::kDouble);
@@ -98,7 +100,7 @@ Status EvaluateReward(const Reward& reward, TrajectoryBatch& batch, bool along) 
     if (along) RETURN_IF_ERROR(EvaluateEnergies(reward, batch));
   }
   for (const auto& [name, value_B] : terms) {
-    RETURN_IF_ERROR(CheckShape("term " + name, value_B, {batch.size()}));
+    RETURN_IF_ERROR(CheckRewardShape("term " + name, value_B, {batch.size()}));
     RETURN_IF_ERROR(CheckFinite("term " + name, value_B, batch));
     batch.reward_terms[name] = value_B.to(at::kDouble);
   }

@@ -69,6 +69,9 @@ class EnergyReward {
   virtual StatusOr<at::Tensor> LogRewardOfStates(const TrajectoryBatch& batch) const = 0;
 };
 
+// A reward has to be a float tensor of that shape; else what was found.
+Status CheckRewardShape(const std::string& what, const at::Tensor& found, at::IntArrayRef expected);
+
 // Fills the batch's rewards; `along` asks for those of every prefix too, for which the reward must be a PrefixReward where
 // the world has stop actions and an EnergyReward where it has none. A value that is not finite is refused with the term, the
 // row's condition and its step.

@@ -142,7 +142,10 @@ StatusOr<TrajectoryBatch> Rollout(const Environment& environment, const Policy& 
   std::vector<RolloutRow> live_rows = rows_B;
   Columns columns;
   for (int64_t step = 0; !live_rows.empty(); ++step) {
-    GFN_CHECK(step < spec.max_steps) << spec.name << " did not finish within max_steps";
+    if (step >= spec.max_steps) {
+      return FailedPrecondition(spec.name + ": not finished after max_steps = " + std::to_string(spec.max_steps) +
+                                " actions: " + environment.Format(state, 0));
+    }
     const int64_t num_live = static_cast<int64_t>(live_rows.size());
 
     // 1. Sample an action for every live row at its own address.

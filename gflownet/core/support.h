@@ -19,14 +19,14 @@ namespace gfn {
 
 struct Support {
   int64_t num_actions = 0;
-  at::Tensor stops_S;          // int64 [S], sorted: the terminating actions; undefined: there are none
-  at::Tensor vocabulary_A;     // bool [A]: inner actions that are ever legal (shared by every row); stops in it are ignored
-  at::Tensor stop_legal_B;     // bool [B]: may the row stop here (minimum length)
-  at::Tensor inner_legal_B;    // bool [B]: may the row go on (maximum length)
-  at::Tensor forced_B;         // int64 [B]: the only legal action, -1 where the row is free
-  at::Tensor mask_BA;          // bool [B, A]: only for worlds with a small A, or single steps
-  at::Tensor done_B;           // bool [B]: finished rows; always defined
-  at::Tensor low_BD, high_BD;  // float [B, D]: limits of a continuous action
+  at::Tensor stops_S{};            // int64 [S], sorted: the terminating actions; undefined: there are none
+  at::Tensor vocabulary_A{};       // bool [A]: inner actions that are ever legal (shared by every row); stops in it are ignored
+  at::Tensor stop_legal_B{};       // bool [B]: may the row stop here (minimum length)
+  at::Tensor inner_legal_B{};      // bool [B]: may the row go on (maximum length)
+  at::Tensor forced_B{};           // int64 [B]: the only legal action, -1 where the row is free
+  at::Tensor mask_BA{};            // bool [B, A]: only for worlds with a small A, or single steps
+  at::Tensor done_B{};             // bool [B]: finished rows; always defined
+  at::Tensor low_BD{}, high_BD{};  // float [B, D]: limits of a continuous action
 
   int64_t batch_size() const { return done_B.size(0); }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/csv.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/env/counting.h"
 #include "gflownet/env/make_world.h"
@@ -193,6 +194,46 @@ at::Tensor BayesNetReward::LogRewardOf(const State& objects) const {
 
 std::string BayesNetReward::Digest() const { return digest_; }
 
-StatusOr<RewardedWorld> CreateWorld(const BayesNetConfig& config) { return BuildWorld<BayesNet, BayesNetReward>(config); }
+StatusOr<at::Tensor> ReadBayesNetData(const std::string& path, int64_t num_nodes) {
+  ASSIGN_OR_RETURN(const CsvFile file, CsvFile::Read(path));
+  const CsvFile::Row& names = file.rows().front();
+  if (static_cast<int64_t>(file.num_fields()) != num_nodes) {
+    return file.Error(
+        names, "expected " + std::to_string(num_nodes) + " columns (task.num_nodes), found " + std::to_string(file.num_fields()));
+  }
+  for (const std::string& name : names.fields) {
+    if (name.empty() || ParseReal(name).has_value())
+      return file.Error(names, "expected the names of the variables in the first line, found '" + name + "'");
+  }
+  std::vector<double> values;
+  for (size_t i = 1; i < file.rows().size(); ++i) {
+    for (size_t j = 0; j < file.num_fields(); ++j) {
+      ASSIGN_OR_RETURN(const double value, file.Real(file.rows()[i], j, names.fields[j]));
+      values.push_back(value);
+    }
+  }
+  if (values.empty()) return file.Error(names, "expected samples below the names, found none");
+  return at::tensor(values, at::kDouble).view({-1, num_nodes});
+}
+
+std::string WriteBayesNetData(const at::Tensor& data_Sd) {
+  std::string text;
+  for (int64_t j = 0; j < data_Sd.size(1); ++j) text.append(j == 0 ? "x" : ",x").append(std::to_string(j));
+  text += "\n";
+  const auto data = data_Sd.accessor<double, 2>();
+  for (int64_t i = 0; i < data_Sd.size(0); ++i) {
+    for (int64_t j = 0; j < data_Sd.size(1); ++j) text.append(j == 0 ? "" : ",").append(FormatReal(data[i][j]));
+    text += "\n";
+  }
+  return text;
+}
+
+StatusOr<RewardedWorld> CreateWorld(const BayesNetConfig& config) {
+  if (config.reward.data.empty()) return BuildWorld<BayesNet, BayesNetReward>(config);
+  return BuildWorldWith<BayesNet>(config, BayesNetConfig::kKind, [&](const BayesNet& world) -> StatusOr<std::unique_ptr<Reward>> {
+    ASSIGN_OR_RETURN(const at::Tensor data_Sd, ReadBayesNetData(config.reward.data, config.num_nodes));
+    return std::make_unique<BayesNetReward>(world, data_Sd, config.reward.alpha_mu);
+  });
+}
 
 }  // namespace gfn

@@ -17,6 +17,7 @@
 namespace gfn {
 
 struct BayesNetRewardConfig {
+  std::string data = "";
   int64_t num_samples = 100;
   double edges_per_node = 1;
   double noise = 0.5;
@@ -24,6 +25,8 @@ struct BayesNetRewardConfig {
   int64_t seed = 1;
   template <class V>
   void Visit(V& v) {
+    v("data", data,
+      "CSV file of observations, a column a variable and a row a sample, names in the first line; empty: simulated");
     v("num_samples", num_samples, "samples of a random linear-Gaussian network", Between(0, 65536));
     v("edges_per_node", edges_per_node, "expected number of edges of that network, per variable", NonNegative());
     v("noise", noise, "standard deviation of each variable given its parents", Positive());
@@ -78,6 +81,11 @@ class BayesNet : public ListedEnvironment {
 // Data of a random network: nodes in a random order, edges along it, weights uniform in +-[0.5, 2], Gaussian noise. float64 [S,
 // d]
 at::Tensor SampleBayesNetData(int64_t num_nodes, const BayesNetRewardConfig& config);
+
+// A table of num_nodes columns, as task.reward.data has it: float64 [S, d]. DataLoss with file and line.
+StatusOr<at::Tensor> ReadBayesNetData(const std::string& path, int64_t num_nodes);
+// The text of such a file.
+std::string WriteBayesNetData(const at::Tensor& data_Sd);
 
 // log p(data | graph) under the BGe score of Geiger & Heckerman (Annals of Statistics 30, 2002), as corrected by Kuipers, Moffa &
 // Heckerman (2014): a normal-Wishart prior with mean 0, alpha_w = d + 2 and T = alpha_mu (alpha_w - d - 1) / (alpha_mu + 1) times

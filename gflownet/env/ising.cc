@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "gflownet/base/check.h"
+#include "gflownet/base/csv.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/env/counting.h"
 #include "gflownet/env/fast_features.h"
@@ -113,14 +114,58 @@ std::optional<double> IsingReward::LogSumBelow(const State& state, double temper
 }
 
 StatusOr<double> IsingLogZ(const IsingConfig& config) {
-  const Ising world(config);
-  if (const auto log_z = IsingReward(world, config.reward).LogSumBelow(world.Initial({Unconditional()}), 1)) return *log_z;
+  ASSIGN_OR_RETURN(const RewardedWorld world, CreateWorld(config));
+  if (const auto log_z = world.reward->LogSumBelow(world.environment->Initial({Unconditional()}), 1)) return *log_z;
   return InvalidArgument("ising: log Z is exact for side <= " + std::to_string(kMaxTransferSide) + "; side is " +
                          std::to_string(config.side));
 }
 
+StatusOr<IsingEnergy> ReadIsingEnergy(const std::string& path, int64_t num_sites) {
+  ASSIGN_OR_RETURN(const CsvFile file, CsvFile::Read(path));
+  if (file.num_fields() != 3) {
+    return file.Error(file.rows().front(),
+                      "expected three fields i,j,J (i,i,h for a field), found " + std::to_string(file.num_fields()));
+  }
+  IsingEnergy energy{at::zeros({num_sites, num_sites}, at::kDouble), at::zeros({num_sites}, at::kDouble)};
+  auto couplings = energy.couplings_NN.accessor<double, 2>();
+  std::vector<int64_t> lines(static_cast<size_t>(num_sites * num_sites), 0);
+  for (const CsvFile::Row& row : file.rows()) {
+    ASSIGN_OR_RETURN(const int64_t i, file.Whole(row, 0, "i", 0, num_sites - 1));
+    ASSIGN_OR_RETURN(const int64_t j, file.Whole(row, 1, "j", 0, num_sites - 1));
+    ASSIGN_OR_RETURN(const double value, file.Real(row, 2, i == j ? "h" : "J"));
+    int64_t& line = lines[static_cast<size_t>(std::min(i, j) * num_sites + std::max(i, j))];
+    if (line != 0)
+      return file.Error(
+          row, "spins " + std::to_string(i) + " and " + std::to_string(j) + " were given in line " + std::to_string(line));
+    line = row.line;
+    if (i == j) {
+      energy.field_N.mutable_data_ptr<double>()[i] = value;
+    } else {
+      couplings[i][j] = couplings[j][i] = value;
+    }
+  }
+  return energy;
+}
+
+std::string WriteIsingEnergy(const at::Tensor& couplings_NN, const at::Tensor& field_N) {
+  std::string text = "# i,j,J of bonds; i,i,h of fields\n";
+  const auto couplings = couplings_NN.accessor<double, 2>();
+  for (int64_t i = 0; i < field_N.numel(); ++i) {
+    for (int64_t j = i; j < field_N.numel(); ++j) {
+      const double value = i == j ? field_N[i].item<double>() : couplings[i][j];
+      if (value != 0) text += std::to_string(i) + "," + std::to_string(j) + "," + FormatReal(value) + "\n";
+    }
+  }
+  return text;
+}
+
 StatusOr<RewardedWorld> CreateWorld(const IsingConfig& config) {
-  return WithFastFeatures(BuildWorld<Ising, IsingReward>(config));
+  if (config.reward.couplings.empty()) return WithFastFeatures(BuildWorld<Ising, IsingReward>(config));
+  return WithFastFeatures(
+      BuildWorldWith<Ising>(config, IsingConfig::kKind, [&](const Ising& world) -> StatusOr<std::unique_ptr<Reward>> {
+        ASSIGN_OR_RETURN(const IsingEnergy energy, ReadIsingEnergy(config.reward.couplings, world.num_sites()));
+        return std::make_unique<IsingReward>(world, config.reward.beta, energy.couplings_NN, energy.field_N);
+      }));
 }
 
 }  // namespace gfn

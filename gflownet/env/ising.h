@@ -16,6 +16,7 @@ namespace gfn {
 
 struct IsingRewardConfig {
   double beta = 0.4;
+  std::string couplings = "";
   double coupling = 1;
   double coupling_spread = 0;
   double field = 0;
@@ -23,6 +24,10 @@ struct IsingRewardConfig {
   template <class V>
   void Visit(V& v) {
     v("beta", beta, "inverse temperature; the infinite lattice orders at 0.4407");
+    v("couplings", couplings,
+      "CSV file of the energy: lines i,j,J for a bond between spins i < j, any two, and i,i,h for a field (spins are numbered "
+      "from 0, "
+      "row by row); empty: the torus with the keys below");
     v("coupling", coupling, "J of every bond between neighbours");
     v("coupling_spread", coupling_spread, "standard deviation of a bond's J around it: a spin glass", NonNegative());
     v("field", field, "h on every spin");
@@ -85,6 +90,14 @@ class IsingReward : public StateReward {
   at::Tensor couplings_NN_, field_N_;
   std::string digest_;
 };
+
+// The energy of such a file: float64 [N, N] and [N]. DataLoss with file and line.
+struct IsingEnergy {
+  at::Tensor couplings_NN, field_N;
+};
+StatusOr<IsingEnergy> ReadIsingEnergy(const std::string& path, int64_t num_sites);
+// The text of such a file.
+std::string WriteIsingEnergy(const at::Tensor& couplings_NN, const at::Tensor& field_N);
 
 // log of the sum over all spins (IsingReward::LogSumBelow); refused where the lattice is too large.
 StatusOr<double> IsingLogZ(const IsingConfig& config);

@@ -58,6 +58,22 @@ int64_t Join(std::vector<Lineage>& lineages, int64_t clade) {
   return mutations;
 }
 
+// Species i branches off an earlier one, and its sites mutate from there on. Draws at (seed, species, 2 site) and beside.
+Alignment SimulateSpecies(int64_t num_species, const PhylogenyRewardConfig& config) {
+  Alignment alignment;
+  const RngKey key{static_cast<uint64_t>(config.seed), RngPurpose::kData, 0};
+  for (int64_t species = 0; species < num_species; ++species) {
+    std::vector<uint8_t> sites(config.num_sites, 1);
+    if (species > 0) sites = alignment.sites[UniformInt(key, num_species + species, 0, species)];
+    for (int64_t site = 0; site < config.num_sites; ++site) {
+      if (Uniform(key, species, 2 * site) < config.mutation) sites[site] = 1 << UniformInt(key, species, 2 * site + 1, 4);
+    }
+    alignment.names.push_back("species_" + std::to_string(species));
+    alignment.sites.push_back(std::move(sites));
+  }
+  return alignment;
+}
+
 }  // namespace
 
 Phylogeny::Phylogeny(const PhylogenyConfig& config) : num_species_(config.num_species) {
@@ -167,17 +183,15 @@ at::Tensor Phylogeny::Features(const State& state) const {
 }
 
 PhylogenyReward::PhylogenyReward(const Phylogeny& world, const PhylogenyRewardConfig& config)
-    : StateReward(world), num_species_(world.num_species()), config_(config) {
-  // Species i branches off an earlier one, and its sites mutate from there on. Draws at (seed, species, 2 site) and beside.
-  const RngKey key{static_cast<uint64_t>(config.seed), RngPurpose::kData, 0};
-  for (int64_t species = 0; species < num_species_; ++species) {
-    std::vector<uint8_t> sites(config.num_sites, 1);
-    if (species > 0) sites = nucleotides_[UniformInt(key, num_species_ + species, 0, species)];
-    for (int64_t site = 0; site < config.num_sites; ++site) {
-      if (Uniform(key, species, 2 * site) < config.mutation) sites[site] = 1 << UniformInt(key, species, 2 * site + 1, 4);
-    }
-    nucleotides_.push_back(std::move(sites));
-  }
+    : PhylogenyReward(world, SimulateSpecies(world.num_species(), config), config.beta) {
+  digest_ = "phylogeny sites=" + std::to_string(config.num_sites) + " mutation=" + FormatReal(config.mutation) +
+            " beta=" + FormatReal(config.beta) + " seed=" + std::to_string(config.seed);
+}
+
+PhylogenyReward::PhylogenyReward(const Phylogeny& world, Alignment species, double beta)
+    : StateReward(world), num_species_(world.num_species()), beta_(beta), species_(std::move(species)) {
+  GFN_CHECK_EQ(static_cast<int64_t>(species_.sites.size()), num_species_);
+  digest_ = "phylogeny alignment=" + HashCondition(WriteAlignment(species_)).ToString() + " beta=" + FormatReal(beta);
 }
 
 at::Tensor PhylogenyReward::NumMutations(const State& objects) const {
@@ -191,21 +205,26 @@ at::Tensor PhylogenyReward::NumMutations(const State& objects) const {
     });
     std::vector<Lineage> lineages;
     for (int64_t species = 0; species < num_species_; ++species)
-      lineages.push_back({int64_t{1} << species, nucleotides_[species]});
+      lineages.push_back({int64_t{1} << species, species_.sites[species]});
     for (const int64_t clade : clades) mutations_B.data_ptr<int64_t>()[row] += Join(lineages, clade);
   }
   return mutations_B;
 }
 
-at::Tensor PhylogenyReward::LogRewardOf(const State& objects) const {
-  return NumMutations(objects).to(at::kDouble) * -config_.beta;
-}
+at::Tensor PhylogenyReward::LogRewardOf(const State& objects) const { return NumMutations(objects).to(at::kDouble) * -beta_; }
 
-std::string PhylogenyReward::Digest() const {
-  return "phylogeny sites=" + std::to_string(config_.num_sites) + " mutation=" + FormatReal(config_.mutation) +
-         " beta=" + FormatReal(config_.beta) + " seed=" + std::to_string(config_.seed);
+StatusOr<RewardedWorld> CreateWorld(const PhylogenyConfig& config) {
+  if (config.reward.alignment.empty()) return BuildWorld<Phylogeny, PhylogenyReward>(config);
+  return BuildWorldWith<Phylogeny>(
+      config, PhylogenyConfig::kKind, [&](const Phylogeny& world) -> StatusOr<std::unique_ptr<Reward>> {
+        ASSIGN_OR_RETURN(Alignment species, ReadAlignment(config.reward.alignment));
+        const auto found = static_cast<int64_t>(species.names.size());
+        if (found != config.num_species) {
+          return InvalidArgument(config.reward.alignment + ": " + std::to_string(found) + " sequences, but task.num_species is " +
+                                 std::to_string(config.num_species));
+        }
+        return std::make_unique<PhylogenyReward>(world, std::move(species), config.reward.beta);
+      });
 }
-
-StatusOr<RewardedWorld> CreateWorld(const PhylogenyConfig& config) { return BuildWorld<Phylogeny, PhylogenyReward>(config); }
 
 }  // namespace gfn

@@ -12,18 +12,21 @@
 #include "gflownet/base/config_rules.h"
 #include "gflownet/base/status.h"
 #include "gflownet/core/reward.h"
+#include "gflownet/env/alignment.h"
 #include "gflownet/env/listed.h"
 #include "gflownet/env/world.h"
 
 namespace gfn {
 
 struct PhylogenyRewardConfig {
+  std::string alignment = "";
   int64_t num_sites = 20;
   double mutation = 0.2;
   double beta = 0.5;
   int64_t seed = 1;
   template <class V>
   void Visit(V& v) {
+    v("alignment", alignment, "FASTA file of aligned nucleotides, a sequence a species; empty: simulated");
     v("num_sites", num_sites, "nucleotides of each species", Between(1, 4096));
     v("mutation", mutation, "probability that a site changes along a branch of the random tree that the species come from",
       Between(0, 1));
@@ -86,16 +89,20 @@ class Phylogeny : public ListedEnvironment {
 
 class PhylogenyReward : public StateReward {
  public:
+  // Simulated species, or those that are given, one for each of the world's.
   PhylogenyReward(const Phylogeny& world, const PhylogenyRewardConfig& config);
+  PhylogenyReward(const Phylogeny& world, Alignment species, double beta);
   at::Tensor LogRewardOf(const State& objects) const override;
-  std::string Digest() const override;
+  std::string Digest() const override { return digest_; }
   // Fewest mutations that explain the species on each tree (Fitch 1971). int64 [B]
   at::Tensor NumMutations(const State& objects) const;
+  const Alignment& species() const { return species_; }
 
  private:
   int64_t num_species_;
-  PhylogenyRewardConfig config_;
-  std::vector<std::vector<uint8_t>> nucleotides_;  // of each species: sites as one bit of four
+  double beta_;
+  std::string digest_;
+  Alignment species_;
 };
 
 StatusOr<RewardedWorld> CreateWorld(const PhylogenyConfig& config);

@@ -22,9 +22,25 @@ std::string CountText(int64_t count) {
   return count == EnumerableEnvironment::kTooManyStates ? "more than 9e18" : std::to_string(count);
 }
 
+// An object's number is below NumObjects, a state's below NumStates and above its parent's.
+Status CheckNumbers(const EnumerableEnvironment& environment, const State& children, const at::Tensor& index_E,
+                    const at::Tensor& parent_E) {
+  const at::Tensor most_E = at::where(children.done_B(), environment.NumObjects(), environment.NumStates());
+  const at::Tensor least_E = at::where(children.done_B(), at::zeros_like(parent_E), parent_E + 1);
+  const at::Tensor wrong_M = index_E.lt(least_E).logical_or(index_E.ge(most_E)).nonzero().squeeze(1);
+  if (wrong_M.numel() == 0) return OkStatus();
+  const int64_t edge = wrong_M[0].item<int64_t>();
+  return FailedPrecondition(environment.Spec().name + ": " + environment.Format(children, edge) + " has number " +
+                            std::to_string(index_E[edge].item<int64_t>()) + ", expected one from " +
+                            std::to_string(least_E[edge].item<int64_t>()) + " below " +
+                            std::to_string(most_E[edge].item<int64_t>()) +
+                            ": a cycle (children are numbered after their parents), or a wrong number of states or objects");
+}
+
 }  // namespace
 
 Status CheckListable(const EnumerableEnvironment& environment, int64_t max_steps) {
+  RETURN_IF_ERROR(environment.ListingStatus());
   const int64_t states = environment.NumStates();
   const int64_t per_state = CountProduct(environment.Spec().num_actions, environment.NumOutcomes());
   const int64_t steps = CountSum(CountProduct(states, per_state), environment.NumObjects());
@@ -56,11 +72,10 @@ StatusOr<StateGraph> StateGraph::Build(const EnumerableEnvironment& environment,
 
   const State parents = states.Gather(graph.parent_E_);
   const State children = environment.Step(parents, graph.action_E_, graph.outcome_E_);
-  graph.child_E_ =
-      at::where(children.done_B(), environment.ObjectIndex(children) + graph.num_states_, environment.StateIndex(children));
+  const at::Tensor index_E = at::where(children.done_B(), environment.ObjectIndex(children), environment.StateIndex(children));
+  RETURN_IF_ERROR(CheckNumbers(environment, children, index_E, graph.parent_E_));
+  graph.child_E_ = index_E + children.done_B().to(at::kLong) * graph.num_states_;
   graph.backward_action_E_ = environment.BackwardAction(parents, graph.action_E_, graph.outcome_E_);
-  GFN_CHECK(graph.child_E_.gt(graph.parent_E_).all().item<bool>())
-      << "states of " << environment.Spec().name << " are not in topological order";
   return graph;
 }
 
@@ -125,7 +140,9 @@ StatusOr<at::Tensor> ExactLogReward(const EnumerableEnvironment& environment, co
     return batch.log_reward_B;
   }
   const State objects = environment.ObjectsAt(at::arange(graph.num_objects(), at::kLong), condition);
-  const at::Tensor log_reward_X = of_state->LogRewardOf(objects).to(at::kDouble);
+  const at::Tensor value_X = of_state->LogRewardOf(objects);
+  RETURN_IF_ERROR(CheckRewardShape("log R", value_X, {graph.num_objects()}));
+  const at::Tensor log_reward_X = value_X.to(at::kDouble);
   const at::Tensor bad_M = log_reward_X.isfinite().logical_not().nonzero().squeeze(1);
   if (bad_M.numel() == 0) return log_reward_X;
   const int64_t first = bad_M[0].item<int64_t>();

@@ -11,6 +11,7 @@
 #include "gflownet/env/layered_graph.h"
 #include "gflownet/env/phylogeny.h"
 #include "gflownet/env/prefix_tree.h"
+#include "gflownet/env/string_table.h"
 #include "gflownet/env/subset.h"
 #include "gflownet/env/windy_grid.h"
 
@@ -25,6 +26,7 @@ StatusOr<std::unique_ptr<World>> MakeWorld(const IsingConfig& config);
 StatusOr<std::unique_ptr<World>> MakeWorld(const LayeredGraphConfig& config);
 StatusOr<std::unique_ptr<World>> MakeWorld(const PhylogenyConfig& config);
 StatusOr<std::unique_ptr<World>> MakeWorld(const PrefixTreeConfig& config);
+StatusOr<std::unique_ptr<World>> MakeWorld(const StringTableConfig& config);
 StatusOr<std::unique_ptr<World>> MakeWorld(const SubsetConfig& config);
 StatusOr<std::unique_ptr<World>> MakeWorld(const WindyGridConfig& config);
 

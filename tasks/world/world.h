@@ -68,8 +68,17 @@ struct World {
   std::vector<Point> true_front{};
   // Objects as the cells of a picture, row-major; {}: they are shown as bars.
   std::vector<int64_t> picture_shape{};
+  // Whether the world keeps its contract (env/conformance.h), asked once before it is used; empty: tests of this project have
+  // asked.
+  std::function<Status()> contract{};
   // What the trained parameters belong to besides the configuration: digests of files that make the target.
   std::map<std::string, std::string> identity{};
+  // What makes the target where it is data, as a file that the world reads back: written into the run folder with the sampler.
+  struct DataFile {
+    std::string name;  // "data.csv"
+    std::function<StatusOr<std::string>()> text;
+  };
+  std::optional<DataFile> data{};
   // (name, value) for `gfn describe` and the report.
   std::vector<std::pair<std::string, std::string>> facts{};
 };

@@ -46,6 +46,10 @@ class WorldExaminer {
     ASSIGN_OR_RETURN(batch_, Rollout(environment_, *sampler_.trained, rows, kDrawKey));
     states_ = Unroll(environment_, batch_);
     needs_ = sampler_.trained->Provides();
+    if (world_.contract) {  // or there would be no sampler
+      const Status status = world_.contract();
+      Add(world_check::kContract, status.ok() ? 0 : 1, 0).detail = status.ok() ? "" : Message(status);
+    }
     if (spec_.is_tree) needs_ = needs_.Without(Need::kLogPb);
     scores_ = Score(*sampler_.trained, batch_);
     // A session of a continuous world draws points and names no probabilities.

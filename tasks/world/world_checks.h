@@ -25,6 +25,7 @@ struct WorldSampler {
 
 // The names of the checks, for the planted mistakes of the tests.
 namespace world_check {
+inline constexpr char kContract[] = "ways in which rules or reward break their contract";
 inline constexpr char kUndo[] = "steps whose parent is not found again";
 inline constexpr char kWaysBack[] = "legal ways back that no step leads along";
 inline constexpr char kSamplerIsScorer[] = "sampler = scorer, log P_F of an action";

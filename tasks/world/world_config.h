@@ -113,7 +113,7 @@ struct WorldSettings {
 // `World` has kKind, Visit, perhaps Validate, and MakeWorld(const World&) beside it (world.h).
 template <class World>
 struct WorldConfig {
-  static constexpr std::string_view kKind = World::kKind;
+  static constexpr const auto& kKind = World::kKind;
   static constexpr bool kUsesLanguageModel = false;
   World world;
   WorldSettings settings;

@@ -95,7 +95,14 @@ class WorldTask : public Task {
     request.step = step;
     ASSIGN_OR_RETURN(const EvalResult result, Evaluate(request));
     RETURN_IF_ERROR(WriteEvalRecord(paths, result));
-    return "sampler of step " + std::to_string(step) + " measured";
+    std::string line = "sampler of step " + std::to_string(step) + " measured";
+    if (world_->data.has_value()) {
+      ASSIGN_OR_RETURN(const std::string text, world_->data->text());
+      const std::string path = JoinPath(paths.root, world_->data->name);
+      RETURN_IF_ERROR(WriteFileAtomic(path, text));
+      line += ", what it was trained on in " + path;
+    }
+    return line;
   }
 
   StatusOr<EvalResult> Evaluate(const EvalRequest& request) override {
@@ -205,6 +212,7 @@ class WorldPlan : public TaskPlan {
     ASSIGN_OR_RETURN(const at::Device device, OpenDevice(settings_.device));
     if (!device.is_cpu()) return InvalidArgument("device: worlds are trained on cpu, found " + settings_.device);
     ASSIGN_OR_RETURN(std::unique_ptr<World> world, Make());
+    if (world->contract) RETURN_IF_ERROR(world->contract());
     auto task = std::make_unique<WorldTask>(kind_, config_, settings_, std::move(world));
     RETURN_IF_ERROR(task->Init());
     return std::unique_ptr<Task>(std::move(task));

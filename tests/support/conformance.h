@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "gflownet/core/conformance.h"
 #include "gflownet/core/environment.h"
-#include "gflownet/core/fast_world.h"
 #include "gflownet/core/policy.h"
 #include "gflownet/core/reward.h"
 #include "gflownet/tensor/parameter_set.h"
@@ -23,30 +23,11 @@
 
 namespace gfn {
 
-struct ConformanceOptions {
-  int64_t rollouts = 8;  // of each condition
-  uint64_t seed = 1;
-  // Of one action's log-probability or of one row's log R; sums over T actions get sqrt(T) times as much.
-  Tolerance tolerance{1e-5};
-};
-
-// Trajectories of uniformly random legal actions, drawn through the environment alone, complete but without rewards.
+// What gflownet/core/conformance.h finds, as failures of the test.
 TrajectoryBatch RandomTrajectories(const Environment& environment, const std::vector<ConditionId>& conditions,
                                    const ConformanceOptions& options = {});
-
-// The Spec is sane; initial states are initial and open; some action is legal until done and none after; every trajectory ends
-// within max_steps, by a stop action where there are any; outcomes are a distribution; done rows stay as they are; Undo(Step(s,
-// a)) = s by a legal backward action; every legal backward action leads to a parent from which a legal action leads back; a batch
-// is its rows one by one; the views of Support agree; Format tells different states apart; CompleteBatch takes what is legal and
-// refuses what is not; a fast face says the same (CheckFastWorld).
 void CheckEnvironment(const Environment& environment, const std::vector<ConditionId>& conditions,
                       const ConformanceOptions& options = {});
-
-// Along these trajectories, rows are the states, with the same legal actions, steps and ways back; features are within bounds.
-void CheckFastWorld(const Environment& environment, const FastWorld& world, const TrajectoryBatch& batch);
-
-// Finite; a batch is its rows one by one, in any order, with any padding; the same twice. Of a PrefixReward besides: the last
-// entry is LogReward, and each legal entry is the reward of the trajectory that was stopped there.
 void CheckReward(const Environment& environment, const Reward& reward, const std::vector<ConditionId>& conditions,
                  const ConformanceOptions& options = {});
 

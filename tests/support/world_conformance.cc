@@ -7,6 +7,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/text_util.h"
 #include "gflownet/core/rollout.h"
+#include "gflownet/env/conformance.h"
 #include "gflownet/env/continuous_policy.h"
 #include "gflownet/env/exact.h"
 #include "gflownet/tensor/random.h"
@@ -69,14 +70,9 @@ void FillParameters(ParameterSet& parameters, uint64_t seed) {
 }
 
 void CheckNumbering(const EnumerableEnvironment& environment, ConditionId condition) {
-  const at::Tensor states = at::arange(environment.NumStates(), at::kLong),
-                   objects = at::arange(environment.NumObjects(), at::kLong);
-  const State all = environment.StatesAt(states, condition);
-  EXPECT_TRUE(environment.StateIndex(all).equal(states));
-  EXPECT_TRUE(environment.ObjectIndex(environment.ObjectsAt(objects, condition)).equal(objects));
-  EXPECT_TRUE(environment.IsInitial(all).equal(states.eq(0))) << "state 0, and only it, is initial";
-  EXPECT_FALSE(all.done_B().any().item<bool>()) << "a decision state is finished";
-  EXPECT_TRUE(environment.ObjectsAt(objects, condition).AllDone());
+  Findings findings;
+  FindBrokenNumbering(environment, condition, findings);
+  for (const std::string& line : findings.lines()) ADD_FAILURE() << line;
 }
 
 void CheckExact(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition) {
@@ -106,11 +102,9 @@ void CheckPlaythrough(const Environment& environment, const Reward& reward, cons
 void CheckWorld(const RewardedWorld& world, const std::string& golden_name) {
   const Environment& environment = *world.environment;
   SCOPED_TRACE("world " + environment.Spec().name);
-  CheckEnvironment(environment, kNone);
-  CheckReward(environment, *world.reward, kNone);
+  const Status status = CheckWorld(world);
+  ASSERT_TRUE(status.ok()) << Message(status);
   CheckPlaythrough(environment, *world.reward, golden_name);
-  const at::Tensor features = world.features(environment.Initial({Unconditional(), Unconditional()}));
-  ASSERT_EQ(features.sizes(), (at::IntArrayRef{2, world.num_features}));
   const EnumerableEnvironment* enumerable = world.enumerable();
   if (testing::Test::HasFailure()) return;
   const StatePolicyOptions options{.learned_backward = true, .flow = true, .dtype = at::kDouble};
@@ -119,7 +113,6 @@ void CheckWorld(const RewardedWorld& world, const std::string& golden_name) {
   CheckPolicy(environment, *mlp, kNone, {.tolerance = kTinyModelTolerance});
   if (enumerable == nullptr) return;
 
-  CheckNumbering(*enumerable);
   ParameterSet parameters, others;
   const TabularPolicy table(*enumerable, kNone, parameters, options), other(*enumerable, kNone, others, options);
   FillParameters(parameters, 1);

@@ -2,8 +2,9 @@
 //
 //   TEST(MyWorld, IsAWorld) { CheckWorld(CreateWorld(MyWorldConfig{...}).value(), "my_world"); }
 //
-// The suites of conformance.h for its rules, its reward, a table and an MLP; its numbering; dynamic programming against the sum
-// over all trajectories; and a golden playthrough in tests/golden/worlds/<name>.txt that people read when it changes.
+// What gflownet/env/conformance.h asks of its rules, reward and numbering; the suites of conformance.h for a table and an MLP;
+// dynamic programming against the sum over all trajectories; and a golden playthrough in tests/golden/worlds/<name>.txt that
+// people read when it changes.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace gfn {
 
 void CheckWorld(const RewardedWorld& world, const std::string& golden_name);
 
-// Numbers and states are each other's inverse; state 0 is initial; objects are done.
+// FindBrokenNumbering, as failures of the test.
 void CheckNumbering(const EnumerableEnvironment& environment, ConditionId condition = Unconditional());
 // Sums over all trajectories (at most 65536) equal dynamic programming.
 void CheckExact(const EnumerableEnvironment& environment, const StatePolicy& policy, ConditionId condition = Unconditional());
