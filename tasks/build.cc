@@ -1,9 +1,16 @@
 #include "tasks/build.h"
 
+#include <concepts>
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/text_util.h"
+#include "tasks/arithmetic/arithmetic_task.h"
+#include "tasks/continuation/continuation_task.h"
 #include "tasks/infill/infill_task.h"
+#include "tasks/posterior/posterior_task.h"
+#include "tasks/random_number/random_number_task.h"
+#include "tasks/subjectivity/subjectivity_task.h"
+#include "tasks/text/text_task.h"
 #include "tasks/world/world_task.h"
 
 namespace gfn {
@@ -20,27 +27,45 @@ void UseAdapter(const std::string& adapter, RunConfig& config) {
 }
 
 // What a sampler without any settings of its own does, so that nobody takes it for the adapter's.
-std::string SupportText(const InfillConfig& task) {
+std::string SupportText(const TextConfig& task) {
   return "prompt " + nlohmann::json(task.prompt).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + ", " +
          std::to_string(task.support.min_len) + " to " + std::to_string(task.support.max_len) + " tokens and a stop of [" +
          Join(task.support.stop, ", ") + "]";
 }
 
+StatusOr<std::unique_ptr<Task>> OpenSampler(const RunConfig& config, const std::optional<SamplerFile>& file,
+                                            const LogFunction& log) {
+  return std::visit(
+      [&]<class T>(const T& task) -> StatusOr<std::unique_ptr<Task>> {
+        if constexpr (std::derived_from<T, TextConfig>) {
+          return OpenTextSampler(MakeTextKind(task), config, file, log);
+        } else {
+          return InvalidArgument("--set task.kind: a sampler on a model is of a kind that has one, found " + TaskKind(config));
+        }
+      },
+      config.task);
+}
+
 StatusOr<std::unique_ptr<Task>> BuildModelSampler(const SamplerSource& source, const LogFunction& log) {
-  // No training data are read, unless a key that needs them is set.
-  const std::string text =
-      "model: {path: " + nlohmann::json(source.target).dump() + "}\ntask: {kind: infill, data: {train: /dev/null}}\n";
-  ASSIGN_OR_RETURN(RunConfig config, ReadRunConfigText(text, "a sampler on " + source.target, source.overrides));
-  UseAdapter(source.adapter, config);
-  auto* task = std::get_if<InfillConfig>(&config.task);
-  if (task == nullptr) return InvalidArgument("--set task.kind: a sampler on a model is of kind infill");
   std::optional<SamplerFile> file;
   if (!source.adapter.empty()) {
     ASSIGN_OR_RETURN(file, ReadSamplerFile(source.adapter));
   }
+  if (file && !IsTextKind(file->task))
+    return DataLoss(file->path + ": \"task\" is '" + file->task + "', and no task on a language model is of this kind");
+  // No training data are read, unless a key that needs them is set.
+  const std::string text = "model: {path: " + nlohmann::json(source.target).dump() +
+                           "}\ntask: {kind: " + (file ? file->task : std::string(InfillConfig::kKind)) +
+                           ", data: {train: /dev/null}}\n";
+  ASSIGN_OR_RETURN(RunConfig config, ReadRunConfigText(text, "a sampler on " + source.target, source.overrides));
+  UseAdapter(source.adapter, config);
+  if (file && TaskKind(config) != file->task)
+    return InvalidArgument("--set task.kind: " + file->path + " says that the adapter is a sampler of kind " + file->task);
+  TextConfig* task = TextConfigOf(config.task);
   if (!file) {
-    if (log) log("no gfn_sampler.json says what the sampler is, so the keys of task do (--set): " + SupportText(*task));
-    return OpenInfillSampler(*task, config, file, log);
+    if (task != nullptr && log)
+      log("no gfn_sampler.json says what the sampler is, so the keys of task do (--set): " + SupportText(*task));
+    return OpenSampler(config, file, log);
   }
   for (const char* key : {"task.prompt", "task.support"}) {
     if (IsGiven(source.overrides, key))
@@ -49,9 +74,13 @@ StatusOr<std::unique_ptr<Task>> BuildModelSampler(const SamplerSource& source, c
           " says it, and with anything else the adapter is another sampler; move that file away to have it so");
   }
   task->prompt = file->prompt;
-  if (file->fields && !IsGiven(source.overrides, "task.data.fields")) task->data.fields = *file->fields;
+  if (file->fields && !IsGiven(source.overrides, "task.data.fields")) {
+    const bool has_y = task->data.fields.has_y;
+    task->data.fields = *file->fields;
+    task->data.fields.has_y = has_y;
+  }
   if (!IsGiven(source.overrides, "model.dtype")) config.model->dtype = file->dtype;
-  return OpenInfillSampler(*task, config, file, log);
+  return OpenSampler(config, file, log);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 #include "gflownet/core/gradient_checks.h"
 #include "gflownet/core/rollout.h"
 #include "gflownet/tensor/random.h"
-#include "tasks/test_planted_infill.h"
+#include "tasks/infill/infill_task.h"
+#include "tasks/test_planted_text.h"
 
 namespace gfn {
 namespace {
@@ -19,7 +20,7 @@ const std::string kModel = std::string(GFN_SOURCE_DIR) + "/tests/golden/small/ll
 class PlantedInfillTest : public testing::TestWithParam<ModelDtype> {
  protected:
   // Two stories, a sampler with dropout and a reward temperature, short texts, tokens that may not stand last.
-  static std::unique_ptr<InfillParts> MakeParts(double dropout = 0.1) {
+  static std::unique_ptr<TextParts> MakeParts(double dropout = 0.1) {
     RunSettings settings;
     settings.threads = 1;
     ModelSourceConfig& model = settings.model.emplace();
@@ -34,15 +35,15 @@ class PlantedInfillTest : public testing::TestWithParam<ModelDtype> {
     task.support.min_len = 2;
     task.support.max_len = 5;
     task.support.forbidden_last = {" the", " was"};
-    auto parts = BuildInfill(task, settings, {});
+    auto parts = BuildTextParts(MakeTextKind(task), settings, {});
     EXPECT_TRUE(parts.ok()) << parts.status();
     return std::move(*parts);
   }
-  static std::vector<ConditionId> Conditions(InfillParts& parts) {
+  static std::vector<ConditionId> Conditions(TextParts& parts) {
     std::vector<ConditionId> conditions;
-    const InfillExample one{"1", "Lily saw a dog.", "She was happy.", "", "test:1"},
+    const TextExample one{"1", "Lily saw a dog.", "She was happy.", "", "test:1"},
         two{"2", "Tim had a big red ball.", "Then he went home.", "", "test:2"};
-    for (const InfillExample& example : {one, two}) {
+    for (const TextExample& example : {one, two}) {
       auto id = AddCondition(parts, "{Y} {X}", example);
       EXPECT_TRUE(id.ok()) << id.status();
       conditions.push_back(*id);
@@ -51,21 +52,21 @@ class PlantedInfillTest : public testing::TestWithParam<ModelDtype> {
   }
 
   // The checks of the command, with a mistake (or none) in the sampler.
-  static std::vector<Check> Examine(const InfillMistake* mistake, const ObjectiveConfig& config, double dropout = 0.1) {
+  static std::vector<Check> Examine(const TextMistake* mistake, const ObjectiveConfig& config, double dropout = 0.1) {
     const auto parts = MakeParts(dropout);
     const std::vector<ConditionId> conditions = Conditions(*parts);
     const auto objective = MakeObjective(config).value();
-    PlantedInfill planted{{}, SamplerOf(*parts, *objective)};
+    PlantedText planted{{}, SamplerOf(*parts, *objective)};
     if (mistake != nullptr) mistake->plant(*parts, planted);
-    auto findings = CheckInfill(*parts, planted.sampler, conditions, 4);
+    auto findings = CheckSampler(*parts, planted.sampler, conditions, 4);
     EXPECT_TRUE(findings.ok()) << findings.status();
     if (!findings.ok()) return {};
     EXPECT_EQ(findings->not_checked, "");
     return std::move(findings->checks);
   }
 
-  static void ExpectAllFound(const std::vector<InfillMistake>& mistakes, std::set<std::string>& finders) {
-    for (const InfillMistake& mistake : mistakes) {
+  static void ExpectAllFound(const std::vector<TextMistake>& mistakes, std::set<std::string>& finders) {
+    for (const TextMistake& mistake : mistakes) {
       std::vector<std::string> found;
       for (const Check& check : Examine(&mistake, ModifiedSubTbConfig{})) {
         if (check.ok()) continue;
@@ -97,7 +98,7 @@ TEST_P(PlantedInfillTest, TheParametersAreAsBefore) {
   std::vector<at::Tensor> before;
   for (const Parameter& parameter : parts->parameters) before.push_back(parameter.value.detach().clone());
   const auto objective = MakeObjective(VarGradConfig{}).value();
-  ASSERT_TRUE(CheckInfill(*parts, SamplerOf(*parts, *objective), Conditions(*parts), 4).ok());
+  ASSERT_TRUE(CheckSampler(*parts, SamplerOf(*parts, *objective), Conditions(*parts), 4).ok());
   size_t i = 0;
   for (const Parameter& parameter : parts->parameters) {
     EXPECT_TRUE(parameter.value.equal(before[i++])) << parameter.name;
@@ -138,9 +139,9 @@ TEST_P(PlantedInfillFloat64Test, FiniteDifferencesSeeEveryMissingGradient) {
 
 // The wrong rewards are one that computes the right one in another way, with a mistake in it: without one it has to be green.
 TEST_P(PlantedInfillTest, TheRewardWithoutAMistakeIsGreen) {
-  const InfillMistake none{"none", [](InfillParts& parts, PlantedInfill& planted) {
-                             planted.sampler.reward = &planted.Make<PlainReward>(parts, PlainRewardMistakes{});
-                           }};
+  const TextMistake none{"none", [](TextParts& parts, PlantedText& planted) {
+                           planted.sampler.reward = &planted.Make<PlainReward>(parts, PlainRewardMistakes{});
+                         }};
   for (const Check& check : Examine(&none, ModifiedSubTbConfig{})) EXPECT_TRUE(check.ok()) << check.name << ": " << check.found;
 }
 
@@ -151,7 +152,7 @@ TEST_P(PlantedInfillTest, EveryMistakeIsFoundAndEveryCheckFindsOne) {
   ExpectAllFound(TrainingMistakes(), finders);
   for (const Check& check : Examine(nullptr, ModifiedSubTbConfig{})) {
     // What only code that both sides share could move: FiniteDifferencesSeeEveryMissingGradient.
-    EXPECT_TRUE(finders.contains(check.name) || check.name == infill_check::kDifferences)
+    EXPECT_TRUE(finders.contains(check.name) || check.name == text_check::kDifferences)
         << "finds none of the mistakes: " << check.name;
   }
 }

@@ -1,5 +1,9 @@
 #include "tasks/run_config.h"
 
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
 #include "gflownet/base/config_reader.h"
 #include "gflownet/tensor/device.h"
 
@@ -10,6 +14,11 @@ bool UsesLanguageModel(const TaskConfig& task) {
   return std::visit([]<class T>(const T&) { return T::kUsesLanguageModel; }, task);
 }
 
+template <class... T>
+bool IsKindOfText(std::string_view kind, std::type_identity<std::variant<T...>>) {
+  return ((std::derived_from<T, TextConfig> && T::kKind == kind) || ...);
+}
+
 // Fills in the defaults that depend on the task.
 RunConfig Completed(RunConfig config) {
   if (UsesLanguageModel(config.task) && !config.lora) config.lora.emplace();
@@ -18,6 +27,18 @@ RunConfig Completed(RunConfig config) {
 }
 
 }  // namespace
+
+const TextConfig* TextConfigOf(const TaskConfig& task) {
+  return std::visit(
+      []<class T>(const T& config) -> const TextConfig* {
+        if constexpr (std::derived_from<T, TextConfig>) return &config;
+        return nullptr;
+      },
+      task);
+}
+TextConfig* TextConfigOf(TaskConfig& task) { return const_cast<TextConfig*>(TextConfigOf(std::as_const(task))); }
+
+bool IsTextKind(std::string_view kind) { return IsKindOfText(kind, std::type_identity<TaskConfig>()); }
 
 std::string TaskKind(const RunConfig& config) {
   return std::visit([]<class T>(const T&) { return std::string(T::kKind); }, config.task);
@@ -31,8 +52,7 @@ void RunConfig::Validate(ConfigErrors& errors) const {
   if (train.trainer.warm_start_steps > 0 && std::get<0>(warm_start).importance && train.trainer.rollouts < 2) {
     errors.Add("train.rollouts", "importance weights need at least 2 rollouts of a condition");
   }
-  if (const auto* infill = std::get_if<InfillConfig>(&task);
-      infill != nullptr && infill->data.validation.empty() && validation.patience > 0) {
+  if (const TextConfig* text = TextConfigOf(task); text != nullptr && !text->data.HasValidation() && validation.patience > 0) {
     errors.Add("validation.patience", "counts evaluations on task.data.validation, which is empty");
   }
   if (UsesLanguageModel(task)) {

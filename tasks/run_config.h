@@ -7,12 +7,18 @@
 #include <vector>
 
 #include "gflownet/base/status.h"
+#include "tasks/arithmetic/arithmetic_config.h"
+#include "tasks/continuation/continuation_config.h"
 #include "tasks/infill/infill_config.h"
+#include "tasks/posterior/posterior_config.h"
+#include "tasks/random_number/random_number_config.h"
+#include "tasks/subjectivity/subjectivity_config.h"
 #include "tasks/task/run_settings.h"
 #include "tasks/world/dvae_world.h"
 #include "tasks/world/hypergrid_world.h"
 #include "tasks/world/ising_energy_world.h"
 #include "tasks/world/mixture_world.h"
+#include "tasks/world/own_world.h"
 #include "tasks/world/small_worlds.h"
 #include "tasks/world/trade_off_world.h"
 #include "tasks/world/world_config.h"
@@ -20,11 +26,12 @@
 namespace gfn {
 
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
-using TaskConfig = std::variant<InfillConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>,
+using TaskConfig = std::variant<InfillConfig, ContinuationConfig, PosteriorConfig, RandomNumberConfig, SubjectivityConfig, ArithmeticConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>,
                                 WorldConfig<BitSequenceConfig>, WorldConfig<BoxConfig>, WorldConfig<DvaeWorld>,
                                 WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
                                 WorldConfig<MixtureWorld>, WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>,
-                                WorldConfig<SubsetConfig>, WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>>;
+                                WorldConfig<StringTableConfig>,                                WorldConfig<SubsetConfig>, WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>,
+                                WorldConfig<OwnWorld>>;  // the last one, since gfn itself offers none
 
 struct RunConfig : RunSettings {
   TaskConfig task;
@@ -48,6 +55,12 @@ struct RunConfig : RunSettings {
   }
   void Validate(ConfigErrors& errors) const;
 };
+
+// What the task shares with others on a language model; null for one without.
+const TextConfig* TextConfigOf(const TaskConfig& task);
+TextConfig* TextConfigOf(TaskConfig& task);
+// Is this the kind of a task on a language model?
+bool IsTextKind(std::string_view kind);
 
 // The kind of the task, as in YAML.
 std::string TaskKind(const RunConfig& config);

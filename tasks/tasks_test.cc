@@ -11,8 +11,9 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/base/test_folder.h"
 #include "gflownet/tensor/tolerances.h"
-#include "tasks/infill/infill_parts.h"
-#include "tasks/infill/sampler_file.h"
+#include "tasks/infill/infill_task.h"
+#include "tasks/text/sampler_file.h"
+#include "tasks/text/text_support.h"
 
 namespace gfn {
 namespace {
@@ -39,11 +40,11 @@ InfillConfig SmallTask() {
 }
 
 // A sampler whose adapter does something; the seed decides its values.
-std::unique_ptr<InfillParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed,
-                                         ModelDtype dtype = ModelDtype::kFloat32) {
+std::unique_ptr<TextParts> MakeSampler(const std::string& path, const std::string& tokenizer, int64_t seed,
+                                       ModelDtype dtype = ModelDtype::kFloat32) {
   RunSettings settings = SettingsOf(path, tokenizer, seed, {.rank = 2, .targets = {}});
   settings.model->dtype = dtype;
-  auto parts = BuildInfill(SmallTask(), settings, {});
+  auto parts = BuildTextParts(MakeTextKind(SmallTask()), settings, {});
   EXPECT_TRUE(parts.ok()) << parts.status();
   const at::NoGradGuard no_grad;
   for (const Parameter& parameter : (*parts)->parameters) at::Tensor(parameter.value).add_(0.01 * static_cast<double>(seed));
@@ -56,11 +57,11 @@ class OnStories : public testing::Test {
   static RunSettings Settings(int64_t seed, const LoraConfig& lora) {
     return SettingsOf(kSmall + "one_layer.bin", kSmall + "tok512.bin", seed, lora);
   }
-  static std::unique_ptr<InfillParts> MakeParts(int64_t seed) {
+  static std::unique_ptr<TextParts> MakeParts(int64_t seed) {
     return MakeSampler(kSmall + "one_layer.bin", kSmall + "tok512.bin", seed);
   }
-  static double LogQ(InfillParts& parts) {
-    const InfillExample example{
+  static double LogQ(TextParts& parts) {
+    const TextExample example{
         .id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
     const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
     const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);
@@ -76,7 +77,7 @@ TEST_F(OnStories, AdapterGoesOutAndComesIn) {
   const Status exported = ExportAdapter(*original, folder.path());
   ASSERT_TRUE(exported.ok()) << exported;
   // As the start of a run.
-  const auto other = BuildInfill(SmallTask(), Settings(2, {.targets = {}, .path = folder.path()}), {});
+  const auto other = BuildTextParts(MakeTextKind(SmallTask()), Settings(2, {.targets = {}, .path = folder.path()}), {});
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_EQ(LogQ(**other), log_q);
   std::map<std::string, std::string> identity = (*other)->identity;
@@ -87,14 +88,13 @@ TEST_F(OnStories, AdapterGoesOutAndComesIn) {
   // As part of the frozen model: of the policy's base and of the reward.
   RunSettings settings = Settings(3, {.rank = 2, .targets = {}});
   settings.model->adapter = folder.path();
-  const auto on_top = BuildInfill(SmallTask(), settings, {});
+  const auto on_top = BuildTextParts(MakeTextKind(SmallTask()), settings, {});
   ASSERT_TRUE(on_top.ok()) << on_top.status();
   EXPECT_NEAR(LogQ(**on_top), log_q, 1e-4) << "a fresh adapter changes nothing";
   EXPECT_NE((*on_top)->identity.at("weights"), original->identity.at("weights"));
   EXPECT_NE((*on_top)->reward->Digest(), original->reward->Digest());
-  const InfillExample example{
-      .id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
-  const auto reward = [&](InfillParts& parts) {
+  const TextExample example{.id = "e", .x = "Lily saw a dog.", .y = "She was happy.", .z = "The dog was big.", .where = "test:1"};
+  const auto reward = [&](TextParts& parts) {
     const ConditionId id = AddCondition(parts, "{Y} {X}", example).value();
     const auto tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), example.z);
     return ScoreTexts(*parts.environment, *parts.policy, *parts.reward, {id}, {tokens}).value()[0].log_reward;
@@ -104,7 +104,7 @@ TEST_F(OnStories, AdapterGoesOutAndComesIn) {
 }
 
 // What `merge` wrote is the model with its adapter, and brings a tokenizer that cuts texts as the base's does.
-void ExpectMergedIsTheSampler(const InfillParts& parts, const std::string& folder) {
+void ExpectMergedIsTheSampler(const TextParts& parts, const std::string& folder) {
   const auto source = OpenModel(folder);
   ASSERT_TRUE(source.ok()) << source.status();
   const auto merged = LanguageModel::Load(**source, {parts.settings.model->dtype, at::kCPU});
@@ -136,7 +136,7 @@ void ExpectMergedIsTheSampler(const InfillParts& parts, const std::string& folde
 TEST_F(OnStories, MergedLlama2cModelIsTheSampler) {
   const TestFolder folder;
   const auto parts = MakeParts(3);
-  const Status merged = MergeInfill(*parts, folder / "merged", "fp32");
+  const Status merged = MergeAdapter(*parts, folder / "merged", "fp32");
   ASSERT_TRUE(merged.ok()) << merged;
   ExpectMergedIsTheSampler(*parts, folder / "merged");
 }
@@ -145,7 +145,7 @@ TEST(Merge, GgufModelIsTheSampler) {
   const TestFolder folder;
   // In float64, so that what the folder's fp32 rounds is all that differs.
   const auto parts = MakeSampler(GFN_SOURCE_DIR "/tests/golden/format/tiny_stories.gguf", "", 3, ModelDtype::kFloat64);
-  const Status merged = MergeInfill(*parts, folder / "merged", "fp32");
+  const Status merged = MergeAdapter(*parts, folder / "merged", "fp32");
   ASSERT_TRUE(merged.ok()) << merged;
   ExpectMergedIsTheSampler(*parts, folder / "merged");
   const nlohmann::json config = *ReadJsonFile(folder / "merged/config.json");
@@ -159,7 +159,7 @@ TEST(Merge, FolderKeepsWhatBelongsToTheBase) {
   const TestFolder folder;
   const auto gguf = MakeSampler(GFN_SOURCE_DIR "/tests/golden/format/tiny_stories.gguf", "", 3);
   const std::string base = folder / "base", merged = folder / "merged";
-  ASSERT_TRUE(MergeInfill(*gguf, base, "fp32").ok());
+  ASSERT_TRUE(MergeAdapter(*gguf, base, "fp32").ok());
   nlohmann::json config = *ReadJsonFile(base + "/config.json");
   config["pad_token_id"] = 0;
   config["key_of_another_program"] = "kept";
@@ -168,7 +168,7 @@ TEST(Merge, FolderKeepsWhatBelongsToTheBase) {
   ASSERT_TRUE(WriteFileAtomic(base + "/generation_config.json", generation).ok());
   ASSERT_TRUE(WriteFileAtomic(base + "/chat_template.jinja", "{{ x }}").ok());
   const auto parts = MakeSampler(base, "", 4);
-  const Status status = MergeInfill(*parts, merged, "bf16");
+  const Status status = MergeAdapter(*parts, merged, "bf16");
   ASSERT_TRUE(status.ok()) << status;
   config["torch_dtype"] = "bfloat16";
   EXPECT_EQ(*ReadJsonFile(merged + "/config.json"), config);
@@ -180,7 +180,9 @@ TEST(Merge, FolderKeepsWhatBelongsToTheBase) {
 TEST_F(OnStories, AdapterOfAnotherBaseIsRefused) {
   const TestFolder folder;
   ASSERT_TRUE(ExportAdapter(*MakeParts(1), folder.path()).ok());
-  const auto start = [&] { return BuildInfill(SmallTask(), Settings(1, {.targets = {}, .path = folder.path()}), {}).status(); };
+  const auto start = [&] {
+    return BuildTextParts(MakeTextKind(SmallTask()), Settings(1, {.targets = {}, .path = folder.path()}), {}).status();
+  };
   ASSERT_TRUE(start().ok());
   for (const char* key : {"base_weight_hash", "tokenizer_digest"}) {
     nlohmann::json sampler = *ReadJsonFile(folder / "gfn_sampler.json");
@@ -207,8 +209,8 @@ TEST_F(OnStories, SamplerFileIsReadBack) {
   EXPECT_EQ(again.stop_ids, support.stop_ids);
   EXPECT_EQ(again.min_len, support.min_len);
   EXPECT_EQ(again.max_len, support.max_len);
-  EXPECT_EQ((*file)->prompt, parts->task.prompt);
-  EXPECT_EQ((*file)->fields->x, parts->task.data.fields.x);
+  EXPECT_EQ((*file)->prompt, parts->config().prompt);
+  EXPECT_EQ((*file)->fields->x, parts->config().data.fields.x);
   EXPECT_THAT(std::string(Message(SupportFor(**file, 100).status())), HasSubstr("the model has 100"));
   EXPECT_FALSE(ReadSamplerFile(folder / "nothing")->has_value());
   const nlohmann::json right = *ReadJsonFile(folder / "gfn_sampler.json");
@@ -233,7 +235,7 @@ TEST_F(OnStories, SamplerFileIsReadBack) {
 
 TEST_F(OnStories, ExamplesTooLongForTheModelAreRefusedByName) {
   const auto parts = MakeParts(1);
-  InfillExample example{.id = "long one", .x = "", .y = "She was happy.", .z = "", .where = "stories.jsonl:7"};
+  TextExample example{.id = "long one", .x = "", .y = "She was happy.", .z = "", .where = "stories.jsonl:7"};
   for (int i = 0; i < 600; ++i) example.x += "dog ";
   const auto id = AddCondition(*parts, "{Y} {X}", example);
   ASSERT_FALSE(id.ok());

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "gflownet/tensor/random.h"
-#include "tasks/test_planted_infill.h"
+#include "tasks/test_planted_text.h"
 
 namespace gfn {
 
@@ -18,7 +18,7 @@ void ForEachFactor(Adapter& adapter, const std::function<void(size_t, at::Tensor
   }
 }
 
-ConditionId NextCondition(const InfillParts& parts, ConditionId id) {
+ConditionId NextCondition(const TextParts& parts, ConditionId id) {
   const std::vector<ConditionId>& ids = parts.conditions.ids();
   return ids[static_cast<size_t>(parts.conditions.Index(id) + 1) % ids.size()];
 }
@@ -65,7 +65,7 @@ StatusOr<RewardValueAlong> PlainReward::LogRewardAlong(const TrajectoryBatch& ba
       std::vector<int32_t> before = x;
       before.insert(before.end(), z.begin(), z.end() - std::min<int64_t>(mistakes_.y_behind, k));
       before.push_back(stop);
-      const std::vector<int32_t> read(condition.y.begin(), condition.y.end() - 1);
+      const std::vector<int32_t> read(condition.y.begin(), condition.y.end() - (condition.y.empty() ? 0 : 1));
       const at::Tensor log_p = ShiftedLogits(*parts_.model, mistakes_.adapter, before, read, x.size() + 1, mistakes_.position)
                                    .to(at::kCPU, at::kDouble)
                                    .log_softmax(-1);
@@ -78,18 +78,17 @@ StatusOr<RewardValueAlong> PlainReward::LogRewardAlong(const TrajectoryBatch& ba
   return value;
 }
 
-std::vector<InfillMistake> RewardMistakes() {
+std::vector<TextMistake> RewardMistakes() {
   const auto plain = [](const PlainRewardMistakes& mistakes) {
-    return
-        [=](InfillParts& parts, PlantedInfill& planted) { planted.sampler.reward = &planted.Make<PlainReward>(parts, mistakes); };
+    return [=](TextParts& parts, PlantedText& planted) { planted.sampler.reward = &planted.Make<PlainReward>(parts, mistakes); };
   };
   const auto other = [](const OtherReward::ChangeAlong& along, const OtherReward::ChangeWhole& whole) {
-    return [=](InfillParts& parts, PlantedInfill& planted) {
-      planted.sampler.reward = &planted.Make<OtherReward>(*parts.reward, along, whole);
+    return [=](TextParts& parts, PlantedText& planted) {
+      planted.sampler.reward = &planted.Make<OtherReward>(dynamic_cast<const PrefixReward&>(*parts.reward), along, whole);
     };
   };
   const auto of_adapter = [](bool is_own) {
-    return [=](InfillParts& parts, PlantedInfill& planted) {
+    return [=](TextParts& parts, PlantedText& planted) {
       LikelihoodRewardOptions options;
       options.adapter = &parts.adapter;
       if (!is_own) {

@@ -13,18 +13,29 @@ namespace {
 
 // Where the numbers of one prefix stand among the rows of a pass.
 struct PrefixRows {
-  int64_t state = -1;      // row behind z_1..k: stop, and the next token's log-probability
-  std::vector<int64_t> y;  // rows of y_1..; empty where the object cannot end
+  int64_t state = -1;                         // row behind z_1..k: stop, and the next token's log-probability
+  std::vector<std::vector<int64_t>> endings;  // rows of y_1.., and of each rival; empty where the object cannot end
 };
 
 // One forest of whole conditions, and what is read of it.
 struct Chunk {
   Forest forest;
-  std::vector<int64_t> rows;                                      // trajectories of the batch
-  std::vector<std::vector<Forest::Place>> places;                 // [row in chunk] of z_1..n
-  std::vector<int32_t> roots;                                     // [row in chunk]
-  std::vector<std::vector<std::vector<Forest::Place>>> suffixes;  // [row in chunk][k]: where y_1.. are predicted
+  std::vector<int64_t> rows;                       // trajectories of the batch
+  std::vector<std::vector<Forest::Place>> places;  // [row in chunk] of z_1..n
+  std::vector<int32_t> roots;                      // [row in chunk]
+  // [row in chunk][k][ending]: where the tokens of y (and of each rival) are predicted
+  std::vector<std::vector<std::vector<std::vector<Forest::Place>>>> suffixes;
 };
+
+// y, and the rivals that are compared with it.
+std::vector<const std::vector<int32_t>*> EndingsOf(const SequenceCondition& condition, double rival_penalty) {
+  std::vector<const std::vector<int32_t>*> endings;
+  if (condition.y.empty()) return endings;
+  endings.push_back(&condition.y);
+  if (rival_penalty == 0) return endings;
+  for (const std::vector<int32_t>& rival : condition.rivals) endings.push_back(&rival);
+  return endings;
+}
 
 }  // namespace
 
@@ -51,7 +62,7 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
   RewardValueAlong value;
   value.log_reward_along_BT = at::zeros({B, T}, at::kDouble);
   at::Tensor log_p_z = at::zeros({B}, at::kDouble), log_p_stop = at::zeros({B}, at::kDouble),
-             log_p_y = at::zeros({B}, at::kDouble);
+             log_p_y = at::zeros({B}, at::kDouble), rival_B = at::zeros({B}, at::kDouble);
   double* along = value.log_reward_along_BT.mutable_data_ptr<double>();
 
   // May the object of row b end behind its first k tokens?
@@ -71,16 +82,18 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       chunk.places.push_back(chunk.forest.AddPath(root, x_len, z, options_.share_prefixes));
       const auto& places = chunk.places.back();
       auto& suffixes = chunk.suffixes.emplace_back(z.size() + 1);
-      if (condition.y.empty()) continue;
-      // The last token of y is scored, never read.
-      std::vector<int32_t> suffix;
-      if (has_stops) suffix.push_back(static_cast<int32_t>(trajectories.stop[b]));
-      suffix.insert(suffix.end(), condition.y.begin(), condition.y.end() - 1);
-      for (size_t k = 0; k <= z.size(); ++k) {
-        if (!may_end(b, k) || (!every_prefix && k < z.size())) continue;
-        const Forest::Place at = k == 0 ? Forest::Place{root, x_len - 1} : places[k - 1];
-        suffixes[k] = chunk.forest.AddPath(at.segment, at.index + 1, suffix, options_.share_prefixes);
-        if (!has_stops) suffixes[k].insert(suffixes[k].begin(), at);  // y_1 stands right behind z
+      for (const std::vector<int32_t>* ending : EndingsOf(condition, options_.rival_penalty)) {
+        // The last token of y is scored, never read.
+        std::vector<int32_t> suffix;
+        if (has_stops) suffix.push_back(static_cast<int32_t>(trajectories.stop[b]));
+        suffix.insert(suffix.end(), ending->begin(), ending->end() - 1);
+        for (size_t k = 0; k <= z.size(); ++k) {
+          if (!may_end(b, k) || (!every_prefix && k < z.size())) continue;
+          const Forest::Place at = k == 0 ? Forest::Place{root, x_len - 1} : places[k - 1];
+          auto& suffix_places = suffixes[k].emplace_back(
+              chunk.forest.AddPath(at.segment, at.index + 1, suffix, options_.share_prefixes));
+          if (!has_stops) suffix_places.insert(suffix_places.begin(), at);  // y_1 stands right behind z
+        }
       }
     }
   };
@@ -98,8 +111,11 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
         const Forest::Place at =
             k == 0 ? Forest::Place{chunk.roots[c], static_cast<int32_t>(condition.x.size()) - 1} : chunk.places[c][k - 1];
         if (has_stops || k < z.size()) prefix.state = rows.Add(packed.Position(at), k < z.size() ? z[k] : -1);
-        for (size_t j = 0; j < chunk.suffixes[c][k].size(); ++j) {
-          prefix.y.push_back(rows.Add(packed.Position(chunk.suffixes[c][k][j]), condition.y[j]));
+        const auto endings = EndingsOf(condition, options_.rival_penalty);
+        for (size_t e = 0; e < chunk.suffixes[c][k].size(); ++e) {
+          std::vector<int64_t>& ending = prefix.endings.emplace_back();
+          for (size_t j = 0; j < chunk.suffixes[c][k][e].size(); ++j)
+            ending.push_back(rows.Add(packed.Position(chunk.suffixes[c][k][e][j]), (*endings[e])[j]));
         }
       }
     }
@@ -122,15 +138,21 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
       double prefix_log_p = 0;
       for (size_t k = 0; k < wanted[c].size(); ++k) {
         const PrefixRows& prefix = wanted[c][k];
-        double y = 0;
-        for (const int64_t row : prefix.y) y += log_p[row];
+        double y = 0, rival = 0;
+        for (size_t e = 0; e < prefix.endings.size(); ++e) {
+          double sum = 0;
+          for (const int64_t row : prefix.endings[e]) sum += log_p[row];
+          if (e == 0) y = sum;
+          else if (sum > y) rival = -options_.rival_penalty;
+        }
         const double end = has_stops ? log_stop[prefix.state * S + stop] : 0;
         // Entry k is of ending in s_k; an object that ends by its length has the one value, at its last action.
-        if (may_end(b, k)) along[b * T + std::min(static_cast<int64_t>(k), last)] = prefix_log_p + end + y;
+        if (may_end(b, k)) along[b * T + std::min(static_cast<int64_t>(k), last)] = prefix_log_p + end + y + rival;
         if (k + 1 == wanted[c].size()) {
           log_p_z.mutable_data_ptr<double>()[b] = prefix_log_p;
           log_p_stop.mutable_data_ptr<double>()[b] = end;
           log_p_y.mutable_data_ptr<double>()[b] = y;
+          rival_B.mutable_data_ptr<double>()[b] = rival;
         } else {
           prefix_log_p += log_p[prefix.state];
         }
@@ -148,6 +170,7 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
   }
   value.terms = {{"log_p_z", log_p_z}, {"log_p_y", log_p_y}};
   if (has_stops) value.terms["log_p_stop"] = log_p_stop;
+  if (options_.rival_penalty != 0) value.terms["rival"] = rival_B;
   return value;
 }
 

@@ -20,6 +20,8 @@ struct LikelihoodRewardOptions {
   const Adapter* adapter = nullptr;  // nullptr: the base model
   bool share_prefixes = true;        // rollouts share what they have in common (off only to compare costs)
   int64_t max_positions = 4096;      // of one forward pass; more are split between conditions
+  // Taken from log R where a rival of the condition is likelier than y behind the same z stop; 0: rivals are not scored.
+  double rival_penalty = 0;
 };
 
 class LikelihoodReward : public PrefixReward {
@@ -28,7 +30,7 @@ class LikelihoodReward : public PrefixReward {
   LikelihoodReward(const LanguageModel& model, const SequenceEnvironment& environment, std::string digest,
                    LikelihoodRewardOptions options);
 
-  // float64. Terms of the finished object: "log_p_z", "log_p_stop", "log_p_y".
+  // float64. Terms of the finished object: "log_p_z", "log_p_stop", "log_p_y", and "rival", 0 or -rival_penalty.
   StatusOr<RewardValueAlong> LogRewardAlong(const TrajectoryBatch& batch) const override;
   // Of the finished objects alone: one suffix a rollout.
   StatusOr<RewardValue> LogReward(const TrajectoryBatch& batch) const override;

@@ -10,9 +10,9 @@
 namespace gfn {
 namespace {
 
-std::vector<double> LogWeights(const std::vector<SampledText>& samples) {
+std::vector<double> LogWeights(const ConditionSamples& condition) {
   std::vector<double> out;
-  for (const SampledText& sample : samples) out.push_back(sample.LogWeight());
+  for (const SampledText& sample : condition.samples) out.push_back(condition.LogWeight(sample));
   return out;
 }
 
@@ -32,19 +32,13 @@ StatusOr<std::vector<SampledText>> Evaluate(const SequenceEnvironment& environme
   const at::Tensor log_q = scores.log_pf_BT.to(at::kCPU, at::kDouble).sum(1).contiguous();
   const at::Tensor log_reward = batch.log_reward_B.to(at::kCPU, at::kDouble).contiguous();
   const TokenTrajectories tokens(batch, environment.support().ends_by_length);
-  const auto term = [&](const char* name, int64_t b) {
-    const auto found = batch.reward_terms.find(name);
-    return found == batch.reward_terms.end() ? 0.0 : found->second[b].item<double>();
-  };
   std::vector<SampledText> out;
   for (int64_t b = 0; b < batch.size(); ++b) {
     out.push_back({.tokens = tokens.inner[b],
                    .stop = tokens.stop[b],
                    .log_q = log_q.const_data_ptr<double>()[b],
-                   .log_reward = log_reward.const_data_ptr<double>()[b],
-                   .log_p_z = term("log_p_z", b),
-                   .log_p_stop = term("log_p_stop", b),
-                   .log_p_y = term("log_p_y", b)});
+                   .log_reward = log_reward.const_data_ptr<double>()[b]});
+    for (const auto& [name, term_B] : batch.reward_terms) out.back().terms[name] = term_B[b].item<double>();
   }
   return out;
 }
@@ -52,9 +46,9 @@ StatusOr<std::vector<SampledText>> Evaluate(const SequenceEnvironment& environme
 }  // namespace
 
 double ConditionSamples::Elbo() const {
-  return MeanOf(samples, [](const SampledText& s) { return s.LogWeight(); });
+  return MeanOf(samples, [this](const SampledText& s) { return LogWeight(s); });
 }
-double ConditionSamples::IwBound() const { return LogMeanWeight(LogWeights(samples)).mean; }
+double ConditionSamples::IwBound() const { return LogMeanWeight(LogWeights(*this)).mean; }
 double ConditionSamples::MeanLogReward() const {
   return MeanOf(samples, [](const SampledText& s) { return s.log_reward; });
 }
@@ -62,8 +56,8 @@ double ConditionSamples::MeanLength() const {
   return MeanOf(samples, [](const SampledText& s) { return static_cast<double>(s.tokens.size()); });
 }
 
-double ConditionSamples::Ess() const { return EffectiveSampleSize(LogWeights(samples)); }
-double ConditionSamples::Spread() const { return samples.size() < 2 ? 0.0 : std::sqrt(SampleVariance(LogWeights(samples))); }
+double ConditionSamples::Ess() const { return EffectiveSampleSize(LogWeights(*this)); }
+double ConditionSamples::Spread() const { return samples.size() < 2 ? 0.0 : std::sqrt(SampleVariance(LogWeights(*this))); }
 
 StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironment& environment, const Policy& policy,
                                                          const Reward& reward, const std::vector<ConditionId>& conditions,
@@ -83,7 +77,7 @@ StatusOr<std::vector<ConditionSamples>> SampleConditions(const SequenceEnvironme
     return OkStatus();
   };
   for (size_t c = 0; c < conditions.size(); ++c) {
-    out.push_back({conditions[c], {}});
+    out.push_back({conditions[c], {}, options.temperature});
     for (int64_t n = 0; n < options.num_samples; ++n) {
       rows.push_back({conditions[c], (static_cast<uint64_t>(c) << 32) + static_cast<uint64_t>(options.first_sample + n),
                       options.exploration});

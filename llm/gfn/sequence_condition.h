@@ -14,13 +14,19 @@ struct SequenceCondition {
   std::vector<int32_t> prompt;  // not empty
   std::vector<int32_t> x;       // not empty
   std::vector<int32_t> y;       // may be empty
+  // Other endings that could stand for y (the other labels), for rewards that ask whether y is the likeliest.
+  std::vector<std::vector<int32_t>> rivals = {};
 
-  // The canonical content: all three, unambiguously.
+  // The canonical content: all of it, unambiguously.
   std::string Canonical() const {
     std::string text;
     for (const auto* part : {&prompt, &x, &y}) {
       for (const int32_t id : *part) text += std::to_string(id) + ' ';
       text += '|';
+    }
+    for (const std::vector<int32_t>& rival : rivals) {
+      for (const int32_t id : rival) text += std::to_string(id) + ' ';
+      text += '/';
     }
     return text;
   }

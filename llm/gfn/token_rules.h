@@ -111,7 +111,7 @@ class SupportRules : public TokenRules {
 
   bool DependsOnStepOnly() const override { return true; }
 
- private:
+ protected:
   TokenChoice Decide(const SequenceCondition& condition, std::span<const int32_t> tokens) const override;
 };
 

@@ -108,9 +108,9 @@ class Truth : public testing::Test {
       Exact& exact = exact_.emplace_back();
       for (const SampledText& text : *texts) {
         exact.log_reward.push_back(text.log_reward);
-        exact.log_p_z.push_back(text.log_p_z);
-        exact.log_p_stop.push_back(text.log_p_stop);
-        exact.log_p_y.push_back(text.log_p_y);
+        exact.log_p_z.push_back(text.terms.at("log_p_z"));
+        exact.log_p_stop.push_back(text.terms.at("log_p_stop"));
+        exact.log_p_y.push_back(text.terms.at("log_p_y"));
         exact.log_p_renormalised.push_back(text.log_q);
       }
     }

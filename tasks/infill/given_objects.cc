@@ -4,7 +4,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/train/signals.h"
-#include "tasks/infill/infill_parts.h"
+#include "tasks/infill/infill_task.h"
 #include "tasks/infill/simulate.h"
 
 namespace gfn {
@@ -58,9 +58,9 @@ StatusOr<StoredStories> ReadStories(const std::string& path, size_t num_examples
 }
 
 // The stories of the file, and those that are missing in it, which are written to it part by part.
-StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillParts& parts, const InfillSplit& train, const std::string& cache,
-                                                     const LogFunction& log) {
-  const int64_t total = parts.task.simulation.attempts;
+StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillSimulation& simulation, const TextParts& parts,
+                                                     const TextSplit& train, const std::string& cache, const LogFunction& log) {
+  const int64_t total = simulation.attempts;
   // Opening it cuts off half a line that a killed process left.
   ASSIGN_OR_RETURN(JsonlWriter writer, JsonlWriter::Open(cache));
   ASSIGN_OR_RETURN(StoredStories stored, ReadStories(cache, train.examples.size(), parts.model->config().vocab_size));
@@ -69,7 +69,7 @@ StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillParts& parts, c
   request.model = parts.model.get();
   request.tokenizer = parts.tokenizer.get();
   request.support = parts.environment->support();
-  request.config = parts.task.simulation;
+  request.config = simulation;
   request.sentence_ends = ".!?";
   request.seed = static_cast<uint64_t>(parts.settings.seed);
   for (const ConditionId id : train.conditions) request.beginnings.push_back(parts.conditions.Get(id).x);
@@ -94,20 +94,20 @@ StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillParts& parts, c
 
 }  // namespace
 
-StatusOr<TrajectoryBatch> MakeGivenObjects(InfillParts& parts, const InfillSplit& train, const std::string& cache,
-                                           const LogFunction& log) {
-  const InfillConfig& task = parts.task;
-  if (task.simulation.attempts == 0) return TrajectoryBatch();
-  ASSIGN_OR_RETURN(const std::vector<SimulatedStory> stories, ReadOrSimulate(parts, train, cache, log));
+StatusOr<TrajectoryBatch> SimulatedObjects(const InfillSimulation& simulation, TextParts& parts, const TextSplit& train,
+                                           const std::string& cache, const LogFunction& log) {
+  ASSIGN_OR_RETURN(const std::vector<SimulatedStory> stories, ReadOrSimulate(simulation, parts, train, cache, log));
 
   std::vector<ConditionId> conditions;
   std::vector<std::vector<int32_t>> objects;
   for (const SimulatedStory& story : stories) {
-    const InfillExample& example = train.examples[story.example];
+    const TextExample& example = train.examples[story.example];
     std::string y = parts.tokenizer->Decode(story.y, {.show_special = false, .continuation = true});
     if (y.starts_with(' ')) y = y.substr(1);
     // What the policy reads is text; what the reward scores are the tokens that were drawn.
-    SequenceCondition condition = EncodeCondition(*parts.tokenizer, task.prompt, example.x, y);
+    TextExample simulated = example;
+    simulated.y = y;
+    ASSIGN_OR_RETURN(SequenceCondition condition, parts.kind->Encode(*parts.tokenizer, parts.config().prompt, simulated));
     condition.y = story.y;
     const int64_t positions = static_cast<int64_t>(condition.prompt.size()) + parts.environment->support().max_len;
     if (!CheckContext(parts.model->config(), positions).ok()) continue;

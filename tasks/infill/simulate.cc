@@ -6,6 +6,7 @@
 #include "llm/gfn/sampler_evaluation.h"
 #include "llm/gfn/sequence_policy.h"
 #include "llm/gfn/trajectory_tokens.h"
+#include "tasks/text/text_support.h"
 
 namespace gfn {
 namespace {

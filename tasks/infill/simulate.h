@@ -10,7 +10,7 @@
 #include "llm/gfn/sequence_environment.h"
 #include "llm/model/language_model.h"
 #include "llm/tokenizer/tokenizer.h"
-#include "tasks/infill/infill_config.h"
+#include "tasks/text/text_config.h"
 
 namespace gfn {
 

@@ -11,7 +11,7 @@
 
 #include "gflownet/tensor/device.h"
 #include "llm/gfn/test_world.h"
-#include "tasks/infill/infill_data.h"
+#include "tasks/text/text_support.h"
 
 namespace gfn {
 namespace {
@@ -27,7 +27,7 @@ class Simulation : public testing::Test {
     // The hidden text is the end of a word: one that the model takes to end a sentence.
     for (const char* x : {"The stream behind the apartments was choked with plastic bag",
                           "At the office party, somebody had brought homemade cook"}) {
-      contents.push_back(EncodeCondition(*tokenizer_, "{X}", x, ""));
+      contents.push_back(EncodeCondition(*tokenizer_, {"{X}"}, x, ""));
       request_.beginnings.push_back(contents.back().x);
     }
     std::vector<int64_t> legal;
@@ -73,7 +73,7 @@ TEST_F(Simulation, DrawsHiddenTextsByTheirProbability) {
     const auto texts = ScoreTexts(*world_->environment, base, *world_->reward, rows, objects).value();
     double kept = 0;
     for (size_t i = 0; i < objects.size(); ++i) {
-      const double p = std::exp(texts[i].log_p_z + texts[i].log_p_stop);
+      const double p = std::exp(texts[i].terms.at("log_p_z") + texts[i].terms.at("log_p_stop"));
       const double found = count[c][{objects[i].begin(), objects[i].end() - 1}] / attempts;
       EXPECT_NEAR(found, p, 4.5 * std::sqrt(p * (1 - p) / attempts) + 1 / attempts) << "beginning " << c << ", object " << i;
       kept += p;
