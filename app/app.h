@@ -21,6 +21,7 @@ Status DescribeRun(const std::string& path);
 void PrintField(const std::string& key, const std::string& value);  // a line of a description, on standard output
 Status Bench(const BenchCommand& command);
 Status BenchCore(const BenchCommand& command);  // its part for the small worlds
+Status Data(const DataCommand& command);
 Status MakeReport(const ReportCommand& command);
 Status Merge(const MergeCommand& command);
 Status Version();

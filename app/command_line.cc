@@ -179,6 +179,15 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = bench; });
 
+  DataCommand data;
+  sub = app.add_subcommand("data", "Make data to train on: arithmetic questions with worked solutions; prints the folder");
+  sub->add_option("kind", data.kind, "arithmetic");
+  sub->add_option("--out", data.out, "Folder to write");
+  sub->add_option("--set", data.overrides, "Set one key: --set train=500 (may be repeated)")->allow_extra_args(false);
+  sub->add_option("--seed", data.seed, "Seed of what is drawn; the same as --set seed=N")->check(WholeNumber(0));
+  sub->add_flag("--keys", data.keys, "Print every kind with its keys, as Markdown");
+  sub->callback([&] { chosen = data; });
+
   ReportCommand report;
   sub = app.add_subcommand("report", "Write report.html of a run; prints its path");
   sub->add_option("run", report.run, "Run folder")->required();

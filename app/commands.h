@@ -87,6 +87,14 @@ struct BenchCommand {
   std::string json;
 };
 
+struct DataCommand {
+  std::string kind;
+  std::string out;
+  std::vector<std::string> overrides;  // "key=value"
+  int64_t seed = -1;                   // -1: that of the kind
+  bool keys = false;                   // instead: every kind with its keys, as Markdown
+};
+
 struct ReportCommand {
   std::string run;
 };
@@ -100,7 +108,7 @@ struct MergeCommand {
 struct VersionCommand {};
 
 using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand,
-                             BenchCommand, ReportCommand, MergeCommand, VersionCommand>;
+                             BenchCommand, DataCommand, ReportCommand, MergeCommand, VersionCommand>;
 
 }  // namespace gfn
 

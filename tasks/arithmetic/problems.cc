@@ -1,7 +1,6 @@
 #include "tasks/arithmetic/problems.h"
 
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -90,17 +89,18 @@ json ArithmeticLine(const std::string& id, const std::vector<int64_t>& numbers, 
           {"y", "The answer is " + std::to_string(value) + "."}};
 }
 
-Status WriteArithmeticData(const ArithmeticData& data, const std::string& folder) {
-  if (data.operands.empty()) return InvalidArgument("the numbers of operands are missing");
+void ArithmeticData::Validate(ConfigErrors& errors) const {
+  for (const auto& [key, list] : {std::pair("operands", &operands), std::pair("beyond", &beyond)}) {
+    for (const int64_t n : *list) {
+      if (n < 2 || n > 12) errors.Add(key, "a question has 2 to 12 numbers, found " + std::to_string(n));
+    }
+  }
+}
+
+Status WriteData(const ArithmeticData& data, const std::string& folder) {
   std::set<int64_t> tested(data.operands.begin(), data.operands.end());
   tested.insert(data.beyond.begin(), data.beyond.end());
-  for (const int64_t n : tested) {
-    if (n < 2 || n > 12) return InvalidArgument("a question has 2 to 12 operands, found " + std::to_string(n));
-  }
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return InvalidArgument(folder + ": " + error.message());
-  Questions questions(data.seed);
+  Questions questions(static_cast<uint64_t>(data.seed));
   for (const int64_t n : tested) {
     ASSIGN_OR_RETURN(const std::vector<Question> test, questions.Draw(n, data.test));
     RETURN_IF_ERROR(WriteQuestions(folder, "test_" + std::to_string(n), test));

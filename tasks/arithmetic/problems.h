@@ -5,15 +5,36 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "gflownet/base/config_errors.h"
+#include "gflownet/base/config_rules.h"
 #include "gflownet/base/status.h"
 
 namespace gfn {
 
 struct ArithmeticData {
-  uint64_t seed = 1;
-  std::vector<int64_t> operands = {3, 4};    // of training and test questions
+  static constexpr std::string_view kKind = "arithmetic";
+  int64_t seed = 1;
+  std::vector<int64_t> operands = {3, 4};
+  std::vector<int64_t> beyond = {5};
+  int64_t train = 1000;
+  int64_t demonstrations = 50;
+  int64_t test = 500;
+
+  template <class V>
+  void Visit(V& v) {
+    v("seed", seed, "of the draws", NonNegative());
+    v("operands", operands, "numbers in a question of training and test", NonEmpty{});
+    v("beyond", beyond, "numbers in further test questions, longer than any that is trained on");
+    v("train", train, "training questions, spread evenly over operands", AtLeast(1));
+    v("demonstrations", demonstrations, "worked questions for prompts, which stand in no other file", AtLeast(1));
+    v("test", test, "test questions of each number of operands", AtLeast(1));
+  }
+  void Validate(ConfigErrors& errors) const;
+};
+   // of training and test questions
   std::vector<int64_t> beyond = {5};         // of further test questions, longer than any that is trained on
   int64_t train = 1000;                      // training questions, spread evenly over `operands`
   int64_t demonstrations = 50;               // worked ones for prompts; they are in no other file
@@ -23,8 +44,8 @@ struct ArithmeticData {
 // One question: x, the worked solution z with its full stop, and y.
 nlohmann::json ArithmeticLine(const std::string& id, const std::vector<int64_t>& numbers, const std::vector<bool>& minus);
 
-// Writes train.jsonl, demonstrations.jsonl and test_<n>.jsonl into `folder`. No question stands in two files or twice in one.
-// InvalidArgument if there are not as many different questions.
-Status WriteArithmeticData(const ArithmeticData& data, const std::string& folder);
+// Writes train.jsonl, demonstrations.jsonl and test_<n>.jsonl into `folder`, which exists. No question stands in two files or
+// twice in one. InvalidArgument if there are not as many different questions.
+Status WriteData(const ArithmeticData& data, const std::string& folder);
 
 }  // namespace gfn
