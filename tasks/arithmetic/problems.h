@@ -34,12 +34,6 @@ struct ArithmeticData {
   }
   void Validate(ConfigErrors& errors) const;
 };
-   // of training and test questions
-  std::vector<int64_t> beyond = {5};         // of further test questions, longer than any that is trained on
-  int64_t train = 1000;                      // training questions, spread evenly over `operands`
-  int64_t demonstrations = 50;               // worked ones for prompts; they are in no other file
-  int64_t test = 500;                        // test questions of each number of operands
-};
 
 // One question: x, the worked solution z with its full stop, and y.
 nlohmann::json ArithmeticLine(const std::string& id, const std::vector<int64_t>& numbers, const std::vector<bool>& minus);

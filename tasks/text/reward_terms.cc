@@ -155,9 +155,9 @@ StatusOr<RewardValue> SumOfTermsReward::LogReward(const TrajectoryBatch& batch) 
 
 std::string SumOfTermsReward::Digest() const {
   std::string digest;
-  if (likelihood_ != nullptr) digest = std::to_string(likelihood_weight_) + " * (" + likelihood_->Digest() + ")";
+  if (likelihood_ != nullptr) digest = FormatReal(likelihood_weight_) + " * (" + likelihood_->Digest() + ")";
   for (const NamedTextTerm& named : terms_)
-    digest += (digest.empty() ? "" : " + ") + std::to_string(named.weight) + " * (" + named.term->Digest() + ")";
+    digest += (digest.empty() ? "" : " + ") + FormatReal(named.weight) + " * (" + named.term->Digest() + ")";
   return digest;
 }
 
