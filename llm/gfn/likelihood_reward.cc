@@ -121,13 +121,20 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
     }
     AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
     AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
-    const at::Tensor hidden =
-        model_.Forward(packed, rows.positions, {.adapter = options_.adapter, .with_grad = false, .dropout_key = {}});
-    const HeadScores scores = ScoreHead(model_, hidden, {rows.targets, environment_.support().stop_ids, {}});
-    const at::Tensor log_p_R = (scores.logit_target_R - scores.log_norm_R).to(at::kCPU, at::kDouble).contiguous();
+    const auto score = [&](const Adapter* adapter) {
+      const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = adapter, .with_grad = false, .dropout_key = {}});
+      return ScoreHead(model_, hidden, {rows.targets, environment_.support().stop_ids, {}});
+    };
+    const auto log_p_of = [](const HeadScores& scores) {
+      return (scores.logit_target_R - scores.log_norm_R).to(at::kCPU, at::kDouble).contiguous();
+    };
+    const HeadScores scores = score(options_.adapter);
+    const at::Tensor log_p_R = log_p_of(scores);
+    const at::Tensor log_p_ending_R = options_.answer_adapter == nullptr ? log_p_R : log_p_of(score(options_.answer_adapter));
     const at::Tensor log_p_stop_RS =
         (scores.logit_stop_RS - scores.log_norm_R.unsqueeze(1)).to(at::kCPU, at::kDouble).contiguous();
     const double* log_p = log_p_R.const_data_ptr<double>();
+    const double* log_p_ending = log_p_ending_R.const_data_ptr<double>();
     const double* log_stop = log_p_stop_RS.const_data_ptr<double>();
     const int64_t S = log_p_stop_RS.size(1);
     for (size_t c = 0; c < chunk.rows.size(); ++c) {
@@ -141,7 +148,7 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
         double y = 0, rival = 0;
         for (size_t e = 0; e < prefix.endings.size(); ++e) {
           double sum = 0;
-          for (const int64_t row : prefix.endings[e]) sum += log_p[row];
+          for (const int64_t row : prefix.endings[e]) sum += log_p_ending[row];
           if (e == 0) y = sum;
           else if (sum > y) rival = -options_.rival_penalty;
         }

@@ -52,10 +52,14 @@ class Questions {
   std::set<Question> known_;
 };
 
-Status WriteQuestions(const std::string& folder, const std::string& name, const std::vector<Question>& questions) {
+// The first `worked` lines have their solution.
+Status WriteQuestions(const std::string& folder, const std::string& name, const std::vector<Question>& questions, size_t worked) {
   std::string text;
-  for (size_t i = 0; i < questions.size(); ++i)
-    text += ArithmeticLine(name + "_" + std::to_string(i), questions[i].numbers, questions[i].minus).dump() + "\n";
+  for (size_t i = 0; i < questions.size(); ++i) {
+    json line = ArithmeticLine(name + "_" + std::to_string(i), questions[i].numbers, questions[i].minus);
+    if (i >= worked) line.erase("z");
+    text += line.dump() + "\n";
+  }
   return WriteFileAtomic(folder + "/" + name + ".jsonl", text);
 }
 
@@ -103,12 +107,12 @@ Status WriteData(const ArithmeticData& data, const std::string& folder) {
   Questions questions(static_cast<uint64_t>(data.seed));
   for (const int64_t n : tested) {
     ASSIGN_OR_RETURN(const std::vector<Question> test, questions.Draw(n, data.test));
-    RETURN_IF_ERROR(WriteQuestions(folder, "test_" + std::to_string(n), test));
+    RETURN_IF_ERROR(WriteQuestions(folder, "test_" + std::to_string(n), test, test.size()));
   }
   ASSIGN_OR_RETURN(const std::vector<Question> demonstrations, DrawMixed(questions, data.operands, data.demonstrations));
-  RETURN_IF_ERROR(WriteQuestions(folder, "demonstrations", demonstrations));
+  RETURN_IF_ERROR(WriteQuestions(folder, "demonstrations", demonstrations, demonstrations.size()));
   ASSIGN_OR_RETURN(const std::vector<Question> train, DrawMixed(questions, data.operands, data.train));
-  return WriteQuestions(folder, "train", train);
+  return WriteQuestions(folder, "train", train, static_cast<size_t>(data.worked));
 }
 
 }  // namespace gfn

@@ -20,6 +20,7 @@ struct ArithmeticData {
   std::vector<int64_t> operands = {3, 4};
   std::vector<int64_t> beyond = {5};
   int64_t train = 1000;
+  int64_t worked = 50;
   int64_t demonstrations = 50;
   int64_t test = 500;
 
@@ -29,6 +30,7 @@ struct ArithmeticData {
     v("operands", operands, "numbers in a question of training and test", NonEmpty{});
     v("beyond", beyond, "numbers in further test questions, longer than any that is trained on");
     v("train", train, "training questions, spread evenly over operands", AtLeast(1));
+    v("worked", worked, "the first so many training questions have their worked solution under \"z\", the others none", NonNegative());
     v("demonstrations", demonstrations, "worked questions for prompts, which stand in no other file", AtLeast(1));
     v("test", test, "test questions of each number of operands", AtLeast(1));
   }

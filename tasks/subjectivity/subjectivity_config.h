@@ -39,6 +39,8 @@ struct SubjectivityConfig : TextConfig {
     v("answer", answer, "what stands behind the rationale and its stop: a text with {Y}, the label", NonEmpty{});
     v("wrong_label_penalty", wrong_label_penalty,
       "taken from log R where the frozen model finds another label likelier behind the rationale; 0: nothing", NonNegative());
+    v("answer_model", answer_model,
+      "an adapter of its own for p(answer | x z), fitted to rationales that the sampler draws (EM); null: the frozen model answers");
   }
   void Validate(ConfigErrors& errors) const {
     TextConfig::Validate(errors);

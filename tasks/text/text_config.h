@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gflownet/base/config_errors.h"
 #include "gflownet/base/config_rules.h"
+#include "tasks/text/answer_model_config.h"
 #include "tasks/text/reward_config.h"
 
 namespace gfn {
@@ -136,6 +138,7 @@ struct TextConfig {
   TextSupport support;
   std::vector<RewardTermConfig> reward = {LikelihoodTerm{}};
   std::vector<TextBaseline> baselines;
+  std::optional<AnswerModelConfig> answer_model;  // a key of tasks that fit one
   bool share_prefixes = true;
 
   template <class V>

@@ -36,6 +36,8 @@ StatusOr<std::unique_ptr<Reward>> TextKind::MakeReward(const TextParts& parts) c
   options.share_prefixes = config().share_prefixes;
   options.rival_penalty = RivalPenalty();
   if (options.rival_penalty != 0) digest += ", rivals " + std::to_string(options.rival_penalty);
+  options.answer_adapter = parts.answer_adapter();
+  if (parts.answer_model != nullptr) digest += ", " + parts.answer_model->Digest();
   const double weight = LikelihoodWeight(config().reward);
   std::unique_ptr<LikelihoodReward> likelihood;
   if (weight != 0) likelihood = std::make_unique<LikelihoodReward>(*parts.model, *parts.environment, digest, options);

@@ -135,6 +135,10 @@ StatusOr<std::unique_ptr<TextParts>> BuildTextParts(std::shared_ptr<const TextKi
     return InvalidArgument("lora.path " + settings.lora->path + ": this adapter is part of the frozen model already (" +
                            parts->source->adapter_path() + "), and would be applied twice; use one of the two");
   }
+  if (task.answer_model) {
+    ASSIGN_OR_RETURN(parts->answer_model,
+                     AnswerModel::Create(*task.answer_model, model, environment, static_cast<uint64_t>(settings.seed)));
+  }
   ASSIGN_OR_RETURN(parts->text_terms, MakeTextTerms(task.reward, *parts->tokenizer));
   ASSIGN_OR_RETURN(parts->reward, parts->kind->MakeReward(*parts));
   return parts;

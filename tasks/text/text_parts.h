@@ -15,6 +15,7 @@
 #include "llm/lora/lora.h"
 #include "llm/tokenizer/tokenizer.h"
 #include "tasks/task/task.h"
+#include "tasks/text/answer_model.h"
 #include "tasks/text/reward_terms.h"
 #include "tasks/text/text_data.h"
 #include "tasks/text/text_kind.h"
@@ -41,12 +42,15 @@ struct TextParts {
   ParameterSet parameters;
   Adapter adapter;
   PeftConfig adapter_config;                  // what the adapter goes out with
+  std::unique_ptr<AnswerModel> answer_model;  // of a task that fits p(y | x z); else null
   std::vector<NamedTextTerm> text_terms;      // of the reward, beside the likelihood
   std::unique_ptr<SequencePolicy> policy;     // the base with the adapter
   std::unique_ptr<SequencePolicy> untrained;  // the base alone on the prompt
   std::unique_ptr<Reward> reward;
 
   const TextConfig& config() const { return kind->config(); }
+  // Of y in the reward; null: the frozen model alone.
+  const Adapter* answer_adapter() const { return answer_model == nullptr ? nullptr : &answer_model->adapter(); }
 };
 
 struct SamplerFile;  // sampler_file.h

@@ -61,10 +61,14 @@ double PlainLogLikelihood(const TextParts& parts, const PlainObject& object, int
     std::vector<int32_t> behind = until_stop;
     behind.insert(behind.end(), ending.begin(), ending.end());
     const std::vector<int32_t> read(behind.begin(), behind.end() - 1);  // the last token is scored, never read
-    const at::Tensor log_p = PlainLogits(*parts.model, nullptr, condition.x, read).to(at::kCPU, at::kDouble).log_softmax(-1);
-    double sum = 0;
-    for (size_t i = 0; i < behind.size(); ++i) sum += log_p[static_cast<int64_t>(i)][behind[i]].item<double>();
-    return sum;
+    const auto sum_of = [&](const Adapter* adapter, size_t begin, size_t end) {
+      const at::Tensor log_p = PlainLogits(*parts.model, adapter, condition.x, read).to(at::kCPU, at::kDouble).log_softmax(-1);
+      double sum = 0;
+      for (size_t i = begin; i < end; ++i) sum += log_p[static_cast<int64_t>(i)][behind[i]].item<double>();
+      return sum;
+    };
+    if (parts.answer_adapter() == nullptr) return sum_of(nullptr, 0, behind.size());
+    return sum_of(nullptr, 0, until_stop.size()) + sum_of(parts.answer_adapter(), until_stop.size(), behind.size());
   };
   const double log_p = log_p_of(condition.y);
   if (rival_penalty == 0) return log_p;

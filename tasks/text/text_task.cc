@@ -3,6 +3,8 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/train/signals.h"
 #include "llm/format/describe_model.h"
+#include "lvm/em_trainer.h"
+#include "tasks/task/em_loop.h"
 #include "tasks/text/text_checks.h"
 #include "tasks/text/text_evaluation.h"
 #include "tasks/text/text_metrics.h"
@@ -59,6 +61,23 @@ class TextTask : public Task {
     return training;
   }
 
+  StatusOr<std::unique_ptr<TrainingLoop>> MakeLoop(Trainer& trainer) override {
+    if (parts_->answer_model == nullptr) return std::unique_ptr<TrainingLoop>();
+    LearnerParts parts;
+    parts.trainer = &trainer;
+    parts.environment = parts_->environment.get();
+    parts.policy = parts_->policy.get();
+    parts.reward = parts_->reward.get();
+    parts.conditions = train_;
+    parts.settings = &parts_->settings;
+    return MakeEmLoop(parts_->answer_model->config().em, parts, *parts_->answer_model, nullptr);
+  }
+
+  Status LoadLearned(const std::string& checkpoint) override {
+    if (parts_->answer_model == nullptr) return OkStatus();
+    return parts_->answer_model->parameters().Load(JoinPath(checkpoint, EmTrainer::kModelFile));
+  }
+
   StatusOr<Evaluation> Validate() override {
     Evaluation evaluation;
     const int64_t max = parts_->settings.evaluation.max_conditions;
@@ -78,8 +97,15 @@ class TextTask : public Task {
 
   StatusOr<std::string> Export(const RunPaths& paths, int64_t step) override {
     RETURN_IF_ERROR(ExportAdapter(*parts_, paths.adapter()));
+    std::string fitted;
+    if (const AnswerModel* answer = parts_->answer_model.get()) {
+      const std::string folder = JoinPath(paths.root, "answer_adapter");
+      RETURN_IF_ERROR(WritePeft(
+          folder, ToPeft(*parts_->model, answer->adapter(), answer->adapter_config(), parts_->settings.model->path)));
+      fitted = ", that of p(y | x z) in " + folder;
+    }
     const PeftAdapter* own = parts_->source->adapter();
-    return "adapter of step " + std::to_string(step) + " in " + paths.adapter() +
+    return "adapter of step " + std::to_string(step) + " in " + paths.adapter() + fitted +
            (own == nullptr ? ""
                            : ", for the base with the adapter in " + parts_->source->adapter_path() +
                                  " merged in (gfn merge writes all of it as one model)");
