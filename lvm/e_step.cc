@@ -179,9 +179,12 @@ StatusOr<std::unique_ptr<EStep>> MakeEStep(const EmConfig& config, const EStepPa
   if (const auto* chain = std::get_if<ChainEStepConfig>(&config.e_step)) {
     return std::unique_ptr<EStep>(std::make_unique<ChainEStep>(*chain, parts));
   }
+  const auto& sampler = std::get<SamplerEStepConfig>(config.e_step);
+  if (sampler.sleep.every > 0 && !parts.model->HasJointSamples()) {
+    return InvalidArgument("em.e_step.sleep: " + parts.model->Digest() + " cannot be drawn from: there is no sleep phase");
+  }
   ASSIGN_OR_RETURN(auto likelihood, MakeObjective(MaximumLikelihoodConfig{}));
-  return std::unique_ptr<EStep>(
-      std::make_unique<SamplerEStep>(std::get<SamplerEStepConfig>(config.e_step), parts, std::move(likelihood)));
+  return std::unique_ptr<EStep>(std::make_unique<SamplerEStep>(sampler, parts, std::move(likelihood)));
 }
 
 }  // namespace gfn

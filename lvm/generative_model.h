@@ -24,6 +24,8 @@ class GenerativeModel {
   virtual ParameterSet& parameters() = 0;
   // log p(x, z) in nats of each row's condition and finished object, float64 [B], differentiable in the parameters.
   virtual StatusOr<at::Tensor> LogJoint(const TrajectoryBatch& batch) const = 0;
+  // Can (z, x) be drawn together? Without it there is no sleep phase.
+  virtual bool HasJointSamples() const { return true; }
   // Draws of (z, x) from the model, as finished trajectories under conditions that the environment, the policy and the reward
   // know until the next call.
   virtual StatusOr<TrajectoryBatch> SampleJoint(int64_t num, const RngKey& key) = 0;

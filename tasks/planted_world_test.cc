@@ -355,7 +355,7 @@ TEST(PlantedWorldTest, RightSamplersAreGreen) {
   };
   const std::vector<ObjectiveConfig> objectives = {
       ModifiedSubTbConfig{}, TbConfig{},           VarGradConfig{},   DbConfig{},  SubTbConfig{}, MaximumLikelihoodConfig{},
-      ModifiedDbConfig{},    FlowMatchingConfig{}, ReinforceConfig{}, PpoConfig{}, SoftQConfig{}, PathConsistencyConfig{}};
+      ModifiedDbConfig{},    FlowMatchingConfig{}, ReinforceConfig{}, PpoConfig{}, GrpoConfig{}, DpgConfig{}, SoftQConfig{}, PathConsistencyConfig{}};
   int64_t num_green = 0;
   for (const auto& world : worlds) {
     for (const ObjectiveConfig& objective : objectives) {

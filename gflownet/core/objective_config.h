@@ -147,6 +147,6 @@ struct SubTbConfig {
 
 using ObjectiveConfig =
     std::variant<ModifiedSubTbConfig, TbConfig, VarGradConfig, DbConfig, SubTbConfig, MaximumLikelihoodConfig, ModifiedDbConfig,
-                 FlowMatchingConfig, ReinforceConfig, PpoConfig, SoftQConfig, PathConsistencyConfig>;
+                 FlowMatchingConfig, ReinforceConfig, PpoConfig, GrpoConfig, DpgConfig, SoftQConfig, PathConsistencyConfig>;
 
 }  // namespace gfn

@@ -35,6 +35,9 @@ GroupLoss MeanOverSteps(const at::Tensor& cost_BT, const TrajectoryScores& score
 // Rows of each group. [G]
 at::Tensor RowsPerGroup(const TrajectoryScores& scores);
 
+// R^(1/T) P_B / q of each row, made to sum to 1 over the rows of its group; without gradient. [B]
+at::Tensor SelfNormalisedWeights(const TrajectoryScores& scores, const Targets& targets);
+
 // Sum over i < j of weight(j - i) w_i w_j cost(x_i - x_j) within each row, and the same without cost. Nodes have a position
 // (int64 [K]) and are left out where valid_BK is false; weight(d) = lambda^(max(d, 1) - 1).
 struct PairSums {
@@ -53,6 +56,8 @@ std::unique_ptr<Objective> Make(const ModifiedDbConfig& config);
 std::unique_ptr<Objective> Make(const FlowMatchingConfig& config);
 std::unique_ptr<Objective> Make(const ReinforceConfig& config);
 std::unique_ptr<Objective> Make(const PpoConfig& config);
+std::unique_ptr<Objective> Make(const GrpoConfig& config);
+std::unique_ptr<Objective> Make(const DpgConfig& config);
 std::unique_ptr<Objective> Make(const SoftQConfig& config);
 std::unique_ptr<Objective> Make(const PathConsistencyConfig& config);
 

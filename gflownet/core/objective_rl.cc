@@ -1,4 +1,4 @@
-// REINFORCE, PPO, soft Q-learning and path consistency. Equations and sources: objective_rl_config.h.
+// REINFORCE, PPO, GRPO, DPG, soft Q-learning and path consistency. Equations and sources: objective_rl_config.h.
 #include "gflownet/base/check.h"
 #include "gflownet/core/objective_impl.h"
 
@@ -19,6 +19,16 @@ namespace {
 at::Tensor LogPb(const TrajectoryScores& scores) {
   if (!scores.log_pb_BT.defined()) return at::zeros(scores.mask_BT.sizes(), scores.mask_BT.options().dtype(at::kDouble));
   return AsDouble(scores.log_pb_BT).masked_fill(scores.mask_BT.logical_not(), 0);
+}
+
+// What PPO maximises at each step: min(r A, clip(r) A), r the ratio to the policy that drew the rollouts. [B, T]
+at::Tensor ClippedGain(const at::Tensor& log_pf_BT, const at::Tensor& sampled_BT, const at::Tensor& advantage_BT, double clip) {
+  const at::Tensor ratio_BT = (log_pf_BT - sampled_BT).exp();
+  return at::minimum(ratio_BT * advantage_BT, ratio_BT.clamp(1 - clip, 1 + clip) * advantage_BT);
+}
+// log_pf under the policy that drew the rollouts; of the first step on them that is the policy itself. [B, T]
+at::Tensor SampledLogPf(const TrajectoryScores& scores, const Targets& targets) {
+  return targets.sampled_log_pf_BT.defined() ? AsDouble(targets.sampled_log_pf_BT) : AsDouble(scores.log_pf_BT).detach();
 }
 
 class Reinforce : public Objective {
@@ -67,13 +77,11 @@ class Ppo : public Objective {
   bool IsSurrogate() const override { return true; }
   GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
     const at::Tensor log_pf_BT = AsDouble(scores.log_pf_BT);
-    const at::Tensor sampled_BT = targets.sampled_log_pf_BT.defined() ? AsDouble(targets.sampled_log_pf_BT) : log_pf_BT.detach();
+    const at::Tensor sampled_BT = SampledLogPf(scores, targets);
     const at::Tensor values_BT1 = FlowsWithReward(scores, targets);
     const at::Tensor values_BT = values_BT1.slice(1, 0, log_pf_BT.size(1));
     const at::Tensor advantage_BT = Advantages(values_BT1.detach(), LogPb(scores).detach() - sampled_BT, scores.mask_BT);
-    const at::Tensor ratio_BT = (log_pf_BT - sampled_BT).exp();
-    const at::Tensor clipped_BT = ratio_BT.clamp(1 - config_.clip, 1 + config_.clip);
-    const at::Tensor gain_BT = at::minimum(ratio_BT * advantage_BT, clipped_BT * advantage_BT);
+    const at::Tensor gain_BT = ClippedGain(log_pf_BT, sampled_BT, advantage_BT, config_.clip);
     const at::Tensor error_BT = values_BT - (values_BT.detach() + advantage_BT);
     return MeanOverSteps(config_.value_weight * error_BT.square() - gain_BT - LogPb(scores), scores);
   }
@@ -91,6 +99,53 @@ class Ppo : public Objective {
   }
 
   PpoConfig config_;
+};
+
+class Grpo : public Objective {
+ public:
+  explicit Grpo(const GrpoConfig& config) : config_(config) {}
+  std::string Name() const override { return std::string(GrpoConfig::kKind); }
+  Needs needs() const override { return Need::kLogPf | Need::kLogPb; }
+  int64_t MinRollouts() const override { return 2; }
+  bool NeedsOnPolicy() const override { return true; }
+  bool IsSurrogate() const override { return true; }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor sampled_BT = SampledLogPf(scores, targets);
+    // Returns are those of the policy that drew the rollouts, also in later steps on them.
+    const at::Tensor reward_BT = (LogPb(scores).detach() - sampled_BT).masked_fill(scores.mask_BT.logical_not(), 0);
+    const at::Tensor return_B = AsDouble(targets.log_reward_B) + reward_BT.sum(1);
+    const at::Tensor rows_G = RowsPerGroup(scores);
+    const auto of_group = [&](const at::Tensor& values_B) {
+      return (SumByGroup(values_B, scores.group_B, scores.num_groups) / rows_G).index_select(0, scores.group_B);
+    };
+    at::Tensor advantage_B = return_B - of_group(return_B);
+    // Equal returns leave nothing to learn, and no noise to blow up.
+    if (config_.normalise) advantage_B = advantage_B / (of_group(advantage_B.square()).sqrt() + 1e-6);
+    const at::Tensor advantage_BT = advantage_B.unsqueeze(1).expand_as(sampled_BT);
+    const at::Tensor gain_BT = ClippedGain(AsDouble(scores.log_pf_BT), sampled_BT, advantage_BT, config_.clip);
+    return MeanOverSteps(-gain_BT - LogPb(scores), scores);
+  }
+
+ private:
+  GrpoConfig config_;
+};
+
+class Dpg : public Objective {
+ public:
+  std::string Name() const override { return std::string(DpgConfig::kKind); }
+  Needs needs() const override { return Need::kLogPf | Need::kLogPb; }
+  int64_t MinRollouts() const override { return 2; }
+  bool TrainsBackward() const override { return false; }
+  bool NeedsOnPolicy() const override { return true; }
+  bool AllowsSeveralUpdates() const override { return false; }
+  bool IsSurrogate() const override { return true; }
+  GroupLoss Loss(const TrajectoryScores& scores, const Targets& targets) const override {
+    const at::Tensor log_q_B = AsDouble(scores.log_pf_BT).masked_fill(scores.mask_BT.logical_not(), 0).sum(1);
+    const at::Tensor share_B = RowsPerGroup(scores).reciprocal().index_select(0, scores.group_B);
+    const at::Tensor sum_G =
+        SumByGroup(-(SelfNormalisedWeights(scores, targets) - share_B) * log_q_B, scores.group_B, scores.num_groups);
+    return {sum_G, at::ones_like(sum_G).detach()};
+  }
 };
 
 class SoftQ : public Objective {
@@ -135,6 +190,8 @@ class PathConsistency : public Objective {
 
 std::unique_ptr<Objective> Make(const ReinforceConfig& config) { return std::make_unique<Reinforce>(config); }
 std::unique_ptr<Objective> Make(const PpoConfig& config) { return std::make_unique<Ppo>(config); }
+std::unique_ptr<Objective> Make(const GrpoConfig& config) { return std::make_unique<Grpo>(config); }
+std::unique_ptr<Objective> Make(const DpgConfig&) { return std::make_unique<Dpg>(); }
 std::unique_ptr<Objective> Make(const SoftQConfig& config) { return std::make_unique<SoftQ>(config); }
 std::unique_ptr<Objective> Make(const PathConsistencyConfig& config) { return std::make_unique<PathConsistency>(config); }
 

@@ -45,6 +45,28 @@ struct PpoConfig {
   }
 };
 
+// GRPO (Shao et al. 2402.03300) on the returns of reinforce: A = (a_n - group mean) / group deviation of a whole rollout, the clipped
+// ratio of PPO at every step, no value; mean over steps. On-policy rollouts, on which train.updates_per_batch steps are taken. Its
+// entropy term is the published KL penalty to p(z | x), with coefficient 1, where R = p(z | x) p(y | x z).
+struct GrpoConfig {
+  static constexpr std::string_view kKind = "grpo";
+  double clip = 0.2;
+  bool normalise = true;
+  template <class V>
+  void Visit(V& v) {
+    v("clip", clip, "the ratio to the policy that drew the rollouts counts within 1 - clip .. 1 + clip", Positive());
+    v("normalise", normalise, "advantages are divided by the group's standard deviation (off: 2503.20783)");
+  }
+};
+
+// DPG (Parshakova et al. 1912.08517; GDC, Khalifa et al. 2012.11635): -sum (w - 1 / n) log q over the rollouts of a condition, w
+// their weights R^(1/T) P_B / q made to sum to 1: the forward KL with a baseline. On-policy rollouts only.
+struct DpgConfig {
+  static constexpr std::string_view kKind = "dpg";
+  template <class V>
+  void Visit(V&) {}
+};
+
 // Soft Q-learning (Haarnoja et al. 1702.08165): Q(s, a) = log F(s) + log_pf towards the constant log_pb + log F(s'); mean over
 // steps. DB with a gradient through its near side only, without a target network; P_B gets no gradient.
 struct SoftQConfig {

@@ -53,11 +53,7 @@ class MaximumLikelihood : public Objective {
       return {SumByGroup(-weights_B * log_q_B, scores.group_B, scores.num_groups),
               SumByGroup(weights_B, scores.group_B, scores.num_groups)};
     }
-    // Weights are constants: softmax of the log Z estimates over the rows of each group.
-    const at::Tensor estimates_B = FinalLogZEstimates(scores, targets).detach();
-    const at::Tensor same_BB = scores.group_B.unsqueeze(1).eq(scores.group_B.unsqueeze(0));
-    const at::Tensor log_sum_B = estimates_B.unsqueeze(0).masked_fill(same_BB.logical_not(), -INFINITY).logsumexp(1);
-    const at::Tensor weights_B = (estimates_B - log_sum_B).exp();
+    const at::Tensor weights_B = SelfNormalisedWeights(scores, targets);
     const at::Tensor sum_G = SumByGroup(-weights_B * log_q_B, scores.group_B, scores.num_groups);
     return {sum_G, at::ones_like(sum_G).detach()};
   }
@@ -88,6 +84,14 @@ class ModifiedDb : public Objective {
 };
 
 }  // namespace
+
+at::Tensor SelfNormalisedWeights(const TrajectoryScores& scores, const Targets& targets) {
+  // The softmax of the log Z estimates over the rows of each group.
+  const at::Tensor estimates_B = FinalLogZEstimates(scores, targets).detach();
+  const at::Tensor same_BB = scores.group_B.unsqueeze(1).eq(scores.group_B.unsqueeze(0));
+  const at::Tensor log_sum_B = estimates_B.unsqueeze(0).masked_fill(same_BB.logical_not(), -INFINITY).logsumexp(1);
+  return (estimates_B - log_sum_B).exp();
+}
 
 std::unique_ptr<Objective> Make(const ModifiedDbConfig& config) { return std::make_unique<ModifiedDb>(config); }
 std::unique_ptr<Objective> Make(const TbConfig& config) { return std::make_unique<Tb>(config); }

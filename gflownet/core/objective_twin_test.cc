@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
 
 #include "gflownet/core/objective_test_example.h"
 
@@ -170,6 +171,41 @@ struct Twin {
       }
     });
   }
+  double operator()(const GrpoConfig& c) const {
+    // The return of a rollout under the policy that drew it.
+    const auto return_of = [&](const Row& r) {
+      double sum = r.reward() + r.sum_pb();
+      for (int64_t k = 0; k < r.length(); ++k) sum -= At(live.sampled_log_pf_BT, r.row, k);
+      return sum;
+    };
+    return OverRows([&](Fraction& loss, const Row& r, const Row& constant) {
+      Fraction mean, square;
+      for (const Row& other : Group(held, r.group())) mean.Add(return_of(other));
+      for (const Row& other : Group(held, r.group())) square.Add(std::pow(return_of(other) - mean.value(), 2));
+      const double advantage =
+          (return_of(constant) - mean.value()) / (c.normalise ? std::sqrt(square.value()) + 1e-6 : 1.0);
+      for (int64_t k = 0; k < r.length(); ++k) {
+        const double ratio = std::exp(r.pf(k) - At(live.sampled_log_pf_BT, r.row, k));
+        const double clipped = std::min(std::max(ratio, 1 - c.clip), 1 + c.clip);
+        loss.Add(-std::min(ratio * advantage, clipped * advantage) - r.pb(k));
+      }
+    });
+  }
+  double operator()(const DpgConfig&) const {
+    double sum = 0;
+    std::set<int64_t> groups;
+    OverRows([&](Fraction& loss, const Row& r, const Row& constant) {
+      double total = 0, rows = 0;
+      for (const Row& other : Group(held, r.group())) {
+        total += std::exp(other.estimate() - constant.estimate());
+        ++rows;
+      }
+      sum -= (1 / total - 1 / rows) * r.log_q();
+      groups.insert(r.group());
+      loss.Add(0);
+    });
+    return sum / static_cast<double>(groups.size());
+  }
   double operator()(const SoftQConfig& c) const {
     return OverRows([&](Fraction& loss, const Row& r, const Row& constant) {
       for (int64_t k = 0; k < r.length(); ++k)
@@ -236,7 +272,8 @@ INSTANTIATE_TEST_SUITE_P(All, ObjectiveTwin,
                                          SubTbConfig{}, SubTbConfig{.lambda = 1}, SubTbConfig{.lambda = 0.7, .pooled = true},
                                          SubTbConfig{.forward_looking = true}, SubTbConfig{.residual = LinexResidual{}},
                                          ReinforceConfig{}, ReinforceConfig{Baseline::kNone}, ReinforceConfig{Baseline::kLogZ},
-                                         PpoConfig{}, PpoConfig{.clip = 0.05, .gae_lambda = 1}, SoftQConfig{},
+                                         PpoConfig{}, PpoConfig{.clip = 0.05, .gae_lambda = 1}, GrpoConfig{},
+                                         GrpoConfig{.clip = 0.05, .normalise = false}, DpgConfig{}, SoftQConfig{},
                                          SoftQConfig{HuberResidual{}}, PathConsistencyConfig{}, PathConsistencyConfig{.steps = 1},
                                          PathConsistencyConfig{.steps = 9}));
 

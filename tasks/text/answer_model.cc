@@ -27,7 +27,7 @@ StatusOr<at::Tensor> AnswerModel::LogJoint(const TrajectoryBatch& batch) const {
 }
 
 StatusOr<TrajectoryBatch> AnswerModel::SampleJoint(int64_t, const RngKey&) {
-  return Unimplemented("task.answer_model.em.e_step.sleep: a language model draws no questions to answer");
+  return Unimplemented("questions cannot be drawn");
 }
 
 std::string AnswerModel::Digest() const { return "p(y | x z) with an adapter of rank " + std::to_string(adapter_config_.rank); }

@@ -24,7 +24,8 @@ class AnswerModel : public GenerativeModel {
   // log p(z stop | x) of the frozen model + log p(y | x z stop) of the fitted one. Where the condition has rivals, the latter is
   // normalised over y and them: other endings do not occur.
   StatusOr<at::Tensor> LogJoint(const TrajectoryBatch& batch) const override;
-  // Unimplemented: questions cannot be drawn, so there is no sleep phase.
+  // Questions cannot be drawn.
+  bool HasJointSamples() const override { return false; }
   StatusOr<TrajectoryBatch> SampleJoint(int64_t num, const RngKey& key) override;
   std::string Digest() const override;
 

@@ -12,6 +12,7 @@ namespace {
 // Token counts of every example, the largest first.
 struct TextLengths {
   std::vector<double> prompt, x, y;
+  double num_trained = 0;  // lines that are trained on
   // What `count` examples of a batch can have together.
   static double Sum(const std::vector<double>& lengths, double count) {
     double sum = 0;
@@ -32,6 +33,8 @@ StatusOr<TextLengths> MeasureTexts(const TextKind& kind, const ModelSourceConfig
   if (task.data.train_limit > 0 && static_cast<size_t>(task.data.train_limit) < examples.size()) {
     examples.resize(static_cast<size_t>(task.data.train_limit));
   }
+  TextLengths lengths;
+  lengths.num_trained = static_cast<double>(examples.size());
   if (task.data.HasValidation()) {
     ASSIGN_OR_RETURN(const NamedExamples more, ReadSplit(task.data, "validation"));
     examples.insert(examples.end(), more.examples.begin(), more.examples.end());
@@ -40,7 +43,6 @@ StatusOr<TextLengths> MeasureTexts(const TextKind& kind, const ModelSourceConfig
   const size_t measured = std::min(kMostMeasured, examples.size());
   std::partial_sort(examples.begin(), examples.begin() + static_cast<int64_t>(measured), examples.end(),
                     [&](const TextExample& a, const TextExample& b) { return bytes(a) > bytes(b); });
-  TextLengths lengths;
   for (size_t i = 0; i < measured; ++i) {
     ASSIGN_OR_RETURN(const SequenceCondition tokens, kind.Encode(*tokenizer, task.prompt, examples[i]));
     lengths.prompt.push_back(static_cast<double>(tokens.prompt.size()));
@@ -100,10 +102,26 @@ StatusOr<MemoryParts> EstimateTextMemory(const TextKind& kind, const RunSettings
   const double replies = TextLengths::Sum(lengths.prompt, conditions) + rows * most;
   const double evaluation =
       std::max(decoding(TextLengths::Sum(lengths.prompt, conditions), rows), real * std::max(judged, replies) * one_layer);
-  return MemoryParts{{"weights", number(NumParameters(model)) * weight},
-                     {"adapter and optimiser", 16.0 * number(NumLoraParameters(model, lora))},  // value, gradient, two moments
-                     {"a training step", step},
-                     {"evaluation beyond it", std::max(0.0, evaluation - step)}};
+  // An M-step reads all its rationales at once, with the way back.
+  double m_step = 0;
+  if (task.answer_model) {
+    const EmConfig& em = task.answer_model->em;
+    const auto* sampler = std::get_if<SamplerEStepConfig>(&em.e_step);
+    const double x = em.m_conditions > 0 ? std::min(number(em.m_conditions), lengths.num_trained) : lengths.num_trained;
+    const double rationales = x * (sampler == nullptr ? 1 : number(sampler->samples));
+    const double positions = TextLengths::Sum(lengths.x, x) + rationales * (most + 1 + 2 * lengths.y[0]);
+    m_step = real * positions * (layers * (number(NumTapeNumbers(model)) + 7 * number(task.answer_model->lora.Rank())) +
+                                 (4 * width + 2 * queries + 2 * keys + 2 * up + 2 * inner));
+  }
+  MemoryParts parts = {{"weights", number(NumParameters(model)) * weight},
+                       {"adapter and optimiser", 16.0 * number(NumLoraParameters(model, lora))},  // value, gradient, two moments
+                       {"a training step", step}};
+  if (task.answer_model) {
+    parts.emplace_back("adapter of the answers and optimiser", 16.0 * number(NumLoraParameters(model, task.answer_model->lora)));
+    parts.emplace_back("an M-step beyond that", std::max(0.0, m_step - step));
+  }
+  parts.emplace_back("evaluation beyond it", std::max(0.0, evaluation - std::max(step, m_step)));
+  return parts;
 }
 
 }  // namespace gfn
