@@ -96,6 +96,10 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   AddReal(sub, "--temperature", sample.temperature, "Sampling temperature; 1 is the sampler itself");
   AddWhole(sub, "--top-k", sample.top_k, 0, "Sample among the k most probable tokens; 0: all");
   AddReal(sub, "--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability");
+  AddReal(sub, "--min-p", sample.min_p, "Sample among tokens of at least this share of the most probable one's probability");
+  sub->add_option("--method", sample.method,
+                  "Instead of the sampler's own draws: greedy, beam, diverse_beam, best_of, importance, smc, metropolis_hastings; with "
+                  "keys of its own: '{kind: smc, particles: 64}' (docs/config.md, task.baselines.method)");
   AddWhole(sub, "--seed", sample.seed, 0, "Seed of the draws");
   sub->callback([&] { chosen = sample; });
 

@@ -27,6 +27,8 @@ struct SampleCommand {
   double temperature = 1;
   int64_t top_k = 0;
   double top_p = 1;
+  double min_p = 0;
+  std::string method;                  // of decoding, instead of the sampler's own draws
   int64_t seed = 1;
 };
 

@@ -51,6 +51,8 @@ Status Sample(const SampleCommand& command) {
   if (command.seed < 0) return InvalidArgument("--seed must be at least 0, found " + std::to_string(command.seed));
   if (!(command.top_p > 0 && command.top_p <= 1))
     return InvalidArgument("--top-p must be in (0, 1], found " + FormatReal(command.top_p));
+  if (!(command.min_p >= 0 && command.min_p <= 1))
+    return InvalidArgument("--min-p must be in [0, 1], found " + FormatReal(command.min_p));
   if (command.score == "-" && command.input == "-") return InvalidArgument("--score and --input cannot both be standard input");
   ASSIGN_OR_RETURN(const std::unique_ptr<Task> task, OpenSampler(command));
   if (!command.score.empty())
@@ -61,6 +63,10 @@ Status Sample(const SampleCommand& command) {
   request.exploration.temperature = command.temperature;
   request.exploration.top_k = command.top_k;
   request.exploration.top_p = command.top_p;
+  request.exploration.min_p = command.min_p;
+  request.method = command.method;
+  if (!request.method.empty() && !request.exploration.IsOnPolicy())
+    return InvalidArgument("--method has keys of its own: --temperature, --top-k, --top-p and --min-p are for draws without it");
   request.seed = static_cast<uint64_t>(command.seed);
   return task->Sample(request, Print);
 }

@@ -167,7 +167,7 @@ const std::vector<Layer>& Layers() {
                 tensor_only = base + Names{"gflownet/tensor"},  // what the language model's engine needs of gflownet
         files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"}, lora = model + Names{"llm/model"},
                 generate = lora + Names{"llm/lora", "llm/tokenizer"}, engine = generate + Names{"llm/generate", "llm/metrics"};
-    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "llm/gfn", "lvm", "lvm/*", "report"};
+    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "gflownet/decoding", "llm/gfn", "lvm", "lvm/*", "report"};
     const Names below_app = below_tasks + Names{"tasks", "tasks/*"};
     return std::vector<Layer>{
         {"gflownet/base", {}, false},
@@ -178,6 +178,7 @@ const std::vector<Layer>& Layers() {
         {"gflownet/core", train + Names{"gflownet/nets"}},
         {"gflownet/env", core},
         {"gflownet/estimate", core + Names{"gflownet/env"}},
+        {"gflownet/decoding", core + Names{"gflownet/estimate"}},
         {"lvm", core + Names{"gflownet/env"}},  // the EM driver knows no language model
         {"lvm/*", core + Names{"gflownet/env", "lvm"}},
         {"report", base, false},
@@ -190,7 +191,7 @@ const std::vector<Layer>& Layers() {
         {"llm/generate", generate},
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
         {"tasks/task",
-         core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
+         core + Names{"report", "llm/lora", "llm/model", "lvm"}},  // the settings of a run name the model's and adapter's keys
         {"tasks/world",
          core + Names{"gflownet/env", "gflownet/estimate", "lvm", "lvm/*", "report", "tasks/task"}},  // knows no language model
         {"tasks/text", below_tasks + Names{"tasks/task"}},

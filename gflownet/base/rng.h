@@ -40,6 +40,7 @@ enum class RngPurpose : uint32_t {
   kBackward = 11,   // backward rollouts
   kSample = 12,     // `gfn sample`
   kBenchmark = 13,  // inputs of benchmarks
+  kResample = 14,   // particles that are drawn again by their weights
 };
 
 struct RngKey {

@@ -28,7 +28,8 @@ void ExplorationConfig::Validate(ConfigErrors& errors) const {
 Exploration DrawExploration(const ExplorationConfig& config, const RngKey& key, uint64_t stream, uint64_t position) {
   const double span = config.temperature_max - config.temperature_min;
   return {EpsilonAt(config, key.step), config.temperature_min + span * Uniform(key, stream, position), config.top_k,
-          config.top_p};
+          config.top_p,
+          0};
 }
 
 }  // namespace gfn

@@ -16,9 +16,10 @@ struct Exploration {
   double temperature = 1;  // logits are divided by it
   int64_t top_k = 0;       // keep the k most probable legal actions; 0: all
   double top_p = 1;        // keep the smallest set of most probable legal actions that holds this much probability
+  double min_p = 0;        // keep legal actions of at least this share of the most probable one's probability
 
   bool operator==(const Exploration&) const = default;
-  bool IsOnPolicy() const { return epsilon == 0 && temperature == 1 && top_k == 0 && top_p == 1; }
+  bool IsOnPolicy() const { return epsilon == 0 && temperature == 1 && top_k == 0 && top_p == 1 && min_p == 0; }
 };
 
 struct ExplorationConfig {

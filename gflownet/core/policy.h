@@ -67,6 +67,8 @@ class RolloutSession {
   virtual void Advance(const at::Tensor& actions_N) = 0;
   // Goes on with these live rows (int64 [M], ascending, M > 0) only.
   virtual void Keep(const at::Tensor& rows_M) = 0;
+  // Whether Keep takes rows in any order and more than once: a row that is repeated splits, and its copies go on by themselves.
+  virtual bool MayRepeatRows() const { return false; }
   // Asked of a session that has not begun, whose rows are those of the rollout: the whole rollout in one go, where the session
   // can make it faster than step by step (on a device without waiting for it, in a fast world without tensors). The batch is what
   // Rollout returns, with the draws at the same addresses by the same rule: the same actions, but where logits that differ in

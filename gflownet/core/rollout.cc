@@ -28,6 +28,7 @@ at::Tensor BehaviourLogits(const at::Tensor& logits_NA, const at::Tensor& legal_
     if (setting.temperature != 1) chosen_MA = WithTemperature(chosen_MA, setting.temperature);
     if (setting.top_k > 0) chosen_MA = WithTopK(chosen_MA, setting.top_k);
     if (setting.top_p < 1) chosen_MA = WithTopP(chosen_MA, setting.top_p);
+    if (setting.min_p > 0) chosen_MA = WithMinP(chosen_MA, setting.min_p);
     // The uniform part reaches every legal action, also those that top-k and top-p dropped.
     if (setting.epsilon > 0) {
       const at::Tensor policy_MA = MaskedLogSoftmax(chosen_MA) + std::log1p(-setting.epsilon);

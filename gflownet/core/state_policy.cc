@@ -13,6 +13,7 @@ class StateSession : public RolloutSession {
   at::Tensor Logits(const State& state) override { return policy_.Evaluate(state).forward_logits_BA; }
   void Advance(const at::Tensor&) override {}
   void Keep(const at::Tensor&) override {}
+  bool MayRepeatRows() const override { return true; }
 
  private:
   const StatePolicy& policy_;

@@ -108,6 +108,12 @@ at::Tensor WithTopP(const at::Tensor& logits_BA, double p) {
   return wide_BA.masked_fill(drop_BA, -INFINITY);
 }
 
+at::Tensor WithMinP(const at::Tensor& logits_BA, double p) {
+  GFN_CHECK(p > 0 && p <= 1) << "min-p " << p;
+  const at::Tensor wide_BA = Widen(logits_BA.detach());
+  return wide_BA.masked_fill(wide_BA < wide_BA.amax(1, /*keepdim=*/true) + std::log(p), -INFINITY);
+}
+
 at::Tensor LogSumExp(const at::Tensor& x) {
   const at::Tensor wide = Widen(x);
   const at::Tensor largest = wide.detach().amax(-1, /*keepdim=*/true);

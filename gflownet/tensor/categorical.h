@@ -46,6 +46,8 @@ at::Tensor WithTopK(const at::Tensor& logits_BA, int64_t k);
 // Keeps the smallest set of most probable actions whose probability reaches p
 // (0 < p <= 1), at least one (Holtzman et al. 2020, nucleus sampling).
 at::Tensor WithTopP(const at::Tensor& logits_BA, double p);
+// Keeps actions of at least p times the probability of the most probable one (0 < p <= 1; Nguyen et al. 2407.01082).
+at::Tensor WithMinP(const at::Tensor& logits_BA, double p);
 
 // --- log sum exp ---
 

@@ -94,8 +94,14 @@ void DecodeSession::Read() {
 void DecodeSession::Keep(std::span<const int64_t> rows) {
   std::vector<int32_t> segments, taken;
   std::vector<int64_t> hidden;
+  std::vector<bool> is_taken(segment_of_row_.size());
   for (const int64_t row : rows) {
-    segments.push_back(segment_of_row_[row]);
+    int32_t segment = segment_of_row_[row];
+    // The first keeps the segment, a copy goes on below what is in it now.
+    if (is_taken[static_cast<size_t>(row)])
+      segment = cache_.AddSegment(segment, cache_.length(segment), cache_.capacity(segment) - cache_.length(segment));
+    is_taken[static_cast<size_t>(row)] = true;
+    segments.push_back(segment);
     hidden.push_back(hidden_of_row_[row]);
     if (!is_read()) taken.push_back(taken_N_[row]);
   }

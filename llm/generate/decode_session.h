@@ -30,7 +30,8 @@ class DecodeSession {
   void Advance(std::span<const int32_t> tokens_N);
   // The same with tokens on the model's device, int64 [N], which the host does not read.
   void Advance(const at::Tensor& tokens_N);
-  // Goes on with these live rows (ascending) only.
+  // Goes on with these live rows only, in this order. A row that is named again splits: its copies share the cache of what they
+  // have in common, and nothing is copied or computed again.
   void Keep(std::span<const int64_t> rows);
 
   int64_t num_rows() const { return static_cast<int64_t>(segment_of_row_.size()); }

@@ -44,5 +44,23 @@ TEST(DecodeSession, ReadsTokensOfLiveRowsWhenAsked) {
   }
 }
 
+TEST(DecodeSession, ARowThatIsNamedAgainSplits) {
+  const auto model = Tiny();
+  DecodeSession session(*model, nullptr, kPrompts, {0, 1}, 4);
+  session.Logits();
+  session.Advance(std::vector<int32_t>{5, 9});
+  // Before the token is read, and again after more: copies of copies, in another order.
+  session.Keep(std::vector<int64_t>{1, 0, 0});
+  session.Advance(std::vector<int32_t>{33, 20, 21});
+  session.Logits();
+  session.Keep(std::vector<int64_t>{2, 2, 1, 2});
+  session.Advance(std::vector<int32_t>{7, 8, 10, 11});
+  EXPECT_TRUE(session.Hidden().equal(at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7}), LastHidden(*model, {4, 30, 47, 5, 21, 8}),
+                                              LastHidden(*model, {4, 30, 47, 5, 20, 10}), LastHidden(*model, {4, 30, 47, 5, 21, 11})})));
+  session.Advance(std::vector<int32_t>{6, 6, 6, 6});
+  EXPECT_TRUE(session.Hidden().equal(at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 8, 6}),
+                                              LastHidden(*model, {4, 30, 47, 5, 20, 10, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 11, 6})})));
+}
+
 }  // namespace
 }  // namespace gfn

@@ -51,6 +51,7 @@ class SequenceSession : public RolloutSession {
     const at::Tensor rows = rows_M.to(at::kCPU).contiguous();
     decoder_.Keep({rows.const_data_ptr<int64_t>(), static_cast<size_t>(rows.numel())});
   }
+  bool MayRepeatRows() const override { return true; }
 
   // On the host rows leave when they are done, which saves more than it costs; a device would wait for the host at each step.
   std::optional<StatusOr<WholeRollout>> SampleWhole(const std::vector<RolloutRow>& rows_B, const RngKey& key) override {

@@ -22,6 +22,7 @@ class KvCache {
   // Room for a segment of at most max_tokens below (parent, offset); -1: a root. Returns its index.
   int32_t AddSegment(int32_t parent, int32_t offset, int32_t max_tokens);
   int32_t length(int32_t segment) const { return segments_[segment].length; }
+  int32_t capacity(int32_t segment) const { return segments_[segment].capacity; }
 
   struct Append {
     int32_t segment;

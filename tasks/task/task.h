@@ -77,6 +77,7 @@ struct SampleRequest {
   std::string input;  // JSON lines of the task's format; "-": standard input; empty: none given
   int64_t num = 8;    // samples of each line
   Exploration exploration;
+  std::string method;  // of decoding, as text: "beam", "{kind: smc, particles: 64}"; empty: the sampler's own draws
   uint64_t seed = 1;
 };
 using EmitLine = std::function<Status(const nlohmann::json&)>;

@@ -10,6 +10,8 @@
 
 #include "gflownet/base/config_errors.h"
 #include "gflownet/base/config_rules.h"
+#include "gflownet/base/enum_table.h"
+#include "gflownet/decoding/decoding_config.h"
 #include "tasks/text/answer_model_config.h"
 #include "tasks/text/reward_config.h"
 
@@ -116,15 +118,24 @@ struct Demonstrations {
   }
 };
 
-// What the trained sampler is compared with: the base model behind a prompt of its own, over the same support.
+// Which model a method of decoding draws from.
+enum class Proposal { kUntrained, kTrained };
+GFN_ENUM_TABLE(Proposal, {Proposal::kUntrained, "untrained", "the base model"}, {Proposal::kTrained, "trained", "the sampler that is trained"})
+
+// What the trained sampler is compared with: a model behind a prompt of its own, over the same support, and how objects are got out
+// of it.
 struct TextBaseline {
   std::string name;
   std::string prompt;
+  DecodingMethod method = SamplingMethod{};
+  Proposal proposal = Proposal::kUntrained;
 
   template <class V>
   void Visit(V& v) {
     v("name", name, "its name in evaluations", NonEmpty{});
     v("prompt", prompt, "what it reads, as in prompt", NonEmpty{});
+    v("method", method, "how objects are drawn, or searched for");
+    v("proposal", proposal, "what they are drawn from");
   }
 };
 

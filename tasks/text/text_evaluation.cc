@@ -4,7 +4,11 @@
 #include <cmath>
 #include <span>
 
+#include "gflownet/base/clock.h"
 #include "gflownet/base/text_util.h"
+#include "gflownet/decoding/decoding.h"
+#include "gflownet/train/signals.h"
+#include "tasks/text/text_methods.h"
 #include "tasks/text/text_metrics.h"
 #include "tasks/text/text_task.h"
 
@@ -21,9 +25,12 @@ json ToJson(const Interval& interval) {
 }  // namespace
 
 const SamplerResult& EvaluationResult::BestBaseline() const {
-  return *std::max_element(samplers.begin() + 1, samplers.end(), [](const SamplerResult& a, const SamplerResult& b) {
-    return Mean(a.metrics.at("elbo")) < Mean(b.metrics.at("elbo"));
-  });
+  const auto elbo = [](const SamplerResult& sampler) {
+    const auto found = sampler.metrics.find("elbo");
+    return found == sampler.metrics.end() ? -INFINITY : Mean(found->second);
+  };
+  return *std::max_element(samplers.begin() + 1, samplers.end(),
+                           [&](const SamplerResult& a, const SamplerResult& b) { return elbo(a) < elbo(b); });
 }
 
 StatusOr<EvaluationResult> EvaluateSamplers(TextParts& parts, std::vector<TextExample> examples, int64_t num_samples,
@@ -37,35 +44,63 @@ StatusOr<EvaluationResult> EvaluateSamplers(TextParts& parts, std::vector<TextEx
   result.temperature = options.temperature;
   options.num_samples = num_samples;
   options.key = {static_cast<uint64_t>(parts.settings.seed), RngPurpose::kEval, 1};
-  const auto add = [&](const std::string& name, const std::string& prompt, const Policy& policy) -> Status {
+  const auto add = [&](const TextBaseline& baseline, const Policy& policy) -> Status {
     std::vector<ConditionId> conditions;
     for (const TextExample& example : result.examples) {
-      ASSIGN_OR_RETURN(const ConditionId id, AddCondition(parts, prompt, example));
+      ASSIGN_OR_RETURN(const ConditionId id, AddCondition(parts, baseline.prompt, example));
       conditions.push_back(id);
     }
     SamplerResult& sampler = result.samplers.emplace_back();
-    sampler.name = name;
-    sampler.prompt = prompt;
-    ASSIGN_OR_RETURN(sampler.conditions, SampleConditions(*parts.environment, policy, *parts.reward, conditions, options));
+    sampler.name = baseline.name;
+    sampler.prompt = baseline.prompt;
+    const double start = SteadySeconds();
+    const bool has_density = HasDensity(baseline.method);
+    std::vector<std::optional<double>> log_z, ess;
+    double num_tokens = 0, num_drawn = 0;
+    if (has_density) {
+      ASSIGN_OR_RETURN(sampler.conditions, SampleConditions(*parts.environment, policy, *parts.reward, conditions, options));
+      for (const ConditionSamples& of_condition : sampler.conditions) {
+        for (const SampledText& sample : of_condition.samples) num_tokens += static_cast<double>(sample.tokens.size()) + 1;
+      }
+    } else {
+      for (size_t c = 0; c < conditions.size(); ++c) {
+        if (StopRequested()) return Cancelled("stopped while samples were drawn");
+        const RngKey key = {options.key.seed, RngPurpose::kEval, MixBits(c + 2)};
+        ASSIGN_OR_RETURN(MethodSamples drawn,
+                         DrawByMethod(parts, baseline.method, policy, conditions[c], num_samples, result.temperature, key));
+        num_tokens += static_cast<double>(drawn.num_actions);
+        log_z.push_back(drawn.log_z);
+        ess.push_back(drawn.ess);
+        sampler.conditions.push_back(std::move(drawn.samples));
+      }
+    }
+    for (const ConditionSamples& of_condition : sampler.conditions) num_drawn += static_cast<double>(of_condition.samples.size());
+    sampler.tokens_per_sample = num_tokens / num_drawn;
+    sampler.seconds_per_sample = (SteadySeconds() - start) / num_drawn;
     for (size_t c = 0; c < conditions.size(); ++c) {
-      ASSIGN_OR_RETURN(Measured measured, MeasureExample(parts, result.examples[c], policy, sampler.conditions[c]));
+      ASSIGN_OR_RETURN(Measured measured,
+                       MeasureExample(parts, result.examples[c], policy, sampler.conditions[c], has_density));
+      // The exponential of such an estimate of log Z is unbiased, so it is a bound from below like that of importance weights.
+      if (!has_density && log_z[c]) measured.metrics["iw_bound"] = *log_z[c];
+      if (!has_density && ess[c]) measured.metrics["ess"] = *ess[c];
       for (const auto& [metric, value] : measured.metrics) sampler.metrics[metric].push_back(value);
       if (!measured.pictures.is_null()) sampler.pictures.push_back(std::move(measured.pictures));
     }
     return OkStatus();
   };
-  RETURN_IF_ERROR(add("trained", parts.config().prompt, *parts.policy));
+  RETURN_IF_ERROR(add({.name = "trained", .prompt = parts.config().prompt}, *parts.policy));
   for (const TextBaseline& baseline : parts.config().baselines)
-    RETURN_IF_ERROR(add(baseline.name, baseline.prompt, *parts.untrained));
+    RETURN_IF_ERROR(add(baseline, baseline.proposal == Proposal::kTrained ? *parts.policy : *parts.untrained));
   return result;
 }
 
 json EvaluationToJson(const EvaluationResult& result) {
-  json order = json::array(), prompts, samplers, paired;
+  json order = json::array(), prompts, samplers, paired, cost;
   const SamplerResult& trained = result.Trained();
   for (const SamplerResult& sampler : result.samplers) {
     order.push_back(sampler.name);
     prompts[sampler.name] = sampler.prompt;
+    cost[sampler.name] = {{"tokens_per_sample", sampler.tokens_per_sample}, {"seconds_per_sample", sampler.seconds_per_sample}};
     for (const auto& [metric, values] : sampler.metrics) {
       samplers[sampler.name][metric] = ToJson(TInterval(values));
       // A metric that some examples have under one sampler alone has no pairs.
@@ -82,6 +117,7 @@ json EvaluationToJson(const EvaluationResult& result) {
           {"order", order},
           {"prompts", prompts},
           {"samplers", samplers},
+          {"cost", cost},
           {"paired", paired}};
 }
 
@@ -116,11 +152,21 @@ report::Table EvaluationTable(const TextKind& kind, const json& evaluation) {
                 "), nats, 95 % intervals";
   table.columns.push_back({.name = "sampler"});
   for (const TextMetric& metric : metrics) table.columns.push_back({.name = metric.title, .decimals = metric.decimals});
+  const bool has_cost = evaluation.contains("cost");  // earlier versions wrote none
+  if (has_cost) {
+    table.columns.push_back({.name = "tokens/sample", .decimals = 1});
+    table.columns.push_back({.name = "s/sample", .decimals = 3});
+  }
   const auto add = [&](const std::string& name, const json& values) {
     std::vector<report::Cell> row = {name};
     for (const TextMetric& metric : metrics) {
       row.push_back(values.contains(metric.key) ? report::Cell(IntervalOf(values[metric.key], evaluation))
                                                 : report::Cell(std::string("-")));
+    }
+    for (const char* key : {"tokens_per_sample", "seconds_per_sample"}) {
+      if (!has_cost) continue;
+      const bool is_known = evaluation["cost"].contains(name);
+      row.push_back(is_known ? report::Cell(evaluation["cost"][name][key].get<double>()) : report::Cell(std::string("-")));
     }
     table.rows.push_back(std::move(row));
   };

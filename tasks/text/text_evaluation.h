@@ -18,6 +18,8 @@ struct SamplerResult {
   std::vector<ConditionSamples> conditions;
   std::map<std::string, std::vector<double>> metrics;
   std::vector<nlohmann::json> pictures;  // of the examples that the kind says something of
+  double tokens_per_sample = 0;          // drawn or weighed by the model that proposes; those of the reward besides
+  double seconds_per_sample = 0;         // with the reward, on this machine
 };
 
 struct EvaluationResult {
@@ -27,7 +29,7 @@ struct EvaluationResult {
   std::vector<SamplerResult> samplers;  // the trained one first
 
   const SamplerResult& Trained() const { return samplers.front(); }
-  // The best of the fixed baselines by mean ELBO.
+  // The best of the fixed baselines by mean ELBO; of those without one, which have no density, the first.
   const SamplerResult& BestBaseline() const;
 };
 

@@ -14,15 +14,16 @@ struct SharedMetric {
   TextMetric metric;
   double (ConditionSamples::*of)() const = nullptr;  // null: of the samples' words (MeasureWords)
   bool in_training = false;
+  bool needs_density = false;  // log q of the samples has to be how probable they were
 };
 
 const std::vector<SharedMetric>& SharedMetrics() {
   using Samples = ConditionSamples;
   static const std::vector<SharedMetric> metrics = {
-      {{"elbo", "ELBO", 2}, &Samples::Elbo, true},
-      {{"iw_bound", "IW bound", 2}, &Samples::IwBound, true},
-      {{"spread", "spread", 2}, &Samples::Spread, true},
-      {{"ess", "ESS", 1}, &Samples::Ess},
+      {{"elbo", "ELBO", 2}, &Samples::Elbo, true, true},
+      {{"iw_bound", "IW bound", 2}, &Samples::IwBound, true, true},
+      {{"spread", "spread", 2}, &Samples::Spread, true, true},
+      {{"ess", "ESS", 1}, &Samples::Ess, false, true},
       {{"log_reward", "E log R", 1}, &Samples::MeanLogReward, true},
       {{"length", "length", 1}, &Samples::MeanLength, true},
       {{"distinct_1", "distinct-1", 3, false}},
@@ -78,10 +79,10 @@ std::vector<TextMetric> TextMetrics(const TextKind& kind) {
 }
 
 StatusOr<Measured> MeasureExample(const TextParts& parts, const TextExample& example, const Policy& policy,
-                                  const ConditionSamples& samples) {
+                                  const ConditionSamples& samples, bool has_density) {
   ASSIGN_OR_RETURN(Measured measured, parts.kind->Measure(parts, example, policy, samples));
   for (const SharedMetric& shared : SharedMetrics()) {
-    if (shared.of != nullptr) measured.metrics[shared.metric.key] = (samples.*shared.of)();
+    if (shared.of != nullptr && (has_density || !shared.needs_density)) measured.metrics[shared.metric.key] = (samples.*shared.of)();
   }
   MeasureWords(parts, example, samples.samples, measured.metrics);
   return measured;

@@ -16,9 +16,10 @@ SamplerEvaluationOptions EvaluationOptions(const TextParts& parts);
 // The shared metrics and the kind's own, in the order of the table.
 std::vector<TextMetric> TextMetrics(const TextKind& kind);
 
-// Those of one example, of samples that `policy` drew. One that makes no sense for it (BLEU without a reference) is absent.
+// Those of one example, of samples that `policy` drew; `has_density`: each as often as it says. One that makes no sense (BLEU
+// without a reference, bounds without a density) is absent.
 StatusOr<Measured> MeasureExample(const TextParts& parts, const TextExample& example, const Policy& policy,
-                                  const ConditionSamples& samples);
+                                  const ConditionSamples& samples, bool has_density = true);
 
 // Means over conditions, at least one, of the shared metrics that training writes down, in their order.
 std::vector<std::pair<std::string, double>> TrainingMetrics(const std::vector<ConditionSamples>& conditions);

@@ -8,6 +8,8 @@
 
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/text_util.h"
+#include "tasks/text/text_methods.h"
+#include "tasks/text/text_metrics.h"
 #include "tasks/text/text_task.h"
 
 namespace gfn {
@@ -208,8 +210,26 @@ class Scorer {
   std::vector<Row> rows_;
 };
 
+// By a method of decoding: all samples of a line at once.
+Status DecodeExample(TextParts& parts, const SampleRequest& request, uint64_t number, const TextExample& example,
+                     const EmitLine& emit) {
+  ASSIGN_OR_RETURN(const DecodingMethod method, ParseMethod(request.method));
+  ASSIGN_OR_RETURN(const ConditionId condition, AddCondition(parts, parts.config().prompt, example));
+  ASSIGN_OR_RETURN(const MethodSamples drawn,
+                   DrawByMethod(parts, method, *parts.policy, condition, request.num, EvaluationOptions(parts).temperature,
+                                {request.seed, RngPurpose::kSample, number}));
+  for (const SampledText& sample : drawn.samples.samples) {
+    json line = ScoredLine(parts, example, sample);
+    if (drawn.log_z) line["log_z"] = *drawn.log_z;
+    if (drawn.ess) line["ess"] = *drawn.ess;
+    RETURN_IF_ERROR(emit(line));
+  }
+  return OkStatus();
+}
+
 Status SampleExample(TextParts& parts, const SampleRequest& request, uint64_t number, const TextExample& example,
                      const EmitLine& emit) {
+  if (!request.method.empty()) return DecodeExample(parts, request, number, example, emit);
   SamplerEvaluationOptions options;
   options.batch_rows = parts.settings.evaluation.batch_rows;
   options.exploration = request.exploration;
@@ -228,6 +248,7 @@ Status SampleExample(TextParts& parts, const SampleRequest& request, uint64_t nu
 }  // namespace
 
 Status SampleLines(TextParts& parts, const SampleRequest& request, const EmitLine& emit) {
+  if (!request.method.empty()) RETURN_IF_ERROR(ParseMethod(request.method).status());
   const TextFields& fields = parts.config().data.fields;
   if (request.input.empty())
     return InvalidArgument("--input is missing: JSON lines with the fields of task.data.fields; - is standard input");

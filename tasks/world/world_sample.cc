@@ -162,6 +162,7 @@ class Finder {
 }  // namespace
 
 Status SampleWorld(const World& world, const Policy& policy, const SampleRequest& request, const EmitLine& emit) {
+  if (!request.method.empty()) return InvalidArgument("--method: is for tasks on a language model");
   if (!request.input.empty()) return InvalidArgument("--input: the samples of a world have no input");
   for (const ConditionId condition : world.conditions.ids()) {
     const RngKey key{request.seed, RngPurpose::kSample, static_cast<uint64_t>(world.conditions.Index(condition))};
