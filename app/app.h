@@ -21,6 +21,7 @@ Status DescribeRun(const std::string& path);
 void PrintField(const std::string& key, const std::string& value);  // a line of a description, on standard output
 Status Bench(const BenchCommand& command);
 Status BenchCore(const BenchCommand& command);  // its part for the small worlds
+Status RunSweep(const SweepCommand& command);
 Status Data(const DataCommand& command);
 Status MakeReport(const ReportCommand& command);
 Status Merge(const MergeCommand& command);
@@ -44,6 +45,13 @@ StatusOr<LoadedRun> LoadRun(const std::string& path, WhichCheckpoint which);
 // What resolved.yaml of a run says otherwise than the newest checkpoint, whose settings count ("seed: 3 -> 4, ..."); "" for
 // nothing.
 std::string EditedSettings(const RunPaths& paths);
+
+// What `gfn train` does but its line on standard output. Not finished: a signal has stopped the run, which is saved.
+struct TrainOutcome {
+  std::string folder;
+  bool is_finished = false;
+};
+StatusOr<TrainOutcome> TrainRun(const TrainCommand& command);
 
 // Writes report.html of a run; returns its path.
 StatusOr<std::string> WriteRunReport(const RunPaths& paths);

@@ -183,6 +183,17 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = bench; });
 
+  SweepCommand sweep;
+  sub = app.add_subcommand("sweep",
+                           "Train and evaluate several runs of a recipe that differ in some keys and seeds; prints one table. The "
+                           "same command goes on with a sweep that was stopped");
+  sub->add_option("config", sweep.config, "YAML file of a sweep (recipe, grid, seeds), or a recipe")->required();
+  sub->add_option("--grid", sweep.grid, "Values of one key: --grid a.b=1,2,3 (may be repeated)")->allow_extra_args(false);
+  sub->add_option("--set", sweep.overrides, "Override one key in all runs (may be repeated)")->allow_extra_args(false);
+  sub->add_option("--seeds", sweep.seeds, "Runs of each point, which differ in their seed")->check(WholeNumber(1));
+  sub->add_option("--out", sweep.out, "Folder of the runs (default: runs/<name>)");
+  sub->callback([&] { chosen = sweep; });
+
   DataCommand data;
   sub = app.add_subcommand("data", "Make data to train on: arithmetic questions with worked solutions; prints the folder");
   sub->add_option("kind", data.kind, "arithmetic");

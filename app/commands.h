@@ -89,6 +89,14 @@ struct BenchCommand {
   std::string json;
 };
 
+struct SweepCommand {
+  std::string config;                  // YAML of a sweep, or a recipe
+  std::vector<std::string> grid;       // "a.b=1,2,3"
+  std::vector<std::string> overrides;  // "a.b=c", of all runs
+  int64_t seeds = 0;                   // 0: as the file says
+  std::string out;                     // empty: runs/<name>
+};
+
 struct DataCommand {
   std::string kind;
   std::string out;
@@ -110,7 +118,7 @@ struct MergeCommand {
 struct VersionCommand {};
 
 using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand,
-                             BenchCommand, DataCommand, ReportCommand, MergeCommand, VersionCommand>;
+                             BenchCommand, DataCommand, SweepCommand, ReportCommand, MergeCommand, VersionCommand>;
 
 }  // namespace gfn
 

@@ -132,8 +132,8 @@ class Display {
   std::unique_ptr<Progress> progress_;
 };
 
-// Trains in a run folder, to the end or to where it was stopped.
-Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFolder& run, const SignalGuard& signals) {
+// Trains in a run folder, to the end (true) or to where it was stopped.
+StatusOr<bool> TrainIn(const TrainCommand& command, const RunConfig& config, const RunFolder& run, const SignalGuard& signals) {
   const std::string& out = run.paths().root;
   const std::string how_to_go_on = HowToGoOn(command, out);
 
@@ -142,7 +142,7 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   const StatusOr<TrainingData> data = task->LoadTraining(run.paths(), Log);
   if (data.status().code() == absl::StatusCode::kCancelled) {
     Log(Message(data.status()) + "." + how_to_go_on);
-    return OkStatus();
+    return false;
   }
   RETURN_IF_ERROR(data.status());
   ASSIGN_OR_RETURN(TrainingParts training, MakeTraining(config, *task, *data, run.paths().failures()));
@@ -175,7 +175,7 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   // 3. The best checkpoint (the last one without validation) as what others read, the report, and how to go on.
   if (result->reason == StopReason::kSignal) {
     Log("stopped by a signal after step " + std::to_string(result->num_steps) + "; everything is saved." + how_to_go_on);
-    return OkStatus();
+    return false;
   }
   const auto best = BestCheckpoint(run.paths().checkpoints());
   if (!best.ok()) Log("the best checkpoint cannot be used, so the last step is exported: " + Message(best.status()));
@@ -185,33 +185,44 @@ Status TrainIn(const TrainCommand& command, const RunConfig& config, const RunFo
   const auto exported_as = task->Export(run.paths(), best.ok() ? best->manifest.step : result->num_steps);
   if (exported_as.status().code() == absl::StatusCode::kCancelled) {
     Log("stopped by a signal after the last step; everything is saved but what is exported behind it." + how_to_go_on);
-    return OkStatus();
+    return false;
   }
   ASSIGN_OR_RETURN(const std::string exported, exported_as);
   ASSIGN_OR_RETURN(const std::string report, WriteRunReport(run.paths()));
   Log("finished after " + std::to_string(result->num_steps) + " steps (" + std::string(EnumName(result->reason)) + "); " +
       exported + "; report in " + report);
-  std::cout << out << std::endl;
-  return OkStatus();
+  return true;
 }
 
 }  // namespace
 
-Status Train(const TrainCommand& command) {
+StatusOr<TrainOutcome> TrainRun(const TrainCommand& command) {
   ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(command.config, command.overrides));
-  const std::string out = command.out.empty() ? JoinPath("runs", config.name) : command.out;
+  TrainOutcome outcome;
+  outcome.folder = command.out.empty() ? JoinPath("runs", config.name) : command.out;
+  const std::string& out = outcome.folder;
   const std::unique_ptr<TaskPlan> plan = MakePlan(config);
   if (const auto memory = plan->EstimateMemory(); memory.ok())
     RETURN_IF_ERROR(CheckMemory(*memory, plan->MemoryKeys(), config.train.memory_limit));
   const SignalGuard signals;
   const StopNotice notice("stopping once the run is set up, with nothing lost");
   ASSIGN_OR_RETURN(RunFolder run, command.resume ? ResumeRun(config, out) : StartRun(config, out));
-  const Status status = CatchExceptions("training", [&] { return TrainIn(command, config, run, signals); });
+  const Status status = CatchExceptions("training", [&]() -> Status {
+    ASSIGN_OR_RETURN(outcome.is_finished, TrainIn(command, config, run, signals));
+    return OkStatus();
+  });
+  if (status.ok()) return outcome;
   const bool has_failures = FolderExists(run.paths().failures());  // the batch of a step that failed
-  if (status.ok() || command.resume || has_failures || run.HoldsWork()) return status;
+  if (command.resume || has_failures || run.HoldsWork()) return status;
   // A run that failed before its first checkpoint is no run: the mended configuration may start in the same place.
   const Status removed = run.Discard();
   return removed.ok() ? status : Annotate(status, Message(removed));
+}
+
+Status Train(const TrainCommand& command) {
+  ASSIGN_OR_RETURN(const TrainOutcome outcome, TrainRun(command));
+  if (outcome.is_finished) std::cout << outcome.folder << std::endl;
+  return OkStatus();
 }
 
 }  // namespace gfn

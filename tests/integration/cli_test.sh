@@ -101,6 +101,28 @@ case $part in
     sed -i 's/i == 6/i == 600/' "$work/judge.py"
     "$gfn" train "${recipe[@]}" --out "$work/judged" --resume >/dev/null
     ;;
+  sweep)
+    # Six short runs; killed in the middle, the same command goes on with it and makes no run twice.
+    printf 'recipe: configs/hypergrid/tb.yaml\nset: [train.max_steps=40, task.policy.width=16, evaluation.samples=64, validation.every_steps=0]\n' >"$work/sweep.yaml"
+    printf 'grid: [{key: optimizer.learning_rate, values: [1e-3, 1e-2, 1e-1]}]\nseeds: 2\nmetrics: [total_variation]\n' >>"$work/sweep.yaml"
+    "$gfn" sweep "$work/sweep.yaml" --out "$work/a" >"$work/table" 2>/dev/null
+    grep -q total_variation "$work/table" || fail "the table lacks its metric"
+    [ "$(grep -c '^1e-' "$work/table")" = 3 ] || fail "expected a row for each of 3 points"
+    grep -q "</html>" "$work/a/sweep.html" || fail "no page"
+    "$gfn" sweep "$work/sweep.yaml" --out "$work/b" >/dev/null 2>&1 &
+    pid=$!
+    for _ in $(seq 600); do [ -e "$work/b/learning_rate=1e-3_seed_2" ] && break; sleep 0.05; done
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    before=$(stat -c %Y.%i "$work/b/learning_rate=1e-3_seed_1/metrics.jsonl")
+    "$gfn" sweep "$work/sweep.yaml" --out "$work/b" >"$work/again" 2>/dev/null
+    cmp "$work/table" "$work/again" || fail "a sweep that was killed has another table"
+    [ "$before" = "$(stat -c %Y.%i "$work/b/learning_rate=1e-3_seed_1/metrics.jsonl")" ] || fail "a finished run was made again"
+    expect_exit 2 "$gfn" sweep "$work/sweep.yaml" --set task.policy.width=8 --out "$work/b"
+    grep -q "another configuration" "$work/err" || fail "results of another configuration are taken for this one's"
+    expect_exit 2 "$gfn" sweep "$work/sweep.yaml" --grid optimizer.learning_rat=1 --out "$work/c"
+    grep -q "did you mean 'learning_rate'" "$work/err" || fail "a key that is none is not answered"
+    ;;
   estimate)
     "$gfn" train configs/hypergrid/tb.yaml --out "$work/grid" --set train.max_steps=5 --set task.policy.width=16 --set evaluation.samples=64 >/dev/null
     "$gfn" estimate "$work/grid" --what log_z,flow,free_energy,entropy,marginal --after 0,1 --samples 200 --json "$work/estimate.json" >"$work/table"
