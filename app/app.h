@@ -22,6 +22,7 @@ void PrintField(const std::string& key, const std::string& value);  // a line of
 Status Bench(const BenchCommand& command);
 Status BenchCore(const BenchCommand& command);  // its part for the small worlds
 Status RunSweep(const SweepCommand& command);
+Status Compare(const CompareCommand& command);
 Status Data(const DataCommand& command);
 Status MakeReport(const ReportCommand& command);
 Status Merge(const MergeCommand& command);
@@ -53,6 +54,8 @@ struct TrainOutcome {
 };
 StatusOr<TrainOutcome> TrainRun(const TrainCommand& command);
 
+// Metrics and evaluations of a run.
+StatusOr<RunRecord> ReadRunRecord(const RunPaths& paths);
 // Writes report.html of a run; returns its path.
 StatusOr<std::string> WriteRunReport(const RunPaths& paths);
 

@@ -97,9 +97,10 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   AddWhole(sub, "--top-k", sample.top_k, 0, "Sample among the k most probable tokens; 0: all");
   AddReal(sub, "--top-p", sample.top_p, "Sample among the most probable tokens that hold this probability");
   AddReal(sub, "--min-p", sample.min_p, "Sample among tokens of at least this share of the most probable one's probability");
-  sub->add_option("--method", sample.method,
-                  "Instead of the sampler's own draws: greedy, beam, diverse_beam, best_of, importance, smc, metropolis_hastings; with "
-                  "keys of its own: '{kind: smc, particles: 64}' (docs/config.md, task.baselines.method)");
+  sub->add_option(
+      "--method", sample.method,
+      "Instead of the sampler's own draws: greedy, beam, diverse_beam, best_of, importance, smc, metropolis_hastings; with "
+      "keys of its own: '{kind: smc, particles: 64}' (docs/config.md, task.baselines.method)");
   AddWhole(sub, "--seed", sample.seed, 0, "Seed of the draws");
   sub->callback([&] { chosen = sample; });
 
@@ -110,6 +111,10 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   sub->add_option("run", eval.run, "Run folder, or a checkpoint in one")->required();
   sub->add_option("--split", eval.split, "train, validation or test")->capture_default_str();
   sub->add_option("--data", eval.data, "A file of the task's format instead of a split");
+  sub->add_flag(
+      "--simulated", eval.simulated,
+      "On texts that the frozen model draws behind the beginnings of the split, each an exact sample of its posterior: bounds "
+      "of log Z from both sides, KL(q | p) and KL(p | q)");
   sub->add_option("--json", eval.json, "Also write the numbers to this file");
   AddWhole(sub, "--samples", eval.samples, 0, "Samples of each example, K of the importance bound (0: the run's)");
   AddWhole(sub, "--max-conditions", eval.max_conditions, 0, "Only the first so many examples (0: all)");
@@ -183,10 +188,18 @@ std::optional<Command> ReadCommandLine(int argc, const char* const* argv, const 
   sub->add_option("--json", bench.json, "Also write the numbers to this file");
   sub->callback([&] { chosen = bench; });
 
+  CompareCommand compare;
+  sub = app.add_subcommand("compare",
+                           "Several runs on one page: settings that differ, curves, evaluations, samples; prints the tables");
+  sub->add_option("runs", compare.runs, "Run folders")->required();
+  sub->add_option("--out", compare.out, "HTML file to write")->capture_default_str();
+  sub->callback([&] { chosen = compare; });
+
   SweepCommand sweep;
-  sub = app.add_subcommand("sweep",
-                           "Train and evaluate several runs of a recipe that differ in some keys and seeds; prints one table. The "
-                           "same command goes on with a sweep that was stopped");
+  sub =
+      app.add_subcommand("sweep",
+                         "Train and evaluate several runs of a recipe that differ in some keys and seeds; prints one table. The "
+                         "same command goes on with a sweep that was stopped");
   sub->add_option("config", sweep.config, "YAML file of a sweep (recipe, grid, seeds), or a recipe")->required();
   sub->add_option("--grid", sweep.grid, "Values of one key: --grid a.b=1,2,3 (may be repeated)")->allow_extra_args(false);
   sub->add_option("--set", sweep.overrides, "Override one key in all runs (may be repeated)")->allow_extra_args(false);

@@ -28,16 +28,17 @@ struct SampleCommand {
   int64_t top_k = 0;
   double top_p = 1;
   double min_p = 0;
-  std::string method;                  // of decoding, instead of the sampler's own draws
+  std::string method;  // of decoding, instead of the sampler's own draws
   int64_t seed = 1;
 };
 
 struct EvalCommand {
   std::string run;
   std::string split = "test";
-  std::string data;     // a file instead of a split
-  std::string json;     // where the numbers go, beside the table
-  int64_t samples = 0;  // 0: the run's
+  std::string data;        // a file instead of a split
+  std::string json;        // where the numbers go, beside the table
+  bool simulated = false;  // texts that the frozen model draws, with their exact samples
+  int64_t samples = 0;     // 0: the run's
   int64_t max_conditions = 0;
   std::string checkpoint = "best";  // best or last
   int64_t show = 0;                 // samples of so many examples, side by side
@@ -89,6 +90,11 @@ struct BenchCommand {
   std::string json;
 };
 
+struct CompareCommand {
+  std::vector<std::string> runs;
+  std::string out = "compare.html";
+};
+
 struct SweepCommand {
   std::string config;                  // YAML of a sweep, or a recipe
   std::vector<std::string> grid;       // "a.b=1,2,3"
@@ -117,8 +123,9 @@ struct MergeCommand {
 
 struct VersionCommand {};
 
-using Command = std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand,
-                             BenchCommand, DataCommand, SweepCommand, ReportCommand, MergeCommand, VersionCommand>;
+using Command =
+    std::variant<TrainCommand, SampleCommand, EvalCommand, EstimateCommand, DoctorCommand, DescribeCommand, BenchCommand,
+                 DataCommand, SweepCommand, CompareCommand, ReportCommand, MergeCommand, VersionCommand>;
 
 }  // namespace gfn
 

@@ -22,6 +22,7 @@ Status Run(const Command& command) {
         if constexpr (std::is_same_v<T, DoctorCommand>) return Doctor(c);
         if constexpr (std::is_same_v<T, DescribeCommand>) return Describe(c);
         if constexpr (std::is_same_v<T, BenchCommand>) return Bench(c);
+        if constexpr (std::is_same_v<T, CompareCommand>) return Compare(c);
         if constexpr (std::is_same_v<T, SweepCommand>) return RunSweep(c);
         if constexpr (std::is_same_v<T, DataCommand>) return Data(c);
         if constexpr (std::is_same_v<T, ReportCommand>) return MakeReport(c);

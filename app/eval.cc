@@ -17,6 +17,7 @@ Status Eval(const EvalCommand& command) {
   EvalRequest request;
   request.split = command.split;
   request.data = command.data;
+  request.simulated = command.simulated;
   request.samples = command.samples;
   request.max_conditions = command.max_conditions;
   request.show = command.show;

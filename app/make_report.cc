@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::string_view kPrefix = "eval_", kSuffix = ".json";
 
-StatusOr<RunRecord> ReadRecord(const RunPaths& paths) {
+}  // namespace
+
+StatusOr<RunRecord> ReadRunRecord(const RunPaths& paths) {
   RunRecord record;
   ASSIGN_OR_RETURN(record.lines, ReadMetrics(paths.metrics()));
   for (const auto& entry : std::filesystem::directory_iterator(paths.root)) {
@@ -25,11 +27,9 @@ StatusOr<RunRecord> ReadRecord(const RunPaths& paths) {
   return record;
 }
 
-}  // namespace
-
 StatusOr<std::string> WriteRunReport(const RunPaths& paths) {
   ASSIGN_OR_RETURN(const RunConfig config, ReadRunConfig(paths.config()));
-  ASSIGN_OR_RETURN(const RunRecord record, ReadRecord(paths));
+  ASSIGN_OR_RETURN(const RunRecord record, ReadRunRecord(paths));
   report::Report page;
   page.title = config.name;
   RETURN_IF_ERROR(MakePlan(config)->Report(record, page));

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "app/app.h"
+#include "app/run_metrics.h"
 #include "app/sweep_config.h"
 #include "gflownet/base/config_reader.h"
 #include "gflownet/base/file_util.h"
@@ -25,7 +26,7 @@ constexpr char kResult[] = "sweep_result.json";  // in the folder of a run that 
 
 // One combination of values.
 struct GridPoint {
-  std::vector<std::string> values;  // of the axes
+  std::vector<std::string> values;                  // of the axes
   std::vector<std::map<std::string, double>> runs;  // the metrics of each seed
 };
 
@@ -85,18 +86,6 @@ std::string FolderName(const SweepConfig& config, const GridPoint& point, int64_
   return name + "seed_" + std::to_string(seed);
 }
 
-// The numbers of a trained sampler: of a text task those of its row, of a world all of them.
-std::map<std::string, double> MetricsOf(const json& numbers) {
-  std::map<std::string, double> metrics;
-  const bool is_text = numbers.contains("samplers");
-  const json& list = is_text ? numbers["samplers"]["trained"] : numbers.contains("metrics") ? numbers["metrics"] : numbers;
-  for (const auto& [name, value] : list.items()) {
-    const json& number = is_text ? value["mean"] : value;
-    if (number.is_number()) metrics[name] = number.get<double>();
-  }
-  return metrics;
-}
-
 json EvaluationOf(const SweepConfig& config) {
   const SweepEvaluation& evaluation = config.evaluation;
   return {{"split", evaluation.split}, {"samples", evaluation.samples}, {"max_conditions", evaluation.max_conditions}};
@@ -113,13 +102,15 @@ StatusOr<json> FinishedRun(const SweepConfig& config, const std::vector<std::str
   ASSIGN_OR_RETURN(const json result, ReadJsonFile(JoinPath(folder, kResult)));
   if (result.value("evaluation", json()) != EvaluationOf(config)) different.push_back("evaluation");
   if (!different.empty()) {
-    return InvalidArgument("it was made with another configuration (" + Join(different, ", ") + "); the sweep needs another --out");
+    return InvalidArgument("it was made with another configuration (" + Join(different, ", ") +
+                           "); the sweep needs another --out");
   }
   return result.value("numbers", json());
 }
 
 // Trains what is not trained yet and measures it; nothing: a signal has stopped the run, which is saved.
-StatusOr<std::optional<json>> RunOne(const SweepConfig& config, const std::vector<std::string>& overrides, const std::string& folder) {
+StatusOr<std::optional<json>> RunOne(const SweepConfig& config, const std::vector<std::string>& overrides,
+                                     const std::string& folder) {
   const std::string done = JoinPath(folder, kResult);
   if (FileExists(done)) {
     ASSIGN_OR_RETURN(json numbers, FinishedRun(config, overrides, folder));
@@ -199,7 +190,8 @@ json SweepToJson(const SweepConfig& config, const std::vector<GridPoint>& points
     for (size_t i = 0; i < point.values.size(); ++i) entry["values"][config.grid[i].key] = point.values[i];
     for (const std::string& metric : metrics) {
       const SeedSummary summary = Summarise(point, metric);
-      entry["metrics"][metric] = {{"mean", FiniteOrNull(summary.mean)}, {"deviation", FiniteOrNull(summary.deviation)}, {"count", summary.count}};
+      entry["metrics"][metric] = {
+          {"mean", FiniteOrNull(summary.mean)}, {"deviation", FiniteOrNull(summary.deviation)}, {"count", summary.count}};
     }
     list.push_back(std::move(entry));
   }
@@ -214,7 +206,8 @@ std::optional<double> NumberOf(const std::string& text) {
 }
 
 // A metric along the last axis whose values are numbers, a line for each combination of the others.
-std::optional<report::Figure> FigureOf(const SweepConfig& config, const std::vector<GridPoint>& points, const std::string& metric) {
+std::optional<report::Figure> FigureOf(const SweepConfig& config, const std::vector<GridPoint>& points,
+                                       const std::string& metric) {
   size_t along = config.grid.size();
   for (size_t i = 0; i < config.grid.size(); ++i) {
     if (std::ranges::all_of(config.grid[i].values, [](const std::string& text) { return NumberOf(text).has_value(); })) along = i;
@@ -260,7 +253,8 @@ Status RunSweep(const SweepCommand& command) {
     return overrides;
   };
   // Every run is looked at before the first is trained: a mistake shows now, not after hours.
-  for (const GridPoint& point : points) RETURN_IF_ERROR(ReadRunConfig(config.recipe, overrides_of(point, config.first_seed)).status());
+  for (const GridPoint& point : points)
+    RETURN_IF_ERROR(ReadRunConfig(config.recipe, overrides_of(point, config.first_seed)).status());
   std::error_code error;
   std::filesystem::create_directories(out, error);
   if (error) return FailedPrecondition(out + ": " + error.message());
@@ -278,7 +272,7 @@ Status RunSweep(const SweepCommand& command) {
         Log("the sweep has stopped; the same command goes on with it");
         return OkStatus();
       }
-      point.runs.push_back(MetricsOf(**numbers));
+      point.runs.push_back(MetricsOfEvaluation(**numbers));
     }
   }
   const std::vector<std::string> metrics = MetricNames(config, points);

@@ -20,8 +20,8 @@ struct DataConfig {
   }
 };
 
-// Makes the data of a kind with some keys set ("key=value") and writes them into `folder`, which is made. What is there already is
-// not overwritten.
+// Makes the data of a kind with some keys set ("key=value") and writes them into `folder`, which is made. What is there already
+// is not overwritten.
 Status MakeData(const std::string& kind, const std::vector<std::string>& overrides, const std::string& folder);
 
 // Every kind with its keys, for people.

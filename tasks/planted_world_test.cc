@@ -353,9 +353,13 @@ TEST(PlantedWorldTest, RightSamplersAreGreen) {
       [] { return MakeWorld(PrefixTreeConfig{.max_length = 3}); },
       [] { return MakeWorld(SubsetConfig{.num_elements = 4, .max_size = 3}); },
   };
-  const std::vector<ObjectiveConfig> objectives = {
-      ModifiedSubTbConfig{}, TbConfig{},           VarGradConfig{},   DbConfig{},  SubTbConfig{}, MaximumLikelihoodConfig{},
-      ModifiedDbConfig{},    FlowMatchingConfig{}, ReinforceConfig{}, PpoConfig{}, GrpoConfig{}, DpgConfig{}, SoftQConfig{}, PathConsistencyConfig{}};
+  const std::vector<ObjectiveConfig> objectives = {ModifiedSubTbConfig{}, TbConfig{},
+                                                   VarGradConfig{},       DbConfig{},
+                                                   SubTbConfig{},         MaximumLikelihoodConfig{},
+                                                   ModifiedDbConfig{},    FlowMatchingConfig{},
+                                                   ReinforceConfig{},     PpoConfig{},
+                                                   GrpoConfig{},          DpgConfig{},
+                                                   SoftQConfig{},         PathConsistencyConfig{}};
   int64_t num_green = 0;
   for (const auto& world : worlds) {
     for (const ObjectiveConfig& objective : objectives) {

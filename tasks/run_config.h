@@ -26,12 +26,14 @@
 namespace gfn {
 
 // A struct per kind. Those with kUsesLanguageModel need `model`; the others refuse it.
-using TaskConfig = std::variant<InfillConfig, ContinuationConfig, PosteriorConfig, RandomNumberConfig, SubjectivityConfig, ArithmeticConfig, WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>,
-                                WorldConfig<BitSequenceConfig>, WorldConfig<BoxConfig>, WorldConfig<DvaeWorld>,
-                                WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
-                                WorldConfig<MixtureWorld>, WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>,
-                                WorldConfig<StringTableConfig>,                                WorldConfig<SubsetConfig>, WorldConfig<TradeOffWorld>, WorldConfig<WindyGridConfig>,
-                                WorldConfig<OwnWorld>>;  // the last one, since gfn itself offers none
+using TaskConfig =
+    std::variant<InfillConfig, ContinuationConfig, PosteriorConfig, RandomNumberConfig, SubjectivityConfig, ArithmeticConfig,
+                 WorldConfig<HypergridWorld>, WorldConfig<BayesNetConfig>, WorldConfig<BitSequenceConfig>, WorldConfig<BoxConfig>,
+                 WorldConfig<DvaeWorld>, WorldConfig<IsingConfig>, WorldConfig<IsingEnergyWorld>, WorldConfig<LayeredGraphConfig>,
+                 WorldConfig<MixtureWorld>, WorldConfig<PhylogenyConfig>, WorldConfig<PrefixTreeConfig>,
+                 WorldConfig<StringTableConfig>, WorldConfig<SubsetConfig>, WorldConfig<TradeOffWorld>,
+                 WorldConfig<WindyGridConfig>,
+                 WorldConfig<OwnWorld>>;  // the last one, since gfn itself offers none
 
 struct RunConfig : RunSettings {
   TaskConfig task;

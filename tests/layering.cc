@@ -167,7 +167,8 @@ const std::vector<Layer>& Layers() {
                 tensor_only = base + Names{"gflownet/tensor"},  // what the language model's engine needs of gflownet
         files = tensor_only + Names{"llm/format"}, model = files + Names{"llm/kernels"}, lora = model + Names{"llm/model"},
                 generate = lora + Names{"llm/lora", "llm/tokenizer"}, engine = generate + Names{"llm/generate", "llm/metrics"};
-    const Names below_tasks = core + engine + Names{"gflownet/env", "gflownet/estimate", "gflownet/decoding", "llm/gfn", "lvm", "lvm/*", "report"};
+    const Names below_tasks =
+        core + engine + Names{"gflownet/env", "gflownet/estimate", "gflownet/decoding", "llm/gfn", "lvm", "lvm/*", "report"};
     const Names below_app = below_tasks + Names{"tasks", "tasks/*"};
     return std::vector<Layer>{
         {"gflownet/base", {}, false},
@@ -203,7 +204,7 @@ const std::vector<Layer>& Layers() {
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
         {"examples/*", core + Names{"gflownet/env", "lvm", "app"}},  // built outside the tree, from the installed headers
-        {"cmake", {}},                                        // the precompiled header
+        {"cmake", {}},                                               // the precompiled header
     };
   }();
   return layers;

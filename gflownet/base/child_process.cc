@@ -144,7 +144,8 @@ Status ChildProcess::Fail(const std::string& what) {
 StatusOr<std::string> ChildProcess::Ask(const std::string& line, double timeout_seconds) {
   if (!failure_.empty()) return FailedPrecondition(failure_);
   const IgnoredSigpipe ignored;
-  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_seconds));
   const std::string question = line + "\n";
   size_t written = 0;
   std::array<char, 65536> buffer;

@@ -1,6 +1,7 @@
 #include "gflownet/base/mapped_file.h"
 
 #include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include "gflownet/base/file_util.h"

@@ -27,8 +27,7 @@ void ExplorationConfig::Validate(ConfigErrors& errors) const {
 
 Exploration DrawExploration(const ExplorationConfig& config, const RngKey& key, uint64_t stream, uint64_t position) {
   const double span = config.temperature_max - config.temperature_min;
-  return {EpsilonAt(config, key.step), config.temperature_min + span * Uniform(key, stream, position), config.top_k,
-          config.top_p,
+  return {EpsilonAt(config, key.step), config.temperature_min + span * Uniform(key, stream, position), config.top_k, config.top_p,
           0};
 }
 

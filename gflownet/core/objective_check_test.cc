@@ -147,13 +147,14 @@ TEST(ObjectiveCheck, WhatThePolicyCouldOfferCountsForTheAlternatives) {
 TEST(ObjectiveCheck, WhatFitsIsListed) {
   const std::vector<std::string> all = FittingObjectives(Everything());
   EXPECT_EQ(all, (std::vector<std::string>{"modified_subtb", "tb", "vargrad", "db", "forward-looking db", "subtb",
-                                           "forward-looking subtb", "maximum_likelihood", "modified_db", "fm", "reinforce", "ppo", "grpo", "dpg",
-                                           "soft_q", "path_consistency"}));
+                                           "forward-looking subtb", "maximum_likelihood", "modified_db", "fm", "reinforce", "ppo",
+                                           "grpo", "dpg", "soft_q", "path_consistency"}));
   ObjectiveSetting continuous = Everything();
   Continuous(continuous);
   NoStops(continuous);
   continuous.offered = Need::kLogPf | Need::kLogPb;
-  EXPECT_EQ(FittingObjectives(continuous), (std::vector<std::string>{"vargrad", "maximum_likelihood", "reinforce", "grpo", "dpg"}));
+  EXPECT_EQ(FittingObjectives(continuous),
+            (std::vector<std::string>{"vargrad", "maximum_likelihood", "reinforce", "grpo", "dpg"}));
   ObjectiveSetting energies = Everything();
   NoStops(energies);
   energies.energies = true;

@@ -45,9 +45,9 @@ struct PpoConfig {
   }
 };
 
-// GRPO (Shao et al. 2402.03300) on the returns of reinforce: A = (a_n - group mean) / group deviation of a whole rollout, the clipped
-// ratio of PPO at every step, no value; mean over steps. On-policy rollouts, on which train.updates_per_batch steps are taken. Its
-// entropy term is the published KL penalty to p(z | x), with coefficient 1, where R = p(z | x) p(y | x z).
+// GRPO (Shao et al. 2402.03300) on the returns of reinforce: A = (a_n - group mean) / group deviation of a whole rollout, the
+// clipped ratio of PPO at every step, no value; mean over steps. On-policy rollouts, on which train.updates_per_batch steps are
+// taken. Its entropy term is the published KL penalty to p(z | x), with coefficient 1, where R = p(z | x) p(y | x z).
 struct GrpoConfig {
   static constexpr std::string_view kKind = "grpo";
   double clip = 0.2;

@@ -182,8 +182,7 @@ struct Twin {
       Fraction mean, square;
       for (const Row& other : Group(held, r.group())) mean.Add(return_of(other));
       for (const Row& other : Group(held, r.group())) square.Add(std::pow(return_of(other) - mean.value(), 2));
-      const double advantage =
-          (return_of(constant) - mean.value()) / (c.normalise ? std::sqrt(square.value()) + 1e-6 : 1.0);
+      const double advantage = (return_of(constant) - mean.value()) / (c.normalise ? std::sqrt(square.value()) + 1e-6 : 1.0);
       for (int64_t k = 0; k < r.length(); ++k) {
         const double ratio = std::exp(r.pf(k) - At(live.sampled_log_pf_BT, r.row, k));
         const double clipped = std::min(std::max(ratio, 1 - c.clip), 1 + c.clip);
@@ -262,20 +261,18 @@ TEST_P(ObjectiveTwin, ValueAndGradient) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ObjectiveTwin,
-                         testing::Values(ObjectiveConfig(TbConfig{}), TbConfig{HuberResidual{2}},
-                                         TbConfig{ShiftedCoshResidual{3}}, TbConfig{LinexResidual{.alpha = 0.5, .limit = 4}},
-                                         VarGradConfig{}, MaximumLikelihoodConfig{}, MaximumLikelihoodConfig{.importance = true},
-                                         ModifiedDbConfig{}, ModifiedDbConfig{LinexResidual{.limit = 2}}, FlowMatchingConfig{},
-                                         FlowMatchingConfig{.epsilon = 1e-8, .residual = ShiftedCoshResidual{}}, DbConfig{},
-                                         DbConfig{.forward_looking = true}, DbConfig{.residual = LinexResidual{.alpha = -1}},
-                                         SubTbConfig{}, SubTbConfig{.lambda = 1}, SubTbConfig{.lambda = 0.7, .pooled = true},
-                                         SubTbConfig{.forward_looking = true}, SubTbConfig{.residual = LinexResidual{}},
-                                         ReinforceConfig{}, ReinforceConfig{Baseline::kNone}, ReinforceConfig{Baseline::kLogZ},
-                                         PpoConfig{}, PpoConfig{.clip = 0.05, .gae_lambda = 1}, GrpoConfig{},
-                                         GrpoConfig{.clip = 0.05, .normalise = false}, DpgConfig{}, SoftQConfig{},
-                                         SoftQConfig{HuberResidual{}}, PathConsistencyConfig{}, PathConsistencyConfig{.steps = 1},
-                                         PathConsistencyConfig{.steps = 9}));
+INSTANTIATE_TEST_SUITE_P(
+    All, ObjectiveTwin,
+    testing::Values(ObjectiveConfig(TbConfig{}), TbConfig{HuberResidual{2}}, TbConfig{ShiftedCoshResidual{3}},
+                    TbConfig{LinexResidual{.alpha = 0.5, .limit = 4}}, VarGradConfig{}, MaximumLikelihoodConfig{},
+                    MaximumLikelihoodConfig{.importance = true}, ModifiedDbConfig{}, ModifiedDbConfig{LinexResidual{.limit = 2}},
+                    FlowMatchingConfig{}, FlowMatchingConfig{.epsilon = 1e-8, .residual = ShiftedCoshResidual{}}, DbConfig{},
+                    DbConfig{.forward_looking = true}, DbConfig{.residual = LinexResidual{.alpha = -1}}, SubTbConfig{},
+                    SubTbConfig{.lambda = 1}, SubTbConfig{.lambda = 0.7, .pooled = true}, SubTbConfig{.forward_looking = true},
+                    SubTbConfig{.residual = LinexResidual{}}, ReinforceConfig{}, ReinforceConfig{Baseline::kNone},
+                    ReinforceConfig{Baseline::kLogZ}, PpoConfig{}, PpoConfig{.clip = 0.05, .gae_lambda = 1}, GrpoConfig{},
+                    GrpoConfig{.clip = 0.05, .normalise = false}, DpgConfig{}, SoftQConfig{}, SoftQConfig{HuberResidual{}},
+                    PathConsistencyConfig{}, PathConsistencyConfig{.steps = 1}, PathConsistencyConfig{.steps = 9}));
 
 // ---- residuals alone ----
 

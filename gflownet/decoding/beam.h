@@ -6,7 +6,7 @@
 namespace gfn {
 
 struct BeamOptions {
-  int64_t beams = 1;   // hypotheses of a condition, a multiple of groups
+  int64_t beams = 1;  // hypotheses of a condition, a multiple of groups
   int64_t groups = 1;
   double penalty = 0;  // for each earlier group that took the same action at the same step
 };

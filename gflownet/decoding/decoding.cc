@@ -54,7 +54,8 @@ class Decoder {
   StatusOr<Decoded> operator()(const BeamMethod& method) const {
     const int64_t beams = method.beams > 0 ? method.beams : num_;
     if (beams < num_) {
-      return InvalidArgument("beam search with " + std::to_string(beams) + " beams cannot give " + std::to_string(num_) + " samples");
+      return InvalidArgument("beam search with " + std::to_string(beams) + " beams cannot give " + std::to_string(num_) +
+                             " samples");
     }
     return BeamSearch({.beams = beams}, parts_, conditions_, num_);
   }
@@ -112,7 +113,9 @@ class Decoder {
     for (int64_t sweep = 0; sweep < method.sweeps; ++sweep) {
       std::vector<Actions> retained;
       for (size_t c = 0; c < conditions_.size(); ++c)
-        retained.push_back(result.sets[c].objects[static_cast<size_t>(SystematicResampling(result.sets[c].log_w, 1, ResamplingUniform(c, sweep + 1))[0])]);
+        retained.push_back(
+            result.sets[c]
+                .objects[static_cast<size_t>(SystematicResampling(result.sets[c].log_w, 1, ResamplingUniform(c, sweep + 1))[0])]);
       const RngKey key = {key_.seed, key_.purpose, MixBits(key_.step + static_cast<uint64_t>(sweep) + 1)};
       ASSIGN_OR_RETURN(result, RunSmc(method, parts_, conditions_, retained, key));
       decoded.num_actions += result.num_actions;
@@ -152,7 +155,8 @@ class Decoder {
   std::vector<RolloutRow> Rows(int64_t num, const Exploration& exploration) const {
     std::vector<RolloutRow> rows;
     for (size_t c = 0; c < conditions_.size(); ++c) {
-      for (const RolloutRow& row : RolloutRows({conditions_[c]}, num, exploration, static_cast<uint64_t>(c) << 32)) rows.push_back(row);
+      for (const RolloutRow& row : RolloutRows({conditions_[c]}, num, exploration, static_cast<uint64_t>(c) << 32))
+        rows.push_back(row);
     }
     return rows;
   }
@@ -184,13 +188,15 @@ StatusOr<Decoded> Decode(const DecodingMethod& method, const DecodingParts& part
     return InvalidArgument("method " + name + " is for worlds with discrete actions and without nature, not for " + spec.name);
   const bool weighs_paths = std::holds_alternative<SmcMethod>(method) || std::holds_alternative<ImportanceMethod>(method);
   if (weighs_paths && !spec.is_tree)
-    return InvalidArgument("method " + name + " weighs objects by log q of one trajectory, but in " + spec.name + " several lead there");
+    return InvalidArgument("method " + name + " weighs objects by log q of one trajectory, but in " + spec.name +
+                           " several lead there");
   return std::visit(Decoder(parts, conditions, num, key), method);
 }
 
 bool HasDensity(const DecodingMethod& method) {
   const auto* sampling = std::get_if<SamplingMethod>(&method);
-  return sampling != nullptr && sampling->temperature == 1 && sampling->top_k == 0 && sampling->top_p == 1 && sampling->min_p == 0;
+  return sampling != nullptr && sampling->temperature == 1 && sampling->top_k == 0 && sampling->top_p == 1 &&
+         sampling->min_p == 0;
 }
 
 StatusOr<TrajectoryBatch> BatchOfActions(const Environment& environment, const std::vector<ConditionId>& conditions,

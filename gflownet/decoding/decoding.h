@@ -30,10 +30,10 @@ using Actions = std::vector<int64_t>;
 
 struct Decoded {
   std::vector<std::vector<Actions>> objects;  // [C] whole trajectories; beam search may find fewer than were asked for
-  std::vector<double> log_z;                  // [C] estimates of log Z by methods that have one (exp of it is unbiased); else empty
-  std::vector<double> ess;                    // [C] effective sample size of the last weights; else empty
-  int64_t num_actions = 0;                    // actions that the policy drew or weighed
-  int64_t num_judged = 0;                     // objects and beginnings of objects that the reward was asked about
+  std::vector<double> log_z;  // [C] estimates of log Z by methods that have one (exp of it is unbiased); else empty
+  std::vector<double> ess;    // [C] effective sample size of the last weights; else empty
+  int64_t num_actions = 0;    // actions that the policy drew or weighed
+  int64_t num_judged = 0;     // objects and beginnings of objects that the reward was asked about
 };
 
 // InvalidArgument for a method that cannot be right here, naming why.

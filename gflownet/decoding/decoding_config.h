@@ -78,8 +78,8 @@ struct ImportanceMethod {
   }
 };
 
-// Sequential Monte Carlo: particles are drawn step by step from the policy, weighted by the reward of stopping where they are, and
-// resampled when their weights get uneven. With a policy p_LM and T = 1 / alpha it is Power-SMC (2602.10273).
+// Sequential Monte Carlo: particles are drawn step by step from the policy, weighted by the reward of stopping where they are,
+// and resampled when their weights get uneven. With a policy p_LM and T = 1 / alpha it is Power-SMC (2602.10273).
 struct SmcMethod {
   static constexpr std::string_view kKind = "smc";
   int64_t particles = 32;

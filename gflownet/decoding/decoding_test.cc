@@ -26,12 +26,16 @@ using testing::HasSubstr;
 class Decoding : public testing::Test {
  protected:
   Decoding() {
-    world_ = CreateWorld(PrefixTreeConfig{.num_symbols = 3, .num_stops = 2, .min_length = 1, .max_length = 3, .reward = {.seed = 2, .scale = 0.6}})
-                 .value();
+    world_ =
+        CreateWorld(PrefixTreeConfig{
+                        .num_symbols = 3, .num_stops = 2, .min_length = 1, .max_length = 3, .reward = {.seed = 2, .scale = 0.6}})
+            .value();
     policy_ = std::make_unique<TabularPolicy>(*world_.enumerable(), std::vector<ConditionId>{Unconditional()}, parameters_,
                                               StatePolicyOptions{.dtype = at::kDouble});
     for (const Parameter& parameter : parameters_)
-      at::Tensor(parameter.value).detach().copy_(NormalTensor({7, RngPurpose::kTest, 0}, parameter.value.sizes(), at::kDouble, 0).mul(0.5));
+      at::Tensor(parameter.value)
+          .detach()
+          .copy_(NormalTensor({7, RngPurpose::kTest, 0}, parameter.value.sizes(), at::kDouble, 0).mul(0.5));
     parameters_.RaiseVersion();
     parts_ = {.environment = world_.environment.get(), .policy = policy_.get(), .reward = world_.reward.get()};
     all_ = EnumerateTrajectories(*world_.environment, Unconditional(), 1000).value();
@@ -56,8 +60,8 @@ class Decoding : public testing::Test {
     return {p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel()};
   }
   double LogZ(double temperature = 1) const { return (log_reward_ / temperature).logsumexp(0).item<double>(); }
-  // Pearson's chi-square of draws against probabilities, divided by its expectation, the degrees of freedom; objects of fewer than
-  // 5 expected draws count together.
+  // Pearson's chi-square of draws against probabilities, divided by its expectation, the degrees of freedom; objects of fewer
+  // than 5 expected draws count together.
   double ChiSquare(const std::vector<Actions>& drawn, const std::vector<double>& p) const {
     std::vector<double> count(p.size());
     for (const Actions& actions : drawn) ++count[static_cast<size_t>(number_of_.at(actions))];
@@ -85,8 +89,8 @@ class Decoding : public testing::Test {
   }
   // One draw of each of many runs, which are conditions beside each other.
   std::vector<Actions> DrawEach(const DecodingMethod& method, int64_t runs) const {
-    const auto decoded =
-        Decode(method, parts_, std::vector<ConditionId>(static_cast<size_t>(runs), Unconditional()), 1, {1, RngPurpose::kTest, 0});
+    const auto decoded = Decode(method, parts_, std::vector<ConditionId>(static_cast<size_t>(runs), Unconditional()), 1,
+                                {1, RngPurpose::kTest, 0});
     EXPECT_TRUE(decoded.ok()) << decoded.status();
     std::vector<Actions> drawn;
     for (const std::vector<Actions>& of_run : decoded->objects) drawn.push_back(of_run[0]);
@@ -205,8 +209,8 @@ TEST_F(Decoding, SmcReachesTheTargetAlsoThroughATemperedProposal) {
   EXPECT_LT(ChiSquare(DrawEach(SmcMethod{.particles = 60, .temperature = 1.3}, 1200), Target(0.8)), 1.6);
 }
 
-// One conditional sweep of few particles, begun at an exact draw of the target, leaves the target as it was; a sweep whose retained
-// particle could be lost would not.
+// One conditional sweep of few particles, begun at an exact draw of the target, leaves the target as it was; a sweep whose
+// retained particle could be lost would not.
 TEST_F(Decoding, ConditionalSmcLeavesTheTargetInvariant) {
   const std::vector<double> p = Target(1);
   std::vector<Actions> begun, drawn;

@@ -13,11 +13,11 @@ namespace {
 
 struct Particle {
   Actions actions = {};
-  double log_q = 0;                       // of the actions under the proposal
-  double log_w = 0;                       // since the last resampling
+  double log_q = 0;                        // of the actions under the proposal
+  double log_w = 0;                        // since the last resampling
   double judged_target = 0, judged_q = 0;  // log target and log_q where it was judged last
-  bool done = false, is_judged = false;   // is_judged: its end is in log_w
-  int64_t row = 0;                        // in the frontier; of no account once done
+  bool done = false, is_judged = false;    // is_judged: its end is in log_w
+  int64_t row = 0;                         // in the frontier; of no account once done
 };
 
 class Smc {
@@ -108,8 +108,8 @@ class Smc {
     return OkStatus();
   }
 
-  // Brings the weights of particles up to date: of those that have ended, and of unfinished ones that might end here, whose target
-  // is the reward of doing so without the stop itself. Others keep their weights until they can be judged.
+  // Brings the weights of particles up to date: of those that have ended, and of unfinished ones that might end here, whose
+  // target is the reward of doing so without the stop itself. Others keep their weights until they can be judged.
   Status Judge() {
     const std::vector<bool> stop_legal = frontier_.size() > 0 ? frontier_.StopLegal() : std::vector<bool>();
     const std::vector<int64_t>& stops = parts_.environment->Spec().stop_actions;

@@ -1,5 +1,5 @@
-// Sequential Monte Carlo over trajectories (Del Moral et al. 2006; Lew et al. 2306.03081), and its conditional form (Andrieu et al.
-// 2010), on which `sweeps` are built.
+// Sequential Monte Carlo over trajectories (Del Moral et al. 2006; Lew et al. 2306.03081), and its conditional form (Andrieu et
+// al. 2010), on which `sweeps` are built.
 #pragma once
 
 #include "gflownet/decoding/decoding.h"
@@ -23,8 +23,8 @@ struct SmcResult {
 StatusOr<SmcResult> RunSmc(const SmcMethod& method, const DecodingParts& parts, const std::vector<ConditionId>& conditions,
                            const std::vector<Actions>& retained, const RngKey& key);
 
-// `num` indices in proportion to exp(log_w), each expected weight * num times and drawn at most once more than that, by one uniform
-// number (systematic resampling).
+// `num` indices in proportion to exp(log_w), each expected weight * num times and drawn at most once more than that, by one
+// uniform number (systematic resampling).
 std::vector<int64_t> SystematicResampling(const std::vector<double>& log_w, int64_t num, double uniform);
 
 }  // namespace gfn

@@ -263,10 +263,9 @@ TEST_P(AtTheExactSolution, HasNoGradient) {
       policy.Score(all, {.needs = is_tree ? objective->needs().Without(Need::kLogPb) : objective->needs()});
   const GroupLoss loss = objective->Loss(scores, ApplyTemperature(all, 1));
   const at::Tensor value = loss.numerator_G.sum() / loss.weight_G.sum();
-  const bool is_reinforcement = std::holds_alternative<ReinforceConfig>(case_.objective) ||
-                                std::holds_alternative<PpoConfig>(case_.objective) ||
-                                std::holds_alternative<GrpoConfig>(case_.objective) ||
-                                std::holds_alternative<DpgConfig>(case_.objective);
+  const bool is_reinforcement =
+      std::holds_alternative<ReinforceConfig>(case_.objective) || std::holds_alternative<PpoConfig>(case_.objective) ||
+      std::holds_alternative<GrpoConfig>(case_.objective) || std::holds_alternative<DpgConfig>(case_.objective);
   const bool is_likelihood = std::holds_alternative<MaximumLikelihoodConfig>(case_.objective);
   if (!is_likelihood && !is_reinforcement) {
     EXPECT_LT(value.item<double>(), 1e-11);  // log Z is a float

@@ -47,7 +47,7 @@ inline std::vector<ObjectiveCase> ObjectiveCases() {
           {"maximum_likelihood_importance", MaximumLikelihoodConfig{.importance = true}, kOnPolicy, kUniform, 0.2, 1, true},
           {"reinforce", ReinforceConfig{}, kOnPolicy, kUniform, 0.1},
           {"ppo", PpoConfig{}, kOnPolicy, kUniform, 0.05, 3},
-          {"grpo", GrpoConfig{.normalise = false}, kOnPolicy, kUniform, 0.1, 2},
+          {"grpo", GrpoConfig{.normalise = false}, kOnPolicy, kUniform, 0.05, 3},
           {"dpg", DpgConfig{}, kOnPolicy, kUniform, 0.2, 1, true},
           {"soft_q", SoftQConfig{}},
           {"path_consistency", PathConsistencyConfig{}}};

@@ -55,11 +55,13 @@ TEST(DecodeSession, ARowThatIsNamedAgainSplits) {
   session.Logits();
   session.Keep(std::vector<int64_t>{2, 2, 1, 2});
   session.Advance(std::vector<int32_t>{7, 8, 10, 11});
-  EXPECT_TRUE(session.Hidden().equal(at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7}), LastHidden(*model, {4, 30, 47, 5, 21, 8}),
-                                              LastHidden(*model, {4, 30, 47, 5, 20, 10}), LastHidden(*model, {4, 30, 47, 5, 21, 11})})));
+  EXPECT_TRUE(
+      session.Hidden().equal(at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7}), LastHidden(*model, {4, 30, 47, 5, 21, 8}),
+                                      LastHidden(*model, {4, 30, 47, 5, 20, 10}), LastHidden(*model, {4, 30, 47, 5, 21, 11})})));
   session.Advance(std::vector<int32_t>{6, 6, 6, 6});
-  EXPECT_TRUE(session.Hidden().equal(at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 8, 6}),
-                                              LastHidden(*model, {4, 30, 47, 5, 20, 10, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 11, 6})})));
+  EXPECT_TRUE(session.Hidden().equal(
+      at::cat({LastHidden(*model, {4, 30, 47, 5, 21, 7, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 8, 6}),
+               LastHidden(*model, {4, 30, 47, 5, 20, 10, 6}), LastHidden(*model, {4, 30, 47, 5, 21, 11, 6})})));
 }
 
 }  // namespace

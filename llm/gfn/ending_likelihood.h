@@ -10,8 +10,8 @@
 
 namespace gfn {
 
-// float64 [B, E], differentiable in the adapter's tensors where context.with_grad is set. All conditions of the batch have y and as
-// many rivals. One forest: x once a condition, what objects share once.
+// float64 [B, E], differentiable in the adapter's tensors where context.with_grad is set. All conditions of the batch have y and
+// as many rivals. One forest: x once a condition, what objects share once.
 at::Tensor EndingLogLikelihoods(const LanguageModel& model, const SequenceEnvironment& environment, const TrajectoryBatch& batch,
                                 const ForwardContext& context);
 

@@ -90,8 +90,8 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
         for (size_t k = 0; k <= z.size(); ++k) {
           if (!may_end(b, k) || (!every_prefix && k < z.size())) continue;
           const Forest::Place at = k == 0 ? Forest::Place{root, x_len - 1} : places[k - 1];
-          auto& suffix_places = suffixes[k].emplace_back(
-              chunk.forest.AddPath(at.segment, at.index + 1, suffix, options_.share_prefixes));
+          auto& suffix_places =
+              suffixes[k].emplace_back(chunk.forest.AddPath(at.segment, at.index + 1, suffix, options_.share_prefixes));
           if (!has_stops) suffix_places.insert(suffix_places.begin(), at);  // y_1 stands right behind z
         }
       }
@@ -122,7 +122,8 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
     AddPhaseWork("positions", static_cast<double>(packed.num_tokens()));
     AddPhaseWork("head_rows", static_cast<double>(rows.positions.size()));
     const auto score = [&](const Adapter* adapter) {
-      const at::Tensor hidden = model_.Forward(packed, rows.positions, {.adapter = adapter, .with_grad = false, .dropout_key = {}});
+      const at::Tensor hidden =
+          model_.Forward(packed, rows.positions, {.adapter = adapter, .with_grad = false, .dropout_key = {}});
       return ScoreHead(model_, hidden, {rows.targets, environment_.support().stop_ids, {}});
     };
     const auto log_p_of = [](const HeadScores& scores) {
@@ -149,8 +150,10 @@ StatusOr<RewardValueAlong> LikelihoodReward::Evaluate(const TrajectoryBatch& bat
         for (size_t e = 0; e < prefix.endings.size(); ++e) {
           double sum = 0;
           for (const int64_t row : prefix.endings[e]) sum += log_p_ending[row];
-          if (e == 0) y = sum;
-          else if (sum > y) rival = -options_.rival_penalty;
+          if (e == 0)
+            y = sum;
+          else if (sum > y)
+            rival = -options_.rival_penalty;
         }
         const double end = has_stops ? log_stop[prefix.state * S + stop] : 0;
         // Entry k is of ending in s_k; an object that ends by its length has the one value, at its last action.

@@ -19,8 +19,8 @@ namespace gfn {
 struct LikelihoodRewardOptions {
   const Adapter* adapter = nullptr;         // nullptr: the base model
   const Adapter* answer_adapter = nullptr;  // of y and its rivals, where their model is fitted (EM); nullptr: as the rest
-  bool share_prefixes = true;        // rollouts share what they have in common (off only to compare costs)
-  int64_t max_positions = 4096;      // of one forward pass; more are split between conditions
+  bool share_prefixes = true;               // rollouts share what they have in common (off only to compare costs)
+  int64_t max_positions = 4096;             // of one forward pass; more are split between conditions
   // Taken from log R where a rival of the condition is likelier than y behind the same z stop; 0: rivals are not scored.
   double rival_penalty = 0;
 };

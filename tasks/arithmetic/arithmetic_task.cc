@@ -27,8 +27,9 @@ class ArithmeticKind : public TextKindOf<ArithmeticConfig> {
  public:
   using TextKindOf::TextKindOf;
   TextWords Words() const override {
-    return {.subtitle = "A sampler of worked solutions: how far its samples are from the true posterior, and how often they lead to "
-                        "the right answer",
+    return {.subtitle =
+                "A sampler of worked solutions: how far its samples are from the true posterior, and how often they lead to "
+                "the right answer",
             .examples = "questions",
             .object = "solution",
             .log_z = "log p(Y|X)"};

@@ -35,8 +35,8 @@ TEST(Calculator, ComputesWhatItKnowsAndRefusesTheRest) {
   EXPECT_EQ(Calculate("999999999999999 * 2", 2), std::nullopt) << "beyond 15 digits";
   EXPECT_EQ(Calculate("-999999999999999 - 1", 2), std::nullopt);
   EXPECT_EQ(Calculate("1000000000000000 - 1", 2), std::nullopt);
-  for (const char* text : {"", " ", "+", "3 +", "+ 3", "3 4", "9**9**9", "9 ** 9", "__import__('os')", "3 / 2", "(3)", "3 + x", "3.5 + 1",
-                           "3 + + 4", "03 + 4", "--3"}) {
+  for (const char* text : {"", " ", "+", "3 +", "+ 3", "3 4", "9**9**9", "9 ** 9", "__import__('os')", "3 / 2", "(3)", "3 + x",
+                           "3.5 + 1", "3 + + 4", "03 + 4", "--3"}) {
     EXPECT_EQ(Calculate(text, 9), std::nullopt) << text;
   }
 }
@@ -118,8 +118,8 @@ TEST(ArithmeticData, NoQuestionStandsInTwoFiles) {
   std::set<std::string> questions;
   size_t lines = 0;
   std::map<std::string, size_t> worked;
-  for (const auto& [name, count] : std::map<std::string, size_t>{
-           {"train", 300}, {"demonstrations", 20}, {"test_3", 200}, {"test_4", 200}, {"test_5", 200}}) {
+  for (const auto& [name, count] :
+       std::map<std::string, size_t>{{"train", 300}, {"demonstrations", 20}, {"test_3", 200}, {"test_4", 200}, {"test_5", 200}}) {
     const auto examples = ReadTextExamples(folder / (name + ".jsonl"), {});
     ASSERT_TRUE(examples.ok()) << examples.status();
     EXPECT_EQ(examples->size(), count) << name;
@@ -150,14 +150,17 @@ TEST(ArithmeticData, NoQuestionStandsInTwoFiles) {
   another.seed = 2;
   ASSERT_TRUE(WriteData(another, other.path()).ok());
   EXPECT_NE(ReadFile(other / "train.jsonl").value(), ReadFile(folder / "train.jsonl").value());
-  EXPECT_THAT(Message(WriteData({.operands = {2}, .beyond = {}, .train = 200}, other.path())), HasSubstr("more than half of the 200"));
+  EXPECT_THAT(Message(WriteData({.operands = {2}, .beyond = {}, .train = 200}, other.path())),
+              HasSubstr("more than half of the 200"));
 }
 
 TEST(ArithmeticTask, LogQLeavesForcedTokensOut) {
   const TestFolder folder;
   ASSERT_TRUE(WriteData({.train = 4, .demonstrations = 4, .test = 4}, folder.path()).ok());
-  const std::string yaml = "model: {path: " + kSmallModels + "llama}\nthreads: 1\nseed: 3\n"
-                           "task: {kind: arithmetic, data: {train: " + (folder / "train.jsonl") + ", test: " + (folder / "test_3.jsonl") +
+  const std::string yaml = "model: {path: " + kSmallModels +
+                           "llama}\nthreads: 1\nseed: 3\n"
+                           "task: {kind: arithmetic, data: {train: " +
+                           (folder / "train.jsonl") + ", test: " + (folder / "test_3.jsonl") +
                            "}, reward_prompt: '{D}{X}', demonstrations: {data: " + (folder / "demonstrations.jsonl") +
                            ", count: 1},\n  support: {min_len: 1, max_len: 20}}\nlora: {rank: 2}\n";
   const auto config = ReadRunConfigText(yaml, "test");
@@ -228,9 +231,11 @@ TEST(ArithmeticTask, DemonstrationsThatAreNotThereAreNamed) {
   ASSERT_TRUE(WriteData({.train = 4, .demonstrations = 4, .test = 4}, folder.path()).ok());
   ASSERT_TRUE(WriteFileAtomic(folder / "empty.jsonl", "").ok());
   const auto load = [&](const std::string& demonstrations) {
-    const std::string yaml = "model: {path: " + kSmallModels + "llama}\nthreads: 1\n"
-                             "task: {kind: arithmetic, data: {train: " + (folder / "train.jsonl") +
-                             "}, reward_prompt: '{D}{X}', demonstrations: {data: " + demonstrations + "}}\nlora: {rank: 2}\n";
+    const std::string yaml = "model: {path: " + kSmallModels +
+                             "llama}\nthreads: 1\n"
+                             "task: {kind: arithmetic, data: {train: " +
+                             (folder / "train.jsonl") + "}, reward_prompt: '{D}{X}', demonstrations: {data: " + demonstrations +
+                             "}}\nlora: {rank: 2}\n";
     const auto config = ReadRunConfigText(yaml, "test");
     if (!config.ok()) return config.status();
     auto task = BuildTask(*config, {});

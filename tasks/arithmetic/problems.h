@@ -30,7 +30,8 @@ struct ArithmeticData {
     v("operands", operands, "numbers in a question of training and test", NonEmpty{});
     v("beyond", beyond, "numbers in further test questions, longer than any that is trained on");
     v("train", train, "training questions, spread evenly over operands", AtLeast(1));
-    v("worked", worked, "the first so many training questions have their worked solution under \"z\", the others none", NonNegative());
+    v("worked", worked, "the first so many training questions have their worked solution under \"z\", the others none",
+      NonNegative());
     v("demonstrations", demonstrations, "worked questions for prompts, which stand in no other file", AtLeast(1));
     v("test", test, "test questions of each number of operands", AtLeast(1));
   }

@@ -6,6 +6,7 @@
 #include "gflownet/train/signals.h"
 #include "tasks/infill/infill_task.h"
 #include "tasks/infill/simulate.h"
+#include "tasks/text/text_simulated.h"
 
 namespace gfn {
 namespace {
@@ -57,6 +58,25 @@ StatusOr<StoredStories> ReadStories(const std::string& path, size_t num_examples
   }
 }
 
+SimulationRequest RequestFor(const TextParts& parts, const InfillSimulation& simulation) {
+  SimulationRequest request;
+  request.model = parts.model.get();
+  request.tokenizer = parts.tokenizer.get();
+  request.support = parts.environment->support();
+  request.config = simulation;
+  request.sentence_ends = ".!?";
+  request.seed = static_cast<uint64_t>(parts.settings.seed);
+  return request;
+}
+
+// What the policy reads is text; what the reward scores are the tokens that were drawn.
+TextExample SimulatedExample(const TextParts& parts, const TextExample& beginning, const SimulatedStory& story) {
+  TextExample simulated = beginning;
+  simulated.y = parts.tokenizer->Decode(story.y, {.show_special = false, .continuation = true});
+  if (simulated.y.starts_with(' ')) simulated.y = simulated.y.substr(1);
+  return simulated;
+}
+
 // The stories of the file, and those that are missing in it, which are written to it part by part.
 StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillSimulation& simulation, const TextParts& parts,
                                                      const TextSplit& train, const std::string& cache, const LogFunction& log) {
@@ -65,13 +85,7 @@ StatusOr<std::vector<SimulatedStory>> ReadOrSimulate(const InfillSimulation& sim
   ASSIGN_OR_RETURN(JsonlWriter writer, JsonlWriter::Open(cache));
   ASSIGN_OR_RETURN(StoredStories stored, ReadStories(cache, train.examples.size(), parts.model->config().vocab_size));
   if (stored.last >= total) return std::move(stored.stories);
-  SimulationRequest request;
-  request.model = parts.model.get();
-  request.tokenizer = parts.tokenizer.get();
-  request.support = parts.environment->support();
-  request.config = simulation;
-  request.sentence_ends = ".!?";
-  request.seed = static_cast<uint64_t>(parts.settings.seed);
+  SimulationRequest request = RequestFor(parts, simulation);
   for (const ConditionId id : train.conditions) request.beginnings.push_back(parts.conditions.Get(id).x);
   if (log)
     log("simulating " + std::to_string(total) + " stories with the frozen model" +
@@ -101,12 +115,7 @@ StatusOr<TrajectoryBatch> SimulatedObjects(const InfillSimulation& simulation, T
   std::vector<ConditionId> conditions;
   std::vector<std::vector<int32_t>> objects;
   for (const SimulatedStory& story : stories) {
-    const TextExample& example = train.examples[story.example];
-    std::string y = parts.tokenizer->Decode(story.y, {.show_special = false, .continuation = true});
-    if (y.starts_with(' ')) y = y.substr(1);
-    // What the policy reads is text; what the reward scores are the tokens that were drawn.
-    TextExample simulated = example;
-    simulated.y = y;
+    const TextExample simulated = SimulatedExample(parts, train.examples[story.example], story);
     ASSIGN_OR_RETURN(SequenceCondition condition, parts.kind->Encode(*parts.tokenizer, parts.config().prompt, simulated));
     condition.y = story.y;
     const int64_t positions = static_cast<int64_t>(condition.prompt.size()) + parts.environment->support().max_len;
@@ -121,6 +130,39 @@ StatusOr<TrajectoryBatch> SimulatedObjects(const InfillSimulation& simulation, T
         "none of the simulated stories is inside the support: raise task.simulation.attempts or widen task.support");
   }
   return MakeTokenBatch(*parts.environment, conditions, objects);
+}
+
+StatusOr<std::vector<ExactDraw>> DrawExactly(const InfillSimulation& simulation, TextParts& parts,
+                                             const std::vector<TextExample>& examples, int64_t num) {
+  constexpr int64_t kMostAttempts = 10000;  // for each draw that is wanted
+  SimulationRequest request = RequestFor(parts, simulation);
+  request.config.temperature = 1;
+  request.config.endings = 1;  // another ending of the same z would not be independent
+  request.config.attempts = 0;
+  request.seed = MixBits(request.seed + 1);  // other texts than a warm start has seen
+  for (const TextExample& example : examples) {
+    ASSIGN_OR_RETURN(const SequenceCondition condition, parts.kind->Encode(*parts.tokenizer, parts.config().prompt, example));
+    request.beginnings.push_back(condition.x);
+  }
+  const StopNotice notice("stopping with nothing kept");
+  std::vector<ExactDraw> draws;
+  for (int64_t first = 0; static_cast<int64_t>(draws.size()) < num; first += kSimulationChunk) {
+    if (StopRequested()) return Cancelled("stopped by a signal while texts were drawn");
+    if (first >= num * kMostAttempts) {
+      return FailedPrecondition("--simulated: " + std::to_string(first) + " attempts gave " + std::to_string(draws.size()) +
+                                " texts inside task.support");
+    }
+    ASSIGN_OR_RETURN(const std::vector<SimulatedStory> stories, SimulateStories(request, first, first + kSimulationChunk));
+    for (const SimulatedStory& story : stories) {
+      if (static_cast<int64_t>(draws.size()) == num) break;
+      ExactDraw draw{SimulatedExample(parts, examples[story.example], story), story.y, story.z};
+      draw.tokens.push_back(static_cast<int32_t>(story.stop));
+      const int64_t positions = static_cast<int64_t>(request.beginnings[story.example].size() + story.y.size());
+      if (CheckContext(parts.model->config(), 2 * positions + parts.environment->support().max_len).ok())
+        draws.push_back(std::move(draw));
+    }
+  }
+  return draws;
 }
 
 }  // namespace gfn

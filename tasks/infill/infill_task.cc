@@ -1,5 +1,7 @@
 #include "tasks/infill/infill_task.h"
 
+#include "tasks/text/text_simulated.h"
+
 namespace gfn {
 namespace {
 
@@ -17,6 +19,10 @@ class InfillKind : public TextKindOf<InfillConfig> {
                                          const LogFunction& log) const override {
     if (config().simulation.attempts > 0) return SimulatedObjects(config().simulation, parts, train, cache, log);
     return TextKind::GivenObjects(parts, train, cache, log);
+  }
+  StatusOr<std::vector<ExactDraw>> ExactDraws(TextParts& parts, const std::vector<TextExample>& examples,
+                                              int64_t num) const override {
+    return DrawExactly(config().simulation, parts, examples, num);
   }
 };
 

@@ -10,10 +10,14 @@ namespace gfn {
 
 std::unique_ptr<TextKind> MakeTextKind(const InfillConfig& config);
 
-// given_objects.cc: stories simulated by the frozen model as given objects, for a warm start (simulation.attempts > 0). They are kept in
-// the file `cache`, part by part, so that a resumed run takes up the same ones without computing them again. Cancelled if a
-// signal came in between.
+// given_objects.cc: stories simulated by the frozen model as given objects, for a warm start (simulation.attempts > 0). They are
+// kept in the file `cache`, part by part, so that a resumed run takes up the same ones without computing them again. Cancelled if
+// a signal came in between.
 StatusOr<TrajectoryBatch> SimulatedObjects(const InfillSimulation& simulation, TextParts& parts, const TextSplit& train,
                                            const std::string& cache, const LogFunction& log);
+
+// given_objects.cc: for TextKind::ExactDraws.
+StatusOr<std::vector<ExactDraw>> DrawExactly(const InfillSimulation& simulation, TextParts& parts,
+                                             const std::vector<TextExample>& examples, int64_t num);
 
 }  // namespace gfn

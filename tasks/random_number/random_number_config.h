@@ -39,7 +39,8 @@ struct RandomNumberConfig : TextConfig {
     if (numbers == nullptr) {
       errors.Add("reward", "needs a term of kind integer, which says what numbers are asked for");
     } else if (numbers->high - numbers->low >= kMostNumbers) {
-      errors.Add("reward", "asks for more than " + std::to_string(kMostNumbers) + " numbers, whose probabilities are listed one by one");
+      errors.Add("reward",
+                 "asks for more than " + std::to_string(kMostNumbers) + " numbers, whose probabilities are listed one by one");
     }
   }
 

@@ -70,8 +70,11 @@ class RandomNumberKind : public TextKindOf<RandomNumberConfig> {
             .log_z = "the log of the sum of R(Z)"};
   }
   std::vector<TextMetric> Metrics() const override {
-    return {{"valid", "valid", 4},          {"q_valid", "q(valid)", 4},        {"kl", "KL to uniform", 5},
-            {"kl_exact", "exact KL", 5},    {"kl_expected", "KL of a perfect sampler", 5, false}};
+    return {{"valid", "valid", 4},
+            {"q_valid", "q(valid)", 4},
+            {"kl", "KL to uniform", 5},
+            {"kl_exact", "exact KL", 5},
+            {"kl_expected", "KL of a perfect sampler", 5, false}};
   }
   StatusOr<Measured> Measure(const TextParts& parts, const TextExample&, const Policy& policy,
                              const ConditionSamples& samples) const override {
@@ -104,7 +107,8 @@ class RandomNumberKind : public TextKindOf<RandomNumberConfig> {
   void AddToReport(const json& evaluation, report::Section& section) const override {
     if (!evaluation.contains("own")) return;
     for (const std::string& name : SamplerNames(evaluation)) {
-      if (evaluation["own"].contains(name)) section.blocks.push_back(Shares(*config().Numbers(), name, evaluation["own"][name][0]));
+      if (evaluation["own"].contains(name))
+        section.blocks.push_back(Shares(*config().Numbers(), name, evaluation["own"][name][0]));
     }
   }
 };
@@ -120,7 +124,8 @@ std::vector<std::vector<int32_t>> Spellings(const Tokenizer& tokenizer, const Se
   for (int32_t id = 0; id < num_tokens; ++id) {
     const bool is_stop = std::ranges::find(support.stop_ids, id) != support.stop_ids.end();
     const std::string_view bytes = tokenizer.TokenBytes(id);
-    if (support.legal[id] && !is_stop && !bytes.empty() && text.find(bytes) != std::string_view::npos) pieces.emplace_back(id, bytes);
+    if (support.legal[id] && !is_stop && !bytes.empty() && text.find(bytes) != std::string_view::npos)
+      pieces.emplace_back(id, bytes);
   }
   for (size_t at = text.size(); at-- > 0;) {
     for (const auto& [id, bytes] : pieces) {

@@ -1,6 +1,4 @@
 // The random number: exact probabilities beside draws, before and after a short training.
-#include "tasks/random_number/random_number_task.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +8,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/test_folder.h"
 #include "tasks/build.h"
+#include "tasks/random_number/random_number_task.h"
 #include "tasks/test_small_model.h"
 #include "tasks/training.h"
 
@@ -26,7 +25,11 @@ TEST(KlToUniform, IsZeroForEqualWeightsOnly) {
 
 TEST(Spellings, AreAllWaysToWriteATextInLegalTokens) {
   const auto tokenizer = LoadTokenizer(kSmallModels + "byte_bpe").value();
-  SequenceSupport support{.vocab_size = tokenizer->vocab_size(), .legal = std::vector<bool>(tokenizer->vocab_size(), true), .stop_ids = {0}, .min_len = 1, .max_len = 4};
+  SequenceSupport support{.vocab_size = tokenizer->vocab_size(),
+                          .legal = std::vector<bool>(tokenizer->vocab_size(), true),
+                          .stop_ids = {0},
+                          .min_len = 1,
+                          .max_len = 4};
   const std::string text = "there";
   const auto spellings = Spellings(*tokenizer, support, text);
   ASSERT_GT(spellings.size(), 1u);
@@ -57,13 +60,16 @@ TEST(Spellings, AreAllWaysToWriteATextInLegalTokens) {
 TEST(RandomNumber, ExactProbabilitiesAreThoseOfDrawsBeforeAndAfterTraining) {
   const TestFolder folder;
   ASSERT_TRUE(WriteFileAtomic(folder / "prompt.txt", "A number: \n").ok());
-  const std::string yaml = "model: {path: " + kSmallModels + "llama}\nthreads: 1\nseed: 3\n"
-                           "task: {kind: random_number, data: {train: " + (folder / "prompt.txt") +
-                           "}, support: {max_len: 3, stop: ['.']},\n  reward: [{kind: integer, low: 0, high: 9}]}\n"
-                           "lora: {rank: 16, alpha: 32}\nobjective: {kind: modified_subtb}\n"
-                           "train: {max_steps: 40, conditions_per_step: 1, rollouts: 64}\n"
-                           "optimizer: {learning_rate: 1e-2, beta2: 0.99, schedule: {warmup_steps: 5, decay: linear, decay_steps: 35, "
-                           "final_fraction: 0.05}}\n";
+  const std::string yaml =
+      "model: {path: " + kSmallModels +
+      "llama}\nthreads: 1\nseed: 3\n"
+      "task: {kind: random_number, data: {train: " +
+      (folder / "prompt.txt") +
+      "}, support: {max_len: 3, stop: ['.']},\n  reward: [{kind: integer, low: 0, high: 9}]}\n"
+      "lora: {rank: 16, alpha: 32}\nobjective: {kind: modified_subtb}\n"
+      "train: {max_steps: 40, conditions_per_step: 1, rollouts: 64}\n"
+      "optimizer: {learning_rate: 1e-2, beta2: 0.99, schedule: {warmup_steps: 5, decay: linear, decay_steps: 35, "
+      "final_fraction: 0.05}}\n";
   const auto config = ReadRunConfigText(yaml, "test");
   ASSERT_TRUE(config.ok()) << config.status();
   auto task = BuildTask(*config, {});

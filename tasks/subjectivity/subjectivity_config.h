@@ -25,8 +25,8 @@ struct SubjectivityConfig : TextConfig {
     prompt_reads_y = false;  // it is what is to be guessed
     support.min_len = 1;
     support.max_len = 5;
-    // The comma that the answer begins with: ending the rationale is an action of q, and what R scores behind z is ", so it is ..."
-    // as it stands.
+    // The comma that the answer begins with: ending the rationale is an action of q, and what R scores behind z is ", so it is
+    // ..." as it stands.
     support.stop = {","};
     support.forbidden_characters = ".!?\n\r,\"";
     baselines = {{"untrained", prompt}};
@@ -40,7 +40,8 @@ struct SubjectivityConfig : TextConfig {
     v("wrong_label_penalty", wrong_label_penalty,
       "taken from log R where the frozen model finds another label likelier behind the rationale; 0: nothing", NonNegative());
     v("answer_model", answer_model,
-      "an adapter of its own for p(answer | x z), fitted to rationales that the sampler draws (EM); null: the frozen model answers");
+      "an adapter of its own for p(answer | x z), fitted to rationales that the sampler draws (EM); null: the frozen model "
+      "answers");
   }
   void Validate(ConfigErrors& errors) const {
     TextConfig::Validate(errors);

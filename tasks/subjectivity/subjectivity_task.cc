@@ -13,10 +13,11 @@ class SubjectivityKind : public TextKindOf<SubjectivityConfig> {
  public:
   using TextKindOf::TextKindOf;
   TextWords Words() const override {
-    return {.subtitle = "A sampler of rationales: how far its samples are from the true posterior, and how well they tell the label",
-            .examples = "reviews",
-            .object = "rationale",
-            .log_z = "log p(Y|X)"};
+    return {
+        .subtitle = "A sampler of rationales: how far its samples are from the true posterior, and how well they tell the label",
+        .examples = "reviews",
+        .object = "rationale",
+        .log_z = "log p(Y|X)"};
   }
   StatusOr<SequenceCondition> Encode(const Tokenizer& tokenizer, const std::string& prompt_template,
                                      const TextExample& example) const override {
@@ -35,10 +36,15 @@ class SubjectivityKind : public TextKindOf<SubjectivityConfig> {
   double RivalPenalty() const override { return config().wrong_label_penalty; }
 
   std::vector<TextMetric> Metrics() const override {
-    return {{"accuracy", "right", 3},        {"vote", "right by vote", 3},        {"p_label", "p(label)", 3},
-            {"fitted_accuracy", "fitted right", 3}, {"fitted_vote", "fitted right by vote", 3}, {"fitted_p_label", "fitted p(label)", 3}};
+    return {{"accuracy", "right", 3},
+            {"vote", "right by vote", 3},
+            {"p_label", "p(label)", 3},
+            {"fitted_accuracy", "fitted right", 3},
+            {"fitted_vote", "fitted right by vote", 3},
+            {"fitted_p_label", "fitted p(label)", 3}};
   }
-  // A rationale votes for the label that a model finds likeliest behind it: the frozen one, and the fitted one where there is one.
+  // A rationale votes for the label that a model finds likeliest behind it: the frozen one, and the fitted one where there is
+  // one.
   StatusOr<Measured> Measure(const TextParts& parts, const TextExample& example, const Policy&,
                              const ConditionSamples& samples) const override {
     Measured measured;
@@ -48,11 +54,12 @@ class SubjectivityKind : public TextKindOf<SubjectivityConfig> {
       objects.push_back(sample.tokens);
       objects.back().push_back(static_cast<int32_t>(sample.stop));
     }
-    ASSIGN_OR_RETURN(
-        const TrajectoryBatch batch,
-        MakeTokenBatch(*parts.environment, std::vector<ConditionId>(objects.size(), samples.condition), objects));
+    ASSIGN_OR_RETURN(const TrajectoryBatch batch,
+                     MakeTokenBatch(*parts.environment, std::vector<ConditionId>(objects.size(), samples.condition), objects));
     const auto add = [&](const std::string& prefix, const Adapter* adapter) {
-      AddVotes(prefix, EndingLogLikelihoods(*parts.model, *parts.environment, batch, {.adapter = adapter, .with_grad = false, .dropout_key = {}}),
+      AddVotes(prefix,
+               EndingLogLikelihoods(*parts.model, *parts.environment, batch,
+                                    {.adapter = adapter, .with_grad = false, .dropout_key = {}}),
                measured);
     };
     add("", nullptr);

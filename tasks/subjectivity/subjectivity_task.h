@@ -1,5 +1,6 @@
-// Few labels and a latent rationale (Hu et al. 2310.04363, section 4.3): R(z) = p_LM(z, answer | x), less a penalty where the frozen
-// model prefers another label behind z. The policy sees x alone, so a new text is labelled by rationales that are drawn for it.
+// Few labels and a latent rationale (Hu et al. 2310.04363, section 4.3): R(z) = p_LM(z, answer | x), less a penalty where the
+// frozen model prefers another label behind z. The policy sees x alone, so a new text is labelled by rationales that are drawn
+// for it.
 #pragma once
 
 #include <memory>

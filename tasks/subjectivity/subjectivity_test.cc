@@ -9,8 +9,8 @@
 #include "gflownet/tensor/random.h"
 #include "llm/gfn/ending_likelihood.h"
 #include "tasks/build.h"
-#include "tasks/test_small_model.h"
 #include "tasks/subjectivity/subjectivity_task.h"
+#include "tasks/test_small_model.h"
 #include "tasks/text/text_reference.h"
 #include "tasks/training.h"
 
@@ -25,9 +25,10 @@ class Subjectivity : public testing::Test {
  protected:
   Status Load(const std::string& lines, const std::string& keys = "") {
     EXPECT_TRUE(WriteFileAtomic(folder_ / "train.jsonl", lines).ok());
-    const std::string yaml = "model: {path: " + kSmallModels + "llama}\nthreads: 1\nseed: 3\n"
-                             "task: {kind: subjectivity, data: {train: " + (folder_ / "train.jsonl") + "}, labels: [good, bad]" + keys +
-                             "}\nlora: {rank: 2}\n";
+    const std::string yaml = "model: {path: " + kSmallModels +
+                             "llama}\nthreads: 1\nseed: 3\n"
+                             "task: {kind: subjectivity, data: {train: " +
+                             (folder_ / "train.jsonl") + "}, labels: [good, bad]" + keys + "}\nlora: {rank: 2}\n";
     const auto config = ReadRunConfigText(yaml, "test");
     if (!config.ok()) return config.status();
     config_ = *config;
@@ -39,7 +40,9 @@ class Subjectivity : public testing::Test {
     training_ = *std::move(training);
     return OkStatus();
   }
-  const SequenceEnvironment& environment() const { return dynamic_cast<const SequenceEnvironment&>(*task_->sampler().environment); }
+  const SequenceEnvironment& environment() const {
+    return dynamic_cast<const SequenceEnvironment&>(*task_->sampler().environment);
+  }
   const SequenceCondition& condition(size_t i) const { return environment().conditions().Get(training_.conditions[i]); }
   TestFolder folder_;
   RunConfig config_;
@@ -156,7 +159,8 @@ TEST_F(Subjectivity, EndingLikelihoodsAreThoseOfPlainPassesWithTheirGradient) {
     objects.back().push_back(static_cast<int32_t>(environment().support().stop_ids[0]));
   }
   const auto batch = MakeTokenBatch(environment(), training_.conditions, objects).value();
-  const at::Tensor log_p_BE = EndingLogLikelihoods(*model, environment(), batch, {.adapter = &(*answer)->adapter(), .with_grad = true, .dropout_key = {}});
+  const at::Tensor log_p_BE = EndingLogLikelihoods(*model, environment(), batch,
+                                                   {.adapter = &(*answer)->adapter(), .with_grad = true, .dropout_key = {}});
   ASSERT_EQ(log_p_BE.sizes(), (std::vector<int64_t>{2, 2}));
   for (size_t b = 0; b < 2; ++b) {
     const std::vector<std::vector<int32_t>> endings = {condition(b).y, condition(b).rivals[0]};

@@ -55,6 +55,7 @@ struct TrainingData {
 struct EvalRequest {
   std::string split = "test";
   std::string data;            // a file instead of a split
+  bool simulated = false;      // conditions that the frozen model draws itself, with an exact sample each
   int64_t samples = 0;         // 0: the run's
   int64_t max_conditions = 0;  // 0: all
   int64_t show = 0;            // samples of so many examples as text

@@ -26,9 +26,7 @@ StatusOr<at::Tensor> AnswerModel::LogJoint(const TrajectoryBatch& batch) const {
   return log_p_z_B + log_p_y_B;
 }
 
-StatusOr<TrajectoryBatch> AnswerModel::SampleJoint(int64_t, const RngKey&) {
-  return Unimplemented("questions cannot be drawn");
-}
+StatusOr<TrajectoryBatch> AnswerModel::SampleJoint(int64_t, const RngKey&) { return Unimplemented("questions cannot be drawn"); }
 
 std::string AnswerModel::Digest() const { return "p(y | x z) with an adapter of rank " + std::to_string(adapter_config_.rank); }
 

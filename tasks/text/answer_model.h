@@ -1,5 +1,5 @@
-// p(y | x z) as a model that is fitted: the M-step of EM on a language model (Hu et al. 2310.04363, section 4.3). The prior p(z | x)
-// stays the frozen model; an adapter of its own learns the endings behind the rationales that the sampler draws.
+// p(y | x z) as a model that is fitted: the M-step of EM on a language model (Hu et al. 2310.04363, section 4.3). The prior p(z |
+// x) stays the frozen model; an adapter of its own learns the endings behind the rationales that the sampler draws.
 #pragma once
 
 #include <cstdint>

@@ -26,10 +26,11 @@ class Command : public TextTerm {
     std::vector<json> asked;
     std::vector<size_t> number_of;
     for (const EndedText& text : texts) {
-      json item = {{"x", Text(text.condition->x)},
-                   {"y", Text(text.condition->y)},
-                   {"text", ReplaceInvalidUtf8(text.text)},
-                   {"stop", text.stop < 0 ? "" : ReplaceInvalidUtf8(std::string(tokenizer_.TokenBytes(static_cast<int32_t>(text.stop))))}};
+      json item = {
+          {"x", Text(text.condition->x)},
+          {"y", Text(text.condition->y)},
+          {"text", ReplaceInvalidUtf8(text.text)},
+          {"stop", text.stop < 0 ? "" : ReplaceInvalidUtf8(std::string(tokenizer_.TokenBytes(static_cast<int32_t>(text.stop))))}};
       const auto [place, is_new] = numbers.emplace(item.dump(), asked.size());
       if (is_new) asked.push_back(std::move(item));
       number_of.push_back(place->second);
@@ -38,7 +39,8 @@ class Command : public TextTerm {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (size_t begin = 0; begin < asked.size(); begin += static_cast<size_t>(config_.batch)) {
       const size_t end = std::min(asked.size(), begin + static_cast<size_t>(config_.batch));
-      const json question = {{"texts", std::vector<json>(asked.begin() + static_cast<int64_t>(begin), asked.begin() + static_cast<int64_t>(end))}};
+      const json question = {
+          {"texts", std::vector<json>(asked.begin() + static_cast<int64_t>(begin), asked.begin() + static_cast<int64_t>(end))}};
       const auto line = program_->Ask(question.dump(), config_.timeout_s);
       if (!line.ok()) return Annotate(line.status(), "task.reward, term " + name_);
       RETURN_IF_ERROR(ReadAnswer(*line, end - begin, answers));
@@ -68,7 +70,8 @@ class Command : public TextTerm {
     }
     const json& list = answer["log_rewards"];
     if (list.size() != wanted)
-      return Refuse("expected " + std::to_string(wanted) + " log rewards for as many texts, found " + std::to_string(list.size()), line);
+      return Refuse("expected " + std::to_string(wanted) + " log rewards for as many texts, found " + std::to_string(list.size()),
+                    line);
     for (const json& value : list) {
       if (!value.is_number() || !std::isfinite(value.get<double>())) return Refuse("expected finite log rewards", line);
       answers.push_back(value.get<double>());

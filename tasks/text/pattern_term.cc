@@ -20,13 +20,13 @@ StatusOr<Code> Compile(const std::string& pattern) {
   int error = 0;
   PCRE2_SIZE at = 0;
   // Tokens may hold parts of characters: such bytes match nothing that asks for characters, instead of being a fault.
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &error,
-                          &at, nullptr));
+  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_MATCH_INVALID_UTF,
+                          &error, &at, nullptr));
   if (code != nullptr) return code;
   PCRE2_UCHAR message[160];
   pcre2_get_error_message(error, message, sizeof message);
-  return InvalidArgument("'" + pattern + "' is no regular expression: " + reinterpret_cast<const char*>(message) + " at character " +
-                         std::to_string(at));
+  return InvalidArgument("'" + pattern + "' is no regular expression: " + reinterpret_cast<const char*>(message) +
+                         " at character " + std::to_string(at));
 }
 
 class Pattern : public TextTerm {
@@ -37,13 +37,13 @@ class Pattern : public TextTerm {
     const std::unique_ptr<pcre2_match_data, FreeMatch> match(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
     std::vector<double> values;
     for (const EndedText& text : texts) {
-      const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.text.data()), text.text.size(), 0, 0, match.get(),
-                                    nullptr);
+      const int found =
+          pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.text.data()), text.text.size(), 0, 0, match.get(), nullptr);
       if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
         PCRE2_UCHAR message[160];
         pcre2_get_error_message(found, message, sizeof message);
-        return FailedPrecondition("the pattern '" + config_.pattern + "' in '" + text.text + "': " +
-                                  reinterpret_cast<const char*>(message));
+        return FailedPrecondition("the pattern '" + config_.pattern + "' in '" + text.text +
+                                  "': " + reinterpret_cast<const char*>(message));
       }
       values.push_back(found >= 0 ? config_.match : OtherwiseOf(config_.otherwise, config_.per_token, text));
     }

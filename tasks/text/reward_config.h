@@ -48,8 +48,8 @@ struct PatternTerm : RewardTermBase {
   template <class V>
   void Visit(V& v) {
     VisitBase(v);
-    v("pattern", pattern, "a regular expression (PCRE2, UTF-8), looked for in the hidden text as it stands, without its stop", Required{},
-      NonEmpty{});
+    v("pattern", pattern, "a regular expression (PCRE2, UTF-8), looked for in the hidden text as it stands, without its stop",
+      Required{}, NonEmpty{});
     v("match", match, "the term where the pattern is found");
     v("otherwise", otherwise, "the term where it is not");
     v("per_token", per_token, "`otherwise` counts for each token of the hidden text, once for an empty one");
@@ -88,8 +88,10 @@ struct CommandTerm : RewardTermBase {
   template <class V>
   void Visit(V& v) {
     VisitBase(v);
-    v("command", command, "a program of yours and its arguments: started once, it reads JSON lines and writes one for each "
-      "(docs/guides/reward.md)", Required{}, NonEmpty{});
+    v("command", command,
+      "a program of yours and its arguments: started once, it reads JSON lines and writes one for each "
+      "(docs/guides/reward.md)",
+      Required{}, NonEmpty{});
     v("timeout_s", timeout_s, "longest wait for an answer, in seconds", Positive());
     v("batch", batch, "most texts in a line", AtLeast(1));
   }

@@ -51,8 +51,8 @@ StatusOr<std::vector<NamedTextTerm>> MakeTextTerms(const std::vector<RewardTermC
 // The sum of the weights of its likelihood terms; 0: there is none.
 double LikelihoodWeight(const std::vector<RewardTermConfig>& terms);
 
-// weight * likelihood + the sum of the text terms, at every prefix where stopping is legal. Terms by name: those of the likelihood
-// and each text term, with their weights, so that they add up.
+// weight * likelihood + the sum of the text terms, at every prefix where stopping is legal. Terms by name: those of the
+// likelihood and each text term, with their weights, so that they add up.
 class SumOfTermsReward : public PrefixReward {
  public:
   // `likelihood` may be null; its value is multiplied with `likelihood_weight`. `terms` has to outlive the reward.

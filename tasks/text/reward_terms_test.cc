@@ -21,8 +21,8 @@ using testing::HasSubstr;
 TEST(IntegerTerm, IsExactlyANumberInRange) {
   IntegerTerm term;
   term.low = -5;
-  for (const auto& [text, value] :
-       std::map<std::string, int64_t>{{"0", 0}, {"7", 7}, {"100", 100}, {"-5", -5}}) EXPECT_EQ(ExactInteger(term, text), value);
+  for (const auto& [text, value] : std::map<std::string, int64_t>{{"0", 0}, {"7", 7}, {"100", 100}, {"-5", -5}})
+    EXPECT_EQ(ExactInteger(term, text), value);
   for (const char* text : {"", "007", "+7", " 7", "7 ", "-0", "101", "-6", "7.", "7a", "seven", "99999999999999999999"})
     EXPECT_EQ(ExactInteger(term, text), std::nullopt) << text;
 }
@@ -77,10 +77,11 @@ TEST_F(Terms, AProgramHearsEachTextOnce) {
   const TestFolder folder;
   CommandTerm term;
   // Answers each line with as many numbers as it has texts, and writes down what it has heard.
-  term.command = {"sh", "-c",
-                  "while read -r line; do echo \"$line\" >>" + (folder / "heard") +
-                      "; n=$(echo \"$line\" | grep -o '\"text\"' | wc -l); printf '{\"log_rewards\":[0.5'; i=1; while [ $i -lt $n ]; "
-                      "do printf ',%d' $i; i=$((i+1)); done; echo ']}'; done"};
+  term.command = {
+      "sh", "-c",
+      "while read -r line; do echo \"$line\" >>" + (folder / "heard") +
+          "; n=$(echo \"$line\" | grep -o '\"text\"' | wc -l); printf '{\"log_rewards\":[0.5'; i=1; while [ $i -lt $n ]; "
+          "do printf ',%d' $i; i=$((i+1)); done; echo ']}'; done"};
   term.batch = 2;
   EXPECT_EQ(Values(term, {"so", "it", "so", "not"}).value(), (std::vector<double>{0.5, 1, 0.5, 0.5}));
   const std::string heard = ReadFile(folder / "heard").value();
@@ -110,7 +111,9 @@ TEST_F(Terms, AProgramThatFailsIsNamedWithItsLastWords) {
 
 TEST(RewardConfig, MistakesAreNamed) {
   const auto read = [](const std::string& reward) {
-    return Message(ReadRunConfigText("model: {path: m}\ntask: {kind: posterior, data: {train: t}, reward: " + reward + "}\n", "test").status());
+    return Message(
+        ReadRunConfigText("model: {path: m}\ntask: {kind: posterior, data: {train: t}, reward: " + reward + "}\n", "test")
+            .status());
   };
   EXPECT_THAT(read("[{kind: pattern, pattern: '('}]"), HasSubstr("task.reward.0.pattern"));
   EXPECT_THAT(read("[]"), HasSubstr("task.reward"));
@@ -123,8 +126,11 @@ TEST(RewardConfig, MistakesAreNamed) {
 TEST(SumOfTerms, AddsUpAtEveryPrefix) {
   const TestFolder folder;
   ASSERT_TRUE(WriteFileAtomic(folder / "prompts.jsonl", "{\"prompt\": \"The bus was late. She was\"}\n").ok());
-  const std::string yaml = "model: {path: " + kSmallModels + "llama}\nthreads: 1\nseed: 3\n"
-                           "task: {kind: posterior, data: {train: " + (folder / "prompts.jsonl") + "}, support: {min_len: 1, max_len: 6},\n"
+  const std::string yaml = "model: {path: " + kSmallModels +
+                           "llama}\nthreads: 1\nseed: 3\n"
+                           "task: {kind: posterior, data: {train: " +
+                           (folder / "prompts.jsonl") +
+                           "}, support: {min_len: 1, max_len: 6},\n"
                            "  reward: [{kind: likelihood, weight: 0.5}, {kind: length, weight: -0.25},\n"
                            "           {kind: pattern, name: has_e, pattern: e, match: 3, otherwise: -1}]}\n"
                            "lora: {rank: 2}\n";
@@ -137,10 +143,13 @@ TEST(SumOfTerms, AddsUpAtEveryPrefix) {
   SampleRequest request;
   request.input = folder / "prompts.jsonl";
   request.num = 32;
-  ASSERT_TRUE((*task)->Sample(request, [&](const json& line) {
-                       lines.push_back(line);
-                       return OkStatus();
-                     }).ok());
+  ASSERT_TRUE((*task)
+                  ->Sample(request,
+                           [&](const json& line) {
+                             lines.push_back(line);
+                             return OkStatus();
+                           })
+                  .ok());
   int64_t found = 0;
   for (const json& line : lines) {
     double sum = 0;

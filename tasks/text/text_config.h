@@ -120,10 +120,11 @@ struct Demonstrations {
 
 // Which model a method of decoding draws from.
 enum class Proposal { kUntrained, kTrained };
-GFN_ENUM_TABLE(Proposal, {Proposal::kUntrained, "untrained", "the base model"}, {Proposal::kTrained, "trained", "the sampler that is trained"})
+GFN_ENUM_TABLE(Proposal, {Proposal::kUntrained, "untrained", "the base model"},
+               {Proposal::kTrained, "trained", "the sampler that is trained"})
 
-// What the trained sampler is compared with: a model behind a prompt of its own, over the same support, and how objects are got out
-// of it.
+// What the trained sampler is compared with: a model behind a prompt of its own, over the same support, and how objects are got
+// out of it.
 struct TextBaseline {
   std::string name;
   std::string prompt;
@@ -156,11 +157,13 @@ struct TextConfig {
   void Visit(V& v) {
     v("data", data, "the examples");
     v("prompt", prompt,
-      data.fields.has_y
-          ? "what the policy reads: a text with {X} and {Y}, and {D} for demonstrations; names of special tokens in it (\"</s>\") are these tokens"
-          : "what the policy reads: a text with {X}, and {D} for demonstrations; names of special tokens in it (\"</s>\") are these tokens",
+      data.fields.has_y ? "what the policy reads: a text with {X} and {Y}, and {D} for demonstrations; names of special tokens "
+                          "in it (\"</s>\") are these tokens"
+                        : "what the policy reads: a text with {X}, and {D} for demonstrations; names of special tokens in it "
+                          "(\"</s>\") are these tokens",
       NonEmpty{});
-    v("reward_prompt", reward_prompt, "what the frozen model of the likelihood reads before the hidden text: a text with {X}", NonEmpty{});
+    v("reward_prompt", reward_prompt, "what the frozen model of the likelihood reads before the hidden text: a text with {X}",
+      NonEmpty{});
     v("demonstrations", demonstrations, "solved examples, which stand for {D} in prompts");
     v("support", support, "which hidden texts exist");
     v("reward", reward, "log R is the weighted sum of these terms", NonEmpty{});

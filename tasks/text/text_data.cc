@@ -157,12 +157,11 @@ StatusOr<NamedExamples> ReadSplit(const TextData& data, const std::string& split
   return read;
 }
 
-FilledTemplate FillTemplate(const std::string& text_template,
-                            const std::vector<std::pair<std::string, std::string>>& values) {
+FilledTemplate FillTemplate(const std::string& text_template, const std::vector<std::pair<std::string, std::string>>& values) {
   FilledTemplate filled;
   for (size_t i = 0; i < text_template.size();) {
-    const auto found =
-        std::ranges::find_if(values, [&](const auto& value) { return text_template.compare(i, value.first.size(), value.first) == 0; });
+    const auto found = std::ranges::find_if(
+        values, [&](const auto& value) { return text_template.compare(i, value.first.size(), value.first) == 0; });
     if (found == values.end()) {
       filled.text += text_template[i++];
       continue;
@@ -209,7 +208,8 @@ std::vector<std::pair<std::string, std::string>> DescribeTokens(const Tokenizer&
   const std::span<const int32_t> leading = tokenizer.leading_ids(), trailing = tokenizer.trailing_ids();
   lines.emplace_back("before every text", leading.empty() ? "nothing" : NamesOf(tokenizer, leading));
   if (!trailing.empty()) lines.emplace_back("behind a text", NamesOf(tokenizer, trailing) + ", left out: prompt, x and y go on");
-  const std::vector<int32_t> prompt = tokenizer.Encode(FillTemplate(prompt_template, {{"{X}", ""}, {"{Y}", ""}, {"{D}", ""}}).text, {.parse_special = true});
+  const std::vector<int32_t> prompt =
+      tokenizer.Encode(FillTemplate(prompt_template, {{"{X}", ""}, {"{Y}", ""}, {"{D}", ""}}).text, {.parse_special = true});
   if (!leading.empty() && prompt.size() >= leading.size() &&
       std::ranges::equal(leading, std::span(prompt).first(leading.size()))) {
     lines.emplace_back("task.prompt", "begins with " + NamesOf(tokenizer, leading) +

@@ -43,8 +43,7 @@ struct FilledTemplate {
   std::string text;
   std::vector<TextRange> values;
 };
-FilledTemplate FillTemplate(const std::string& text_template,
-                            const std::vector<std::pair<std::string, std::string>>& values);
+FilledTemplate FillTemplate(const std::string& text_template, const std::vector<std::pair<std::string, std::string>>& values);
 
 // What an example's texts are read in. {D} stands for the demonstrations.
 struct TextTemplates {

@@ -276,7 +276,9 @@ TEST(Support, OfSmolLm2HasWordsButNoMarks) {
     ASSERT_TRUE(id.has_value()) << word;
     EXPECT_TRUE(support->legal[*id]) << word;
   }
-  EXPECT_THAT(MessageOf(MakeTextSupport(*tokenizer, {.stop = {"xyzzy."}, .allowed_characters = {}, .forbidden_tokens = {}}, 49152)), HasSubstr(" | "));
+  EXPECT_THAT(
+      MessageOf(MakeTextSupport(*tokenizer, {.stop = {"xyzzy."}, .allowed_characters = {}, .forbidden_tokens = {}}, 49152)),
+      HasSubstr(" | "));
 }
 
 }  // namespace

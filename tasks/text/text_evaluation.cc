@@ -10,6 +10,7 @@
 #include "gflownet/train/signals.h"
 #include "tasks/text/text_methods.h"
 #include "tasks/text/text_metrics.h"
+#include "tasks/text/text_simulated.h"
 #include "tasks/text/text_task.h"
 
 namespace gfn {
@@ -78,8 +79,7 @@ StatusOr<EvaluationResult> EvaluateSamplers(TextParts& parts, std::vector<TextEx
     sampler.tokens_per_sample = num_tokens / num_drawn;
     sampler.seconds_per_sample = (SteadySeconds() - start) / num_drawn;
     for (size_t c = 0; c < conditions.size(); ++c) {
-      ASSIGN_OR_RETURN(Measured measured,
-                       MeasureExample(parts, result.examples[c], policy, sampler.conditions[c], has_density));
+      ASSIGN_OR_RETURN(Measured measured, MeasureExample(parts, result.examples[c], policy, sampler.conditions[c], has_density));
       // The exponential of such an estimate of log Z is unbiased, so it is a bound from below like that of importance weights.
       if (!has_density && log_z[c]) measured.metrics["iw_bound"] = *log_z[c];
       if (!has_density && ess[c]) measured.metrics["ess"] = *ess[c];
@@ -100,7 +100,8 @@ json EvaluationToJson(const EvaluationResult& result) {
   for (const SamplerResult& sampler : result.samplers) {
     order.push_back(sampler.name);
     prompts[sampler.name] = sampler.prompt;
-    cost[sampler.name] = {{"tokens_per_sample", sampler.tokens_per_sample}, {"seconds_per_sample", sampler.seconds_per_sample}};
+    if (sampler.tokens_per_sample > 0)
+      cost[sampler.name] = {{"tokens_per_sample", sampler.tokens_per_sample}, {"seconds_per_sample", sampler.seconds_per_sample}};
     for (const auto& [metric, values] : sampler.metrics) {
       samplers[sampler.name][metric] = ToJson(TInterval(values));
       // A metric that some examples have under one sampler alone has no pairs.
@@ -152,7 +153,8 @@ report::Table EvaluationTable(const TextKind& kind, const json& evaluation) {
                 "), nats, 95 % intervals";
   table.columns.push_back({.name = "sampler"});
   for (const TextMetric& metric : metrics) table.columns.push_back({.name = metric.title, .decimals = metric.decimals});
-  const bool has_cost = evaluation.contains("cost");  // earlier versions wrote none
+  // Earlier versions wrote none, and exact draws are no matter of cost.
+  const bool has_cost = evaluation.contains("cost") && !evaluation["cost"].empty();
   if (has_cost) {
     table.columns.push_back({.name = "tokens/sample", .decimals = 1});
     table.columns.push_back({.name = "s/sample", .decimals = 3});
@@ -252,16 +254,18 @@ StatusOr<EvalResult> EvaluateText(TextParts& parts, const EvalRequest& request) 
   int64_t max_conditions = request.max_conditions;
   const int64_t limit = request.data.empty() && request.split == "train" ? parts.config().data.train_limit : 0;
   if (limit > 0 && (max_conditions <= 0 || max_conditions > limit)) max_conditions = limit;
-  ASSIGN_OR_RETURN(const EvaluationResult evaluation, EvaluateSamplers(parts, std::move(data.examples), samples, max_conditions));
+  ASSIGN_OR_RETURN(const EvaluationResult evaluation,
+                   request.simulated ? EvaluateSimulated(parts, data.examples, samples, max_conditions)
+                                     : EvaluateSamplers(parts, std::move(data.examples), samples, max_conditions));
   EvalResult result;
-  result.name = request.data.empty() ? request.split : "data";
+  result.name = request.simulated ? "simulated" : request.data.empty() ? request.split : "data";
   for (const report::SampleCard& card :
        SampleCards(parts, evaluation, static_cast<size_t>(std::max<int64_t>(0, request.show)), 4)) {
     result.text += CardText(card);
   }
   result.numbers = EvaluationToJson(evaluation);
   result.numbers["step"] = request.step;
-  result.numbers["data"] = data.source;
+  result.numbers["data"] = request.simulated ? "texts that the model drew behind beginnings of " + data.source : data.source;
   result.table = EvaluationTable(*parts.kind, result.numbers);
   // What the report shows: a few samples of each, and every example for the calibration pictures.
   result.pictures["cards"] = CardsToJson(SampleCards(parts, evaluation, 6, 5));

@@ -3,6 +3,7 @@
 #include "gflownet/base/digest.h"
 #include "tasks/text/text_parts.h"
 #include "tasks/text/text_reference.h"
+#include "tasks/text/text_simulated.h"
 #include "tasks/text/text_support.h"
 
 namespace gfn {
@@ -42,8 +43,8 @@ StatusOr<std::unique_ptr<Reward>> TextKind::MakeReward(const TextParts& parts) c
   std::unique_ptr<LikelihoodReward> likelihood;
   if (weight != 0) likelihood = std::make_unique<LikelihoodReward>(*parts.model, *parts.environment, digest, options);
   if (weight == 1 && parts.text_terms.empty()) return std::unique_ptr<Reward>(std::move(likelihood));
-  return std::unique_ptr<Reward>(std::make_unique<SumOfTermsReward>(std::move(likelihood), weight, parts.text_terms,
-                                                                    *parts.environment, *parts.tokenizer));
+  return std::unique_ptr<Reward>(
+      std::make_unique<SumOfTermsReward>(std::move(likelihood), weight, parts.text_terms, *parts.environment, *parts.tokenizer));
 }
 
 StatusOr<double> TextKind::PlainLogReward(const TextParts& parts, const PlainObject& object, int64_t k) const {
@@ -67,8 +68,7 @@ StatusOr<TrajectoryBatch> TextKind::GivenObjects(TextParts& parts, const TextSpl
   const TokenRules& rules = parts.environment->rules();
   for (size_t i = 0; i < train.examples.size(); ++i) {
     std::vector<int32_t> tokens = EncodeReference(*parts.tokenizer, parts.environment->support(), train.examples[i].z);
-    if (tokens.empty() ||
-        !rules.WhyNot(parts.conditions.Get(train.conditions[i]), {tokens.data(), tokens.size() - 1}).empty())
+    if (tokens.empty() || !rules.WhyNot(parts.conditions.Get(train.conditions[i]), {tokens.data(), tokens.size() - 1}).empty())
       continue;
     conditions.push_back(train.conditions[i]);
     objects.push_back(std::move(tokens));
@@ -78,6 +78,10 @@ StatusOr<TrajectoryBatch> TextKind::GivenObjects(TextParts& parts, const TextSpl
   if (objects.empty()) return FailedPrecondition("task.data.given_references: " + found);
   if (log) log(found + ": they are given objects");
   return MakeTokenBatch(*parts.environment, conditions, objects);
+}
+
+StatusOr<std::vector<ExactDraw>> TextKind::ExactDraws(TextParts&, const std::vector<TextExample>&, int64_t) const {
+  return Unimplemented("--simulated: task " + std::string(name()) + " draws no texts with endings of its own");
 }
 
 std::vector<TextMetric> TextKind::Metrics() const { return {}; }

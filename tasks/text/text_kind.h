@@ -24,6 +24,7 @@ namespace gfn {
 struct TextParts;    // text_parts.h
 struct TextSplit;    // text_parts.h
 struct PlainObject;  // text_reference.h
+struct ExactDraw;    // text_simulated.h
 
 // How reports speak of a task.
 struct TextWords {
@@ -67,8 +68,8 @@ class TextKind {
   virtual TextFields LineFields() const;
   virtual StatusOr<TextRules> MakeRules(const TextParts& parts, SequenceSupport support) const;
 
-  // log R, untempered: the weighted sum of the configuration's terms; and its twin for `gfn doctor`: log R of the object's first k
-  // tokens and its stop, by the plainest road.
+  // log R, untempered: the weighted sum of the configuration's terms; and its twin for `gfn doctor`: log R of the object's first
+  // k tokens and its stop, by the plainest road.
   StatusOr<std::unique_ptr<Reward>> MakeReward(const TextParts& parts) const;
   StatusOr<double> PlainLogReward(const TextParts& parts, const PlainObject& object, int64_t k) const;
   // What is taken from the likelihood of objects behind which another ending of their condition is the likelier one.
@@ -80,10 +81,16 @@ class TextKind {
   virtual StatusOr<TrajectoryBatch> GivenObjects(TextParts& parts, const TextSplit& train, const std::string& cache,
                                                  const LogFunction& log) const;
 
+  // Exact draws of the posterior, each of a condition of its own: the frozen model goes on from beginnings of the examples, and
+  // what is outside the support is drawn again. Unimplemented: the task does not know where a hidden text that it draws would
+  // end.
+  virtual StatusOr<std::vector<ExactDraw>> ExactDraws(TextParts& parts, const std::vector<TextExample>& examples,
+                                                      int64_t num) const;
+
   // Metrics beside the shared ones (text_metrics.h): which, and those of one example. `policy` drew the samples.
   virtual std::vector<TextMetric> Metrics() const;
   virtual StatusOr<Measured> Measure(const TextParts& parts, const TextExample& example, const Policy& policy,
-                           const ConditionSamples& samples) const;
+                                     const ConditionSamples& samples) const;
   // What a report says of an evaluation (eval_<name>.json) beside its table and pictures.
   virtual void AddToReport(const nlohmann::json& evaluation, report::Section& section) const;
 };

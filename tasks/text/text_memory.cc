@@ -110,8 +110,9 @@ StatusOr<MemoryParts> EstimateTextMemory(const TextKind& kind, const RunSettings
     const double x = em.m_conditions > 0 ? std::min(number(em.m_conditions), lengths.num_trained) : lengths.num_trained;
     const double rationales = x * (sampler == nullptr ? 1 : number(sampler->samples));
     const double positions = TextLengths::Sum(lengths.x, x) + rationales * (most + 1 + 2 * lengths.y[0]);
-    m_step = real * positions * (layers * (number(NumTapeNumbers(model)) + 7 * number(task.answer_model->lora.Rank())) +
-                                 (4 * width + 2 * queries + 2 * keys + 2 * up + 2 * inner));
+    m_step = real * positions *
+             (layers * (number(NumTapeNumbers(model)) + 7 * number(task.answer_model->lora.Rank())) +
+              (4 * width + 2 * queries + 2 * keys + 2 * up + 2 * inner));
   }
   MemoryParts parts = {{"weights", number(NumParameters(model)) * weight},
                        {"adapter and optimiser", 16.0 * number(NumLoraParameters(model, lora))},  // value, gradient, two moments

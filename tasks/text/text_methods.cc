@@ -16,8 +16,8 @@ struct MethodConfig {
 
 }  // namespace
 
-StatusOr<MethodSamples> DrawByMethod(const TextParts& parts, const DecodingMethod& method, const Policy& policy, ConditionId condition,
-                                     int64_t num, double temperature, const RngKey& key) {
+StatusOr<MethodSamples> DrawByMethod(const TextParts& parts, const DecodingMethod& method, const Policy& policy,
+                                     ConditionId condition, int64_t num, double temperature, const RngKey& key) {
   const DecodingParts decoding = {.environment = parts.environment.get(),
                                   .policy = &policy,
                                   .reward = parts.reward.get(),

@@ -12,7 +12,8 @@ namespace {
 
 struct SharedMetric {
   TextMetric metric;
-  double (ConditionSamples::*of)() const = nullptr;  // null: of the samples' words (MeasureWords)
+  double (ConditionSamples::*of)() const =
+      nullptr;  // null: of the samples' words (MeasureWords), or of exact draws (text_simulated.h)
   bool in_training = false;
   bool needs_density = false;  // log q of the samples has to be how probable they were
 };
@@ -22,6 +23,10 @@ const std::vector<SharedMetric>& SharedMetrics() {
   static const std::vector<SharedMetric> metrics = {
       {{"elbo", "ELBO", 2}, &Samples::Elbo, true, true},
       {{"iw_bound", "IW bound", 2}, &Samples::IwBound, true, true},
+      {{"iw_upper", "IW upper bound", 2}},
+      {{"eubo", "EUBO", 2}},
+      {{"kl_q_p", "KL(q|p) at most", 2}},
+      {{"kl_p_q", "KL(p|q) at most", 2}},
       {{"spread", "spread", 2}, &Samples::Spread, true, true},
       {{"ess", "ESS", 1}, &Samples::Ess, false, true},
       {{"log_reward", "E log R", 1}, &Samples::MeanLogReward, true},
@@ -82,7 +87,8 @@ StatusOr<Measured> MeasureExample(const TextParts& parts, const TextExample& exa
                                   const ConditionSamples& samples, bool has_density) {
   ASSIGN_OR_RETURN(Measured measured, parts.kind->Measure(parts, example, policy, samples));
   for (const SharedMetric& shared : SharedMetrics()) {
-    if (shared.of != nullptr && (has_density || !shared.needs_density)) measured.metrics[shared.metric.key] = (samples.*shared.of)();
+    if (shared.of != nullptr && (has_density || !shared.needs_density))
+      measured.metrics[shared.metric.key] = (samples.*shared.of)();
   }
   MeasureWords(parts, example, samples.samples, measured.metrics);
   return measured;

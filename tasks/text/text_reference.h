@@ -32,7 +32,8 @@ struct PlainLogQ {
 };
 PlainLogQ LogQOf(const at::Tensor& logits, const SequenceEnvironment& environment, const PlainObject& object);
 
-// log p(z_1..k stop y | x) of the base model, with y by the answer model where there is one, less `rival_penalty` where a rival of y is likelier.
+// log p(z_1..k stop y | x) of the base model, with y by the answer model where there is one, less `rival_penalty` where a rival
+// of y is likelier.
 double PlainLogLikelihood(const TextParts& parts, const PlainObject& object, int64_t k, double rival_penalty = 0);
 
 // A copy of the model in another type than the run's, with an adapter of the same values.

@@ -100,8 +100,8 @@ class TextTask : public Task {
     std::string fitted;
     if (const AnswerModel* answer = parts_->answer_model.get()) {
       const std::string folder = JoinPath(paths.root, "answer_adapter");
-      RETURN_IF_ERROR(WritePeft(
-          folder, ToPeft(*parts_->model, answer->adapter(), answer->adapter_config(), parts_->settings.model->path)));
+      RETURN_IF_ERROR(
+          WritePeft(folder, ToPeft(*parts_->model, answer->adapter(), answer->adapter_config(), parts_->settings.model->path)));
       fitted = ", that of p(y | x z) in " + folder;
     }
     const PeftAdapter* own = parts_->source->adapter();

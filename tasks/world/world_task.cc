@@ -106,6 +106,7 @@ class WorldTask : public Task {
   }
 
   StatusOr<EvalResult> Evaluate(const EvalRequest& request) override {
+    if (request.simulated) return InvalidArgument("--simulated: is for tasks on a language model");
     if (!request.data.empty()) return InvalidArgument("--data: a world has no data files");
     ASSIGN_OR_RETURN(const WorldMeasurement measurement, Measure(request.samples, 1, request.max_conditions));
     EvalResult result;

@@ -118,6 +118,12 @@ case $part in
     "$gfn" sweep "$work/sweep.yaml" --out "$work/b" >"$work/again" 2>/dev/null
     cmp "$work/table" "$work/again" || fail "a sweep that was killed has another table"
     [ "$before" = "$(stat -c %Y.%i "$work/b/learning_rate=1e-3_seed_1/metrics.jsonl")" ] || fail "a finished run was made again"
+    "$gfn" compare "$work"/a/*seed_1 --out "$work/compare.html" >"$work/table"
+    grep -q "^optimizer.learning_rate " "$work/table" || fail "what differs between the runs is not in the table"
+    grep -q "^train.max_steps" "$work/table" && fail "what does not differ is"
+    grep -q "^total_variation" "$work/table" || fail "the comparison has no evaluation"
+    grep -q "</html>" "$work/compare.html" || fail "no page of the comparison"
+    expect_exit 1 "$gfn" compare "$work/a" "$work/b" --out "$work/compare2.html"
     expect_exit 2 "$gfn" sweep "$work/sweep.yaml" --set task.policy.width=8 --out "$work/b"
     grep -q "another configuration" "$work/err" || fail "results of another configuration are taken for this one's"
     expect_exit 2 "$gfn" sweep "$work/sweep.yaml" --grid optimizer.learning_rat=1 --out "$work/c"

@@ -133,7 +133,7 @@ TEST_F(RunFolderUse, SeveralLinesMayHaveTheSameTexts) {
   EXPECT_THAT(sampled.out, AllOf(HasSubstr(R"("id":"dog")"), HasSubstr(R"("id":"again")")));
   const GfnResult measured = RunGfn(tiny_.folder(), {"eval", "run", "--samples", "2", "--show", "4"});
   EXPECT_EQ(measured.exit_code, 0) << measured.err;
-  EXPECT_THAT(measured.out, AllOf(HasSubstr("4 examples"), HasSubstr("The dog was happy."), HasSubstr("It ran.")));
+  EXPECT_THAT(measured.out, AllOf(HasSubstr("4 stories"), HasSubstr("The dog was happy."), HasSubstr("It ran.")));
 }
 
 TEST_F(RunFolderUse, WithoutUnseenTextsTheLastCheckpointCounts) {
