@@ -4,6 +4,7 @@
 #include "app/app.h"
 #include "app/memory_check.h"
 #include "gflownet/base/config_reader.h"
+#include "gflownet/base/clock.h"
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/phase.h"
@@ -12,6 +13,7 @@
 #include "gflownet/tensor/exceptions.h"
 #include "gflownet/train/drive.h"
 #include "gflownet/train/environment.h"
+#include "gflownet/train/event_file.h"
 #include "gflownet/train/signals.h"
 #include "tasks/training.h"
 
@@ -160,12 +162,31 @@ StatusOr<bool> TrainIn(const TrainCommand& command, const RunConfig& config, con
   options.identity.merge(task->sampler().start);
   options.log = Log;
   options.stop_requested = [&signals] { return signals.stop_requested(); };
-  options.on_step = [&](const StepReport& report) { display.OnStep(report); };
+  std::unique_ptr<EventFile> events;
+  Status events_status;
+  const auto show = [&](int64_t step, std::string_view kind, const StepMetrics& metrics) {
+    if (!config.tensorboard || !events_status.ok()) return;
+    events_status = [&]() -> Status {
+      if (events == nullptr) {
+        ASSIGN_OR_RETURN(events, EventFile::Create(out, WallSeconds(), step));
+      }
+      return events->Append(step, kind, metrics, WallSeconds());
+    }();
+    // A picture that is lost is no reason to lose a run.
+    if (!events_status.ok()) Log("no further numbers for TensorBoard: " + Message(events_status));
+  };
+  options.on_step = [&](const StepReport& report) {
+    display.OnStep(report);
+    show(report.step, "train", *report.metrics);
+  };
   options.evaluate = [&](int64_t) -> StatusOr<Evaluation> {
     const Phase phase("validation");
     return task->Validate();
   };
-  options.on_evaluation = [&](int64_t step, const Evaluation& evaluation) { display.OnEvaluation(step, evaluation); };
+  options.on_evaluation = [&](int64_t step, const Evaluation& evaluation) {
+    display.OnEvaluation(step, evaluation);
+    show(step, "eval", evaluation.metrics);
+  };
   const auto result = Drive(training.loop(), run, options);
   display.Finish();
   RETURN_IF_ERROR(result.status());

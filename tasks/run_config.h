@@ -54,6 +54,8 @@ struct RunConfig : RunSettings {
     v("validation", validation, "evaluations on the validation split while training", MayChange{});
     v("evaluation", evaluation, "how a sampler is evaluated");
     v("checkpoint", checkpoint, "when the run is saved", MayChange{});
+    v("tensorboard", tensorboard, "also write every number of metrics.jsonl into an event file for TensorBoard in the run folder",
+      MayChange{});
   }
   void Validate(ConfigErrors& errors) const;
 };

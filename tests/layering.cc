@@ -179,7 +179,7 @@ const std::vector<Layer>& Layers() {
         {"gflownet/core", train + Names{"gflownet/nets"}},
         {"gflownet/env", core},
         {"gflownet/estimate", core + Names{"gflownet/env"}},
-        {"gflownet/decoding", core + Names{"gflownet/estimate"}},
+        {"gflownet/decoding", core + Names{"gflownet/env", "gflownet/estimate"}},
         {"lvm", core + Names{"gflownet/env"}},  // the EM driver knows no language model
         {"lvm/*", core + Names{"gflownet/env", "lvm"}},
         {"report", base, false},

@@ -6,7 +6,8 @@ namespace gfn {
 
 StatusOr<std::unique_ptr<TrainingLoop>> MakeEmLoop(const EmConfig& config, const LearnerParts& parts, GenerativeModel& model,
                                                    const CodeWorld* listed) {
-  if (parts.settings->train.trainer.reward_temperature.end != 1) {
+  const ScheduleConfig& temperature = parts.settings->train.trainer.reward_temperature;
+  if (temperature.start != 1 || temperature.end != 1) {
     return InvalidArgument("train.reward_temperature: the z of an M-step are those of p(x, z) itself, at temperature 1");
   }
   EmParts em;

@@ -13,7 +13,7 @@
 namespace gfn {
 
 // `model` is what is fitted; `listed` the world where all z can be listed, or null. Both outlive the loop. InvalidArgument for a
-// run whose reward temperature does not end at 1: the z of an M-step are those of p(x, z) itself.
+// run whose reward temperature is not 1 throughout: the z of an M-step are those of p(x, z) itself.
 StatusOr<std::unique_ptr<TrainingLoop>> MakeEmLoop(const EmConfig& config, const LearnerParts& parts, GenerativeModel& model,
                                                    const CodeWorld* listed);
 

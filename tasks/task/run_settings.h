@@ -89,6 +89,7 @@ struct RunSettings {
   ValidationConfig validation;
   EvaluationConfig evaluation;
   CheckpointConfig checkpoint;
+  bool tensorboard = false;
 };
 
 }  // namespace gfn

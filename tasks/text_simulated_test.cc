@@ -10,6 +10,7 @@
 #include "gflownet/base/test_folder.h"
 #include "gflownet/tensor/categorical.h"
 #include "tasks/build.h"
+#include "tasks/infill/infill_task.h"
 #include "tasks/test_small_model.h"
 #include "tasks/text/text_task.h"
 
