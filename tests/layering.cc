@@ -188,6 +188,7 @@ const std::vector<Layer>& Layers() {
         {"llm/model", model},
         {"llm/lora", lora},
         {"llm/generate", generate},
+        {"llm/scratch", tensor_only + Names{"gflownet/nets"}},    // decoders that are trained, of the networks' modules
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
         {"tasks/task",
          core + Names{"report", "llm/lora", "llm/model"}},  // the settings of a run name the model's and adapter's keys
@@ -202,7 +203,7 @@ const std::vector<Layer>& Layers() {
         {"tests/*", below_app + Names{"app", "tests", "tests/support"}},
         {"tests", below_app + Names{"app", "tests/support"}},
         {"examples/*", core + Names{"gflownet/env", "lvm", "app"}},  // built outside the tree, from the installed headers
-        {"cmake", {}},                                        // the precompiled header
+        {"cmake", {}},                                               // the precompiled header
     };
   }();
   return layers;
