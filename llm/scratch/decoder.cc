@@ -56,12 +56,12 @@ Decoder::Block::Block(const NetScope& scope, const DecoderConfig& config)
     : head_size(config.head_size),
       branch_multiplier(ResidualMultiplier(scope.parametrisation(), scope.depth)),
       attention_scale(AttentionScale(scope.parametrisation(), {config.head_size})),
-      attention_norm(scope.In("input_layernorm"), NormKind::kRmsNorm, config.width, config.norm_epsilon),
+      attention_norm(scope.In("input_layernorm"), NetNorm::kRmsNorm, config.width, config.norm_epsilon),
       query(scope.In("self_attn.q_proj"), config.width, config.heads().Times({config.head_size}), kNoBias),
       key(scope.In("self_attn.k_proj"), config.width, config.heads().Times({config.head_size}), kNoBias),
       value(scope.In("self_attn.v_proj"), config.width, config.heads().Times({config.head_size}), kNoBias),
       output(scope.In("self_attn.o_proj"), config.heads().Times({config.head_size}), config.width, kNoBias),
-      feed_forward_norm(scope.In("post_attention_layernorm"), NormKind::kRmsNorm, config.width, config.norm_epsilon),
+      feed_forward_norm(scope.In("post_attention_layernorm"), NetNorm::kRmsNorm, config.width, config.norm_epsilon),
       gate(scope.In("mlp.gate_proj"), config.width, config.feed_forward, kNoBias),
       up(scope.In("mlp.up_proj"), config.width, config.feed_forward, kNoBias),
       down(scope.In("mlp.down_proj"), config.feed_forward, config.width, kNoBias) {}
@@ -99,7 +99,7 @@ Decoder::Decoder(const NetScope& scope, const DecoderConfig& config)
         }
         return blocks;
       }()),
-      norm_(scope.In("model.norm"), NormKind::kRmsNorm, config.width, config.norm_epsilon) {
+      norm_(scope.In("model.norm"), NetNorm::kRmsNorm, config.width, config.norm_epsilon) {
   if (config.tied) {
     readout_ = {scope.parameters->Get(scope.In("model.embed_tokens.weight").name),
                 scope.parameters->TagOf(EmbeddingShape(config.width, true)).factors.readout_multiplier};
