@@ -190,6 +190,7 @@ const std::vector<Layer>& Layers() {
         {"llm/model", model},
         {"llm/lora", lora},
         {"llm/generate", generate},
+        {"llm/scratch", lora + Names{"gflownet/nets"}},           // decoders that are trained, of the networks' modules
         {"llm/gfn", core + engine + Names{"gflownet/estimate"}},  // the only folder of llm that knows gflownet/core
         {"tasks/task",
          core + Names{"report", "llm/lora", "llm/model", "lvm"}},  // the settings of a run name the model's and adapter's keys

@@ -71,6 +71,8 @@ TEST(Layering, OnlyLlmGfnKnowsBothWorlds) {
   for (const Layer& layer : Layers()) {
     if (!layer.folder.starts_with("llm/") || layer.folder == "llm/gfn") continue;
     for (const std::string& target : layer.may_include) {
+      // The trained modules hold no GFlowNet: decoders made of them stay usable without one.
+      if (layer.folder == "llm/scratch" && target == "gflownet/nets") continue;
       EXPECT_THAT(target, ::testing::AnyOf("gflownet/base", "gflownet/tensor", HasSubstr("llm/"))) << layer.folder;
     }
   }

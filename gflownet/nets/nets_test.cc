@@ -88,7 +88,7 @@ TEST(LinearTest, AppliesItsMultipliers) {
 }
 
 TEST(NormTest, EqualsItsFormula) {
-  for (const NormKind kind : {NormKind::kLayerNorm, NormKind::kRmsNorm}) {
+  for (const NetNorm kind : {NetNorm::kLayerNorm, NetNorm::kRmsNorm}) {
     ParameterSet set(Parametrisation{Table::kMupTable9, {}});
     const Norm norm(ScopeOf(set), kind, {8, 2}, 1e-3);
     const at::Tensor x = TestInput({2, 3, 8}, 3);
@@ -100,11 +100,11 @@ TEST(NormTest, EqualsItsFormula) {
       for (int64_t t = 0; t < 3; ++t) {
         double mean = 0, square = 0;
         for (int64_t i = 0; i < 8; ++i) mean += Number(x[b][t][i]) / 8;
-        if (kind == NormKind::kRmsNorm) mean = 0;
+        if (kind == NetNorm::kRmsNorm) mean = 0;
         for (int64_t i = 0; i < 8; ++i) square += std::pow(Number(x[b][t][i]) - mean, 2) / 8;
         for (int64_t i = 0; i < 8; ++i) {
           double expected = (Number(x[b][t][i]) - mean) / std::sqrt(square + 1e-3) * 2 * Number(set.Get("net.weight")[i]);
-          if (kind == NormKind::kLayerNorm) expected += 2 * Number(set.Get("net.bias")[i]);
+          if (kind == NetNorm::kLayerNorm) expected += 2 * Number(set.Get("net.bias")[i]);
           EXPECT_NEAR(Number(y[b][t][i]), expected, 1e-12);
         }
       }
@@ -179,7 +179,7 @@ TEST(AttentionTest, HiddenKeysHaveNoInfluenceInFloat32AndHalf) {
 TEST(TransformerTest, IsItsPartsInOrderAndRespectsTheMask) {
   ParameterSet set(Parametrisation{Table::kMupTable8, 1.0});
   const TransformerConfig config = {
-      .width = {6, 3}, .heads = {{2, 1}, {3}}, .feed_forward = {10, 5}, .depth = {2, 1}, .norm = NormKind::kRmsNorm};
+      .width = {6, 3}, .heads = {{2, 1}, {3}}, .feed_forward = {10, 5}, .depth = {2, 1}, .norm = NetNorm::kRmsNorm};
   const TransformerEncoder encoder(ScopeOf(set), config);
   Perturb(set, 0.1);
   const at::Tensor x = TestInput({2, 4, 6}, 7), mask = CausalMask(4);
@@ -215,7 +215,7 @@ TEST(TransformerTest, IsTheSameFunctionInEveryTableOfMup) {
     const Embedding embedding(scope.In("embedding"), 7, {12, 4}, {.tied = true});
     const TransformerEncoder encoder(
         scope.In("encoder"),
-        {.width = {12, 4}, .heads = {{3, 1}, {4}}, .feed_forward = {20, 4}, .depth = {2, 1}, .norm = NormKind::kLayerNorm});
+        {.width = {12, 4}, .heads = {{3, 1}, {4}}, .feed_forward = {20, 4}, .depth = {2, 1}, .norm = NetNorm::kLayerNorm});
     const Linear head(scope.In("head"), {12, 4}, {3});
     const at::Tensor ids = at::arange(10, at::kLong).remainder(7).view({2, 5});
     std::vector<at::Tensor> outputs;

@@ -17,7 +17,7 @@ struct TransformerConfig {
   HeadsConfig heads = {{4}, {16}};
   Width feed_forward = {256};
   Width depth = {2};  // number of blocks; with a base, the branches are scaled (Parametrisation::depth_alpha)
-  NormKind norm = NormKind::kLayerNorm;
+  NetNorm norm = NetNorm::kLayerNorm;
 };
 
 // B batch, T tokens, W width.
