@@ -3,8 +3,8 @@
 
 #include "app/app.h"
 #include "app/memory_check.h"
-#include "gflownet/base/config_reader.h"
 #include "gflownet/base/clock.h"
+#include "gflownet/base/config_reader.h"
 #include "gflownet/base/digest.h"
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/phase.h"

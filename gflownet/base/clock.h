@@ -11,8 +11,6 @@ inline double SteadySeconds() {
 }
 
 // Seconds since 1970.
-inline double WallSeconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+inline double WallSeconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 }  // namespace gfn

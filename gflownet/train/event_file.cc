@@ -59,7 +59,8 @@ void PutBytes(std::string& out, int field, std::string_view value) {
   out += value;
 }
 
-// message Event { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; SessionLog session_log = 7; }
+// message Event { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; SessionLog session_log = 7;
+// }
 std::string EventAt(double wall_time, int64_t step) {
   std::string event;
   PutDouble(event, 1, wall_time);
@@ -70,8 +71,8 @@ std::string EventAt(double wall_time, int64_t step) {
 }  // namespace
 
 StatusOr<std::unique_ptr<EventFile>> EventFile::Create(const std::string& folder, double wall_time, int64_t first_step) {
-  const std::string path = JoinPath(folder, "events.out.tfevents." + std::to_string(static_cast<int64_t>(wall_time)) + "." +
-                                                std::to_string(getpid()));
+  const std::string path =
+      JoinPath(folder, "events.out.tfevents." + std::to_string(static_cast<int64_t>(wall_time)) + "." + std::to_string(getpid()));
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return FailedPrecondition(path + ": cannot be made: " + std::strerror(errno));
   std::unique_ptr<EventFile> file(new EventFile(path, fd));
