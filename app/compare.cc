@@ -11,6 +11,7 @@
 #include "gflownet/base/json_util.h"
 #include "gflownet/train/metrics.h"
 #include "report/report.h"
+#include "tasks/task/curves.h"
 
 namespace gfn {
 namespace {

@@ -9,6 +9,7 @@
 #include "gflownet/base/file_util.h"
 #include "gflownet/base/jsonl.h"
 #include "gflownet/base/test_folder.h"
+#include "llm/gfn/sampler_evaluation.h"
 #include "tasks/arithmetic/calculator.h"
 #include "tasks/arithmetic/calculator_rules.h"
 #include "tasks/arithmetic/problems.h"
