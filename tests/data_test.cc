@@ -63,5 +63,18 @@ TEST(Data, MoviesAreBalanced) {
   EXPECT_THAT(labels, ::testing::ElementsAre(::testing::Pair("objective", 200), ::testing::Pair("subjective", 200)));
 }
 
+TEST(Data, TheSplitOfTheMoviesIsOfThemAndItsFirstLabelsAreBalanced) {
+  std::set<std::string> all, split;
+  for (const auto& movie : ReadLines("movies/movies.jsonl")) all.insert(movie.dump());
+  const auto train = ReadLines("movies/train.jsonl"), test = ReadLines("movies/test.jsonl");
+  EXPECT_EQ(train.size(), 50u);
+  EXPECT_EQ(test.size(), 350u);
+  for (const auto& part : {train, test}) {
+    for (const auto& movie : part) EXPECT_TRUE(split.insert(movie.dump()).second) << movie;
+  }
+  EXPECT_EQ(split, all);
+  for (size_t i = 0; i < train.size(); ++i) EXPECT_EQ(train[i].at("label"), i % 2 == 0 ? "objective" : "subjective") << i;
+}
+
 }  // namespace
 }  // namespace gfn
