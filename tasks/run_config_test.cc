@@ -54,9 +54,10 @@ TEST(RunConfig, WhatMayChangeAtAResume) {
   for (const ConfigEntry& entry : FlattenConfig(before)) {
     if (entry.may_change) may.push_back(entry.path);
   }
-  EXPECT_EQ(may, (std::vector<std::string>{"name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit",
-                                           "validation.every_steps", "validation.patience", "validation.min_gain",
-                                           "checkpoint.every_steps", "checkpoint.every_minutes", "checkpoint.keep"}));
+  EXPECT_EQ(may,
+            (std::vector<std::string>{"name", "threads", "train.max_steps", "train.max_minutes", "train.memory_limit",
+                                      "validation.every_steps", "validation.patience", "validation.min_gain",
+                                      "checkpoint.every_steps", "checkpoint.every_minutes", "checkpoint.keep", "tensorboard"}));
 }
 
 TEST(RunConfig, PatienceNeedsSomethingToCountBy) {

@@ -79,11 +79,11 @@ case $part in
     need_model
     "$gfn" data arithmetic --set train=60 --set test=8 --out "$work/data" >/dev/null
     for task in continuation random_number arithmetic subjectivity posterior; do
-      keys=()
-      [ $task != arithmetic ] || keys=(--set "task.data.train=$work/data/train.jsonl" --set "task.data.test=$work/data/test_3.jsonl"
+      keys=(--set train.max_steps=2 --set validation.every_steps=0)
+      [ $task != arithmetic ] || keys+=(--set "task.data.train=$work/data/train.jsonl" --set "task.data.test=$work/data/test_3.jsonl"
                                        --set "task.demonstrations.data=$work/data/demonstrations.jsonl")
       "$gfn" train configs/$task/smoke.yaml "${keys[@]}" --out "$work/$task" >/dev/null 2>"$work/err" || { cat "$work/err" >&2; fail "$task"; }
-      "$gfn" eval "$work/$task" --samples 4 --max-conditions 2 >"$work/table"
+      "$gfn" eval "$work/$task" --samples 2 --max-conditions 1 >"$work/table"
       grep -q untrained "$work/table" || fail "$task is not compared with the untrained model"
       "$gfn" report "$work/$task" >/dev/null
       grep -q "</html>" "$work/$task/report.html" || fail "$task has no report"
@@ -92,13 +92,13 @@ case $part in
     "$gfn" sample "$work/arithmetic" --input "$work/data/test_3.jsonl" --score "$work/samples.jsonl" >"$work/scored.jsonl"
     [ "$(grep -c '"log_pf"' "$work/scored.jsonl")" = 3 ] || fail "samples with a calculator are outside when they are scored"
     # A program that fails in the middle: the run says so, keeps its checkpoint and goes on when the program is mended.
-    printf 'import sys\nfor i, line in enumerate(sys.stdin):\n  if i == 6: sys.exit("no memory left")\n' >"$work/judge.py"
+    printf 'import sys\nfor i, line in enumerate(sys.stdin):\n  if i == 2: sys.exit("no memory left")\n' >"$work/judge.py"
     printf '  import json; print(json.dumps({"log_rewards": [0 for _ in json.loads(line)["texts"]]}), flush=True)\n' >>"$work/judge.py"
     recipe=(configs/posterior/smoke.yaml --set "task.reward=[{kind: likelihood}, {kind: command, command: [python3, $work/judge.py]}]"
             --set checkpoint.every_steps=1 --set validation.every_steps=0)
     expect_exit 1 "$gfn" train "${recipe[@]}" --out "$work/judged"
     grep -q "no memory left" "$work/err" || fail "the last words of a reward program are lost"
-    sed -i 's/i == 6/i == 600/' "$work/judge.py"
+    sed -i 's/i == 2/i == 600/' "$work/judge.py"
     "$gfn" train "${recipe[@]}" --out "$work/judged" --resume >/dev/null
     ;;
   sweep)
